@@ -1,0 +1,123 @@
+/* base/uuid.c: random bytes come 4 KiB at a time, because a transaction may need thousands. */
+#include "base/uuid.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/random.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t pool[4096];
+static size_t n_left; /* Unused bytes at the end of 'pool'. */
+
+static void
+forget_pool(void) /* A forked child must not hand out its parent's numbers. */
+{
+    n_left = 0;
+}
+
+static void
+fill_pool(void)
+{
+    static bool registered;
+    if (!registered) {
+        pthread_atfork(NULL, NULL, forget_pool);
+        registered = true;
+    }
+    for (size_t n = 0; n < sizeof pool;) {
+        ssize_t got = getrandom(pool + n, sizeof pool - n, 0);
+        ASSERT(got > 0 || errno == EINTR);
+        n += got > 0 ? (size_t) got : 0;
+    }
+    n_left = sizeof pool;
+}
+
+void
+uuid_random(struct uuid *ret)
+{
+    pthread_mutex_lock(&lock);
+    if (n_left < sizeof *ret) {
+        fill_pool();
+    }
+    n_left -= sizeof *ret;
+    memcpy(ret, pool + n_left, sizeof *ret);
+    pthread_mutex_unlock(&lock);
+
+    ret->b[6] = (uint8_t) ((ret->b[6] & 0x0f) | 0x40); /* Version 4. */
+    ret->b[8] = (uint8_t) ((ret->b[8] & 0x3f) | 0x80); /* Variant of RFC 4122. */
+}
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool
+is_dash_place(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+bool
+uuid_parse(const char *s, struct uuid *ret)
+{
+    struct uuid u;
+    size_t n_digits = 0;
+
+    for (size_t i = 0; i < UUID_CHARS; i++) {
+        if (is_dash_place(i)) {
+            if (s[i] != '-') {
+                return false;
+            }
+            continue;
+        }
+        int digit = hex_digit(s[i]);
+        if (digit < 0) {
+            return false;
+        }
+        uint8_t *byte = &u.b[n_digits / 2];
+        *byte = (uint8_t) (n_digits % 2 ? *byte << 4 | digit : digit);
+        n_digits++;
+    }
+    if (s[UUID_CHARS] != '\0') {
+        return false;
+    }
+    *ret = u;
+    return true;
+}
+
+void
+uuid_format(const struct uuid *u, char out[UUID_CHARS + 1])
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n_digits = 0;
+
+    for (size_t i = 0; i < UUID_CHARS; i++) {
+        if (is_dash_place(i)) {
+            out[i] = '-';
+        } else {
+            uint8_t byte = u->b[n_digits / 2];
+            out[i] = hex[n_digits % 2 ? byte & 15 : byte >> 4];
+            n_digits++;
+        }
+    }
+    out[UUID_CHARS] = '\0';
+}
+
+const char *
+uuid_text_(const struct uuid *u, char *out)
+{
+    uuid_format(u, out);
+    return out;
+}
+
+bool
+uuid_is_zero(const struct uuid *u)
+{
+    static const struct uuid zero;
+    return uuid_eq(u, &zero);
+}
