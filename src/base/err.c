@@ -13,10 +13,11 @@ struct err {
     int code;          /* Of a foreign contract; 0 if none. */
     const char *where; /* Static: "file:line" of its birth. */
     char *why;         /* The innermost text. */
-    char *what;  /* The wraps, outermost first, without the last ": ".  NULL if none. */
-    char *hint;  /* NULL if none. */
-    char *text;  /* Cache of err_text(). */
-    char *brief; /* Cache of err_brief(). */
+    char *what;     /* The wraps, outermost first, without the last ": ".  NULL if none. */
+    char *hint;     /* NULL if none. */
+    char *attached; /* Of the foreign contract; NULL if none. */
+    char *text;     /* Cache of err_text(). */
+    char *brief;    /* Cache of err_brief(). */
 };
 
 static const char *const kind_names[N_ERR_KINDS] = {
@@ -135,6 +136,24 @@ err_code(const struct err *e)
     return e ? e->code : 0;
 }
 
+struct err *
+err_attach(struct err *e, char *text)
+{
+    if (e) {
+        free(e->attached);
+        e->attached = text;
+    } else {
+        free(text);
+    }
+    return e;
+}
+
+const char *
+err_attached(const struct err *e)
+{
+    return e ? e->attached : NULL;
+}
+
 enum err_kind
 err_kind(const struct err *e)
 {
@@ -224,6 +243,7 @@ err_free(struct err *e)
         free(e->why);
         free(e->what);
         free(e->hint);
+        free(e->attached);
         free(e->text);
         free(e->brief);
         free(e);

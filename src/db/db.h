@@ -1,0 +1,103 @@
+/* db/db.h: one database in memory and the transactions on it.
+ *
+ * Pure.    No file, no socket, no clock: the journal is the caller's, and so is the time.
+ * Life of a transaction.
+ *              db_transact()    runs the operations and the commit pipeline; the reply's text is
+ *                               complete, memory holds the new values
+ *              db_txn_record()  what the journal must get; the caller writes it
+ *              db_txn_commit()  if that worked: updates go to the monitors
+ *              db_txn_abort()   if not: memory is as before, the reply gets the error
+ *          Between db_transact() and the commit or abort nothing else may be called with this db.
+ * Waiting. A transaction whose "wait" does not hold is parked: nothing of it remains.  The caller
+ *          keeps the request and runs it again when db_wait_due() or when its time is up.
+ * Threads. One.
+ * Source.  RFC 7047 section 5; texts, order of checks and extensions as ovsdb-server has them. */
+#ifndef DB_DB_H
+#define DB_DB_H 1
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "data/schema.h"
+#include "db/lock.h"
+#include "json/json.h"
+
+struct db;
+struct monitor;
+struct txn;
+
+struct db *db_new(struct schema *);          /* Takes a reference of its own. */
+void db_free(struct db *);                   /* Its monitors must be gone.  NULL is fine. */
+void db_drop(struct db **);                  /* For CLEANUP(). */
+struct schema *db_schema(const struct db *); /* Borrowed. */
+uint64_t db_seq(const struct db *); /* Grows by 1 with each commit that changed rows. */
+
+/* Who asks, and when. */
+struct db_ctx {
+    bool read_only;             /* Writes get "not allowed". */
+    struct lock_session *locks; /* For "assert"; NULL holds none. */
+    int64_t elapsed_ms;         /* Since the request came; 0 at its first run. */
+    int64_t wall_ms;            /* For the record's "_date". */
+    const char *author;         /* Last line of the record's "_comment"; NULL for none. */
+    const char *role, *id;      /* For RBAC; NULL: no restriction. */
+};
+
+enum db_outcome {
+    DB_DONE,     /* Nothing to write or apply: no change, or failed (the reply says it). */
+    DB_PREPARED, /* '*ret_txn' must be committed or aborted. */
+    DB_PARKED,   /* 'ret_wait' says what for; there is no reply. */
+};
+
+/* What a parked transaction waits for. */
+struct db_wait {
+    int64_t timeout_ms; /* Run again once elapsed_ms >= this; -1: for ever. */
+    uint64_t seq;       /* db_seq() when it ran. */
+    uint32_t *tables;   /* Indexes of the tables it read. */
+    size_t n_tables;
+};
+void db_wait_done(struct db_wait *);
+/* Did a table that it read change since? */
+bool db_wait_due(const struct db *, const struct db_wait *);
+
+/* Runs the operations params[1..] of a "transact" request (params[0], the database's name, is the
+ * caller's to check).  Appends the result array to 'reply', except when parked.  'ret_txn' and
+ * 'ret_wait' are written only with the outcome that they belong to. */
+enum db_outcome db_transact(struct db *, const struct json *params, const struct db_ctx *,
+                            struct buf *reply, struct txn **ret_txn,
+                            struct db_wait *ret_wait);
+
+/* The record for the journal, as OVSDB files have it: {"T":{"<uuid>":{...}|null},"_date":...,
+ * "_comment":...,"_is_diff":true}.  Empty (n == 0) if only ephemeral columns changed. */
+const struct buf *db_txn_record(const struct txn *);
+bool db_txn_durable(const struct txn *); /* It had a "commit" with "durable": true. */
+
+/* Called once for each monitor that gets an update, before db_txn_commit() returns.  'updates' is
+ * the <table-updates> value; monitors that get the same bytes get the same object.  Must not
+ * call into the db. */
+typedef void db_deliver_fn(void *aux, struct monitor *, struct bytes *updates);
+/* Takes 'txn'. */
+void db_txn_commit(struct txn *, db_deliver_fn *, void *aux);
+/* Takes 'txn', borrows 'why'.  'reply' is what db_transact() wrote: the error is appended to its
+ * array.  NULL: leave it. */
+void db_txn_abort(struct txn *, const struct err *why, struct buf *reply);
+
+/* Applies a record from the journal, through the whole commit pipeline.  Fails without a change
+ * if it does not fit (unknown table or column, constraint, missing row). */
+struct err *db_replay(struct db *, const struct json *record) MUST_CHECK;
+/* As db_replay(), and tells the monitors: for a replica of another server. */
+struct err *db_replay_deliver(struct db *, const struct json *record, db_deliver_fn *,
+                              void *aux) MUST_CHECK;
+/* One record (without "_is_diff") that makes the whole content from nothing. */
+void db_snapshot(const struct db *, int64_t wall_ms, const char *comment, struct buf *);
+
+/* A new database of another schema with the rows that fit: unknown tables and columns are
+ * dropped, new ones get defaults, changed types are converted.  Then the commit pipeline. */
+struct err *db_convert(const struct db *, struct schema *, struct db **ret) MUST_CHECK;
+
+/* Figures for "memory/show". */
+struct db_figures {
+    uint64_t n_rows, n_cells, n_atoms, n_monitors, n_monitor_kinds;
+};
+void db_figures(const struct db *, struct db_figures *ret);
+
+#endif /* db/db.h */
