@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""Counts the tests of several runners and says it in one line.
+
+    test_summary.py FILE...
+
+A FILE is JUnit XML (from `meson test` or pytest), or a text file of lines `ok NAME`,
+`not ok NAME` and `skip NAME` (from ./test itself).  Prints the name of each failure and last
+`N passed, N failed` (with `, N skipped` between if there are any).  Exits 1 if anything failed,
+if a FILE cannot be read, or if nothing passed at all: no evidence is not success.
+"""
+
+import re
+import sys
+import xml.etree.ElementTree as ET
+
+
+class Tally:
+    def __init__(self):
+        self.passed, self.skipped, self.failed = 0, 0, []
+
+    def add(self, name, failed, skipped):
+        if failed:
+            self.failed.append(name)
+        elif skipped:
+            self.skipped += 1
+        else:
+            self.passed += 1
+
+
+def read_junit(tally, text):
+    """Meson puts a program's crash or bad exit on the suite, beside the cases that passed."""
+    root = ET.fromstring(text)
+    for suite in root.iter("testsuite"):
+        failures = 0
+        for case in suite.findall("testcase"):
+            kinds = {child.tag for child in case}
+            name = " ".join(filter(None, [case.get("classname"), case.get("name")]))
+            failed = bool(kinds & {"failure", "error"})
+            failures += failed
+            tally.add(name, failed, "skipped" in kinds)
+        stated = int(suite.get("failures") or 0) + int(suite.get("errors") or 0)
+        for i in range(stated - failures):
+            tally.add(f"{suite.get('name')} (as a whole)", True, False)
+
+
+def read_lines(tally, text):
+    for line in text.splitlines():
+        match = re.match(r"(ok|not ok|skip)\s+(.*)", line)
+        if match:
+            tally.add(match.group(2), match.group(1) == "not ok", match.group(1) == "skip")
+
+
+def main(argv):
+    tally = Tally()
+    for path in argv[1:]:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                text = f.read()
+            if text.lstrip().startswith("<"):
+                read_junit(tally, text)
+            else:
+                read_lines(tally, text)
+        except (OSError, ET.ParseError, ValueError) as e:
+            tally.add(f"{path}: {e}", True, False)
+    for name in tally.failed:
+        print(f"FAILED {name}")
+    skipped = f", {tally.skipped} skipped" if tally.skipped else ""
+    print(f"{tally.passed} passed{skipped}, {len(tally.failed)} failed")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
