@@ -1,0 +1,42 @@
+/* engine/engine.h: runs plans.  Blocking; made for a forked worker with one thread.
+ *
+ * Steps run in order.  When one fails, when the deadline passes or the caller cancels, the
+ * undos of those that worked run, last first, and the error of the failed step is returned; an
+ * undo that fails is told in its hint.  Entries are reached by openat2(2) beneath the pool's
+ * directory and never through a symbolic link.
+ * Errors.  ERR_CANCELED, ERR_TIMEOUT; ERR_NO_SPACE; ERR_NOT_FOUND; ERR_EXISTS; ERR_IO ...,
+ *          with libvirt's code where libvirt has one for it. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H 1
+
+#include "base/buf.h"
+#include "store/plan.h"
+#include "store/volume.h"
+
+struct engine_env {
+    int64_t deadline_ms;             /* clock_mono_ms() at which to give up; 0: never. */
+    int cancel_fd;                   /* Readable or hung up: cancel.  -1: none. */
+    const volatile int *cancel_flag; /* Nonzero: cancel.  NULL: none. */
+    int data_fd;                     /* For STEP_RECEIVE and STEP_SEND; -1: none. */
+    /* Told seldom (10 times a second at most) and once a step.  'fraction' 0..1.  May be NULL. */
+    void (*progress)(void *aux, double fraction, const char *message);
+    void *aux;
+};
+#define ENGINE_ENV_INIT ((struct engine_env){ 0, -1, NULL, -1, NULL, NULL })
+
+struct engine_result {
+    bool active; /* Of STEP_CHECK. */
+    bool has_stat;
+    struct pool_stat stat; /* Of STEP_SCAN and STEP_STAT; strings in vols.arena. */
+    struct vol_list vols;
+    int64_t n_bytes;   /* Of STEP_RECEIVE and STEP_SEND. */
+    struct buf output; /* Of commands with 'keep_output'. */
+};
+void engine_result_init(struct engine_result *);
+void engine_result_done(struct engine_result *); /* For CLEANUP(). */
+
+/* '*ret' must be initialised; it may hold something after a failure too. */
+struct err *engine_run(struct plan *, const struct engine_env *,
+                       struct engine_result *ret) MUST_CHECK;
+
+#endif /* engine/engine.h */

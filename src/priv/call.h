@@ -1,0 +1,26 @@
+/* priv/call.h: asks byre-stored to do something, and waits.  For worker threads: it blocks.
+ *
+ * Thread-safe: each call is a connection of its own.
+ * Errors.  What the other side answered, with kind, libvirt's code, text and hint; ERR_IO or
+ *          ERR_NOT_FOUND when byre-stored cannot be reached; ERR_IO when it went away in the
+ *          middle (a refresh then tells what came of it); ERR_CANCELED; ERR_TIMEOUT. */
+#ifndef PRIV_CALL_H
+#define PRIV_CALL_H 1
+
+#include "priv/verb.h"
+
+struct priv_watch {
+    /* In the caller's thread, while it waits.  'fraction' 0..1.  May be NULL. */
+    void (*progress)(void *aux, double fraction, const char *message);
+    void *aux;
+    const volatile int *cancel; /* Set nonzero from any thread to give up; NULL: never.
+                                 * Looked at every 200 ms. */
+};
+
+/* 'fd' goes along with vol_upload (read from) and vol_download (written to); else -1.  'watch'
+ * may be NULL.  '*ret' must be priv_reply_init()ed.  A vol_create that answers ERR_EXISTS may
+ * be an earlier one whose answer was lost: vol_stat tells. */
+struct err *priv_call(const char *socket_path, const struct priv_request *, int fd,
+                      const struct priv_watch *, struct priv_reply *ret) MUST_CHECK;
+
+#endif /* priv/call.h */

@@ -1,0 +1,106 @@
+/* store/plan.h: what has to be done to a pool or a volume, as a list of steps.
+ *
+ * Backends append steps; room engine runs them, in order; plan_text() shows them.  A step is a
+ * command (argv, never a shell) or a typed file operation.  An undo belongs to the step before
+ * it: when a later step fails, the undos of those that worked run, last first.
+ *
+ * A plan works in one directory, the root: plan_root() comes before any step that names an
+ * entry of it.  It has at most one file in work, made by plan_temp() or opened by plan_open();
+ * the steps without a name act on that.  So no name is looked up twice while a plan runs.
+ * Memory.  All in the plan's arena; strings that are given are copied. */
+#ifndef STORE_PLAN_H
+#define STORE_PLAN_H 1
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "store/pool.h"
+
+enum step_kind {
+    STEP_COMMAND,    /* 'args'. */
+    STEP_ROOT,       /* Open the directory 'name' (absolute; links on the way are fine). */
+    STEP_CHECK,      /* Is the directory 'name' there?  Sets the result's 'active'. */
+    STEP_MKDIRS,     /* Make the directory 'name' with its parents, 'perms', 'nocow'. */
+    STEP_RMDIR_ROOT, /* Remove the directory 'name' (absolute), which must be empty. */
+    STEP_SCAN,       /* List the root, read each header, statvfs; drop dead temporaries. */
+    STEP_STAT,       /* The entry 'name' alone, into the result's volumes. */
+    STEP_ROOM,       /* Refuse if 'size' > the file system, or 'length' > what is free. */
+    STEP_TEMP,       /* Make an empty file that will be 'name', locked. */
+    STEP_OPEN,       /* Open the regular file 'name'; 'write' says how. */
+    STEP_SOURCE,     /* Open 'name' of the directory 'dir' for reading, beside the file. */
+    STEP_NOCOW,      /* No copy-on-write on btrfs, if it can be had. */
+    STEP_SIZE,       /* Set the file's length to 'size'. */
+    STEP_ALLOCATE,   /* Have blocks for [0, size); the file becomes that long at least. */
+    STEP_GROWS,      /* Refuse unless the image ('format') has at most 'size' bytes now. */
+    STEP_COPY,       /* Source to file, keeping holes if 'sparse'; 'size' bytes at most. */
+    STEP_RECEIVE, /* The request's descriptor into the file at 'offset', 'length' bytes. */
+    STEP_SEND,    /* The reverse.  'length' 0: to the end. */
+    STEP_WIPE,    /* Zeros over the file; a sparse one is truncated and extended. */
+    STEP_OWNER,   /* Owner and group of 'perms', where given. */
+    STEP_MODE,    /* Mode of 'perms'. */
+    STEP_PUBLISH, /* fsync, and give the temporary its name; refuses to replace. */
+    STEP_MKDIR,   /* Make the directory entry 'name' with 'perms'. */
+    STEP_UNLINK,  /* Remove the file 'name'; not there is fine. */
+    STEP_RMDIR,   /* Remove the directory entry 'name'. */
+    STEP_DISCARD, /* Undo of STEP_TEMP: remove the temporary, unless published. */
+    N_STEP_KINDS
+};
+
+enum plan_arg_kind { ARG_TEXT, ARG_FILE, ARG_SOURCE };
+
+struct plan_arg {
+    enum plan_arg_kind kind;
+    const char *text; /* What plan_text() shows; what is passed if ARG_TEXT. */
+};
+
+struct plan_step {
+    enum step_kind kind;
+    const char *name, *dir, *format;
+    struct plan_arg *args; /* Of a command. */
+    size_t n_args;
+    int64_t size, offset, length; /* Bytes. */
+    struct perms perms;
+    bool write, sparse, shrink, nocow, reflink;
+    bool keep_output;       /* The command's standard output is added to the result's. */
+    struct plan_step *undo; /* Or NULL. */
+};
+
+struct plan {
+    struct arena arena;
+    VEC(struct plan_step *) steps;
+    const char *root; /* Of plan_root(); NULL before. */
+    const char *file; /* Path of the file in work, for texts. */
+    const char *source;
+    const char *noun; /* "volume 'a' in pool 'p'": for messages. */
+};
+#define PLAN_INIT ((struct plan){ ARENA_INIT, VEC_INIT, NULL, NULL, NULL, NULL })
+void plan_done(struct plan *); /* For CLEANUP(). */
+
+/* Appends a step of this kind, otherwise zero; the caller fills it. */
+struct plan_step *plan_add(struct plan *, enum step_kind, const char *name);
+struct plan_step *plan_root(struct plan *, const char *path);
+struct plan_step *plan_temp(struct plan *, const char *name); /* With its undo. */
+struct plan_step *plan_open(struct plan *, const char *name, bool write);
+struct plan_step *plan_source(struct plan *, const char *dir, const char *name);
+struct plan_step *plan_size(struct plan *, enum step_kind, int64_t size);
+void plan_perms(struct plan *,
+                const struct perms *); /* STEP_OWNER and STEP_MODE as given. */
+
+/* plan_cmd(plan, "lvcreate", "--name", name); then more arguments. */
+#define plan_cmd(plan, ...) plan_cmd_(plan, (const char *const[]){ __VA_ARGS__, NULL })
+struct plan_step *plan_cmd_(struct plan *, const char *const *argv);
+void plan_arg(struct plan *, const char *);
+void plan_argf(struct plan *, const char *fmt, ...) PRINTF(2, 3);
+void plan_arg_file(struct plan *);   /* The file in work. */
+void plan_arg_source(struct plan *); /* The source file. */
+/* The undo of the last step: a command, whose arguments plan_arg() then adds ... */
+#define plan_undo(plan, ...) plan_undo_(plan, (const char *const[]){ __VA_ARGS__, NULL })
+struct plan_step *plan_undo_(struct plan *, const char *const *argv);
+/* ... or an operation. */
+struct plan_step *plan_undo_step(struct plan *, enum step_kind, const char *name);
+
+/* One step a line, undos as "undo: ...", for people and tests.  In the plan's arena. */
+const char *plan_text(struct plan *);
+/* One step, for progress and messages.  The caller frees it. */
+char *step_text(const struct plan_step *);
+
+#endif /* store/plan.h */

@@ -1,0 +1,52 @@
+/* store/pool_ops.h: what a pool backend is.  One of these tables a type, one file each.
+ *
+ * Members append to 'plan' what has to be done; they are pure: no I/O, no clock.  The gate has
+ * checked every argument; don't check again.  A null member means that this type of pool
+ * cannot do it (or has nothing to do); the gate answers so. */
+#ifndef STORE_POOL_OPS_H
+#define STORE_POOL_OPS_H 1
+
+#include "store/gate.h"
+#include "store/plan.h"
+#include "store/pool.h"
+#include "store/volume.h"
+
+struct pool_ops {
+    enum pool_type type;
+
+    struct err *(*check)(const struct pool *, struct plan *);
+    struct err *(*build)(const struct pool *, int build_flags, struct plan *);
+    struct err *(*start)(const struct pool *, struct plan *);
+    struct err *(*stop)(const struct pool *, struct plan *);
+    struct err *(*delete)(const struct pool *, struct plan *);
+
+    /* 'scan' lists the volumes.  If its steps are commands, 'parse' reads what they printed:
+     * an entry that cannot be read becomes a warning in 'ret_vols', it neither hides the
+     * others nor vanishes.  Output that is no list at all is ERR_SYNTAX. */
+    struct err *(*scan)(const struct pool *, struct plan *);
+    struct err *(*parse)(const struct pool *, const char *output,
+                         struct pool_stat *ret_stat, struct vol_list *ret_vols);
+
+    struct err *(*vol_create)(const struct pool *, const struct vol *, int vol_flags,
+                              struct plan *);
+    struct err *(*vol_clone)(const struct pool *, const struct vol *,
+                             const struct pool *source_pool, const struct vol *source,
+                             int vol_flags, struct plan *);
+    struct err *(*vol_stat)(const struct pool *, const struct vol *, struct plan *);
+    struct err *(*vol_delete)(const struct pool *, const struct vol *, struct plan *);
+    struct err *(*vol_resize)(const struct pool *, const struct vol *, int64_t capacity,
+                              int vol_flags, struct plan *);
+    struct err *(*vol_upload)(const struct pool *, const struct vol *, int64_t offset,
+                              int64_t length, struct plan *);
+    struct err *(*vol_download)(const struct pool *, const struct vol *, int64_t offset,
+                                int64_t length, struct plan *);
+    struct err *(*vol_wipe)(const struct pool *, const struct vol *, enum wipe_algorithm,
+                            struct plan *);
+};
+
+extern const struct pool_ops pool_dir_ops;
+
+/* NULL if Byre has no backend for this type. */
+const struct pool_ops *pool_ops_find(enum pool_type);
+
+#endif /* store/pool_ops.h */
