@@ -1,0 +1,85 @@
+/* replica/typed.h: rows as C structs.
+ *
+ * tools/idlc.py makes from the schema, at build time, "replica/vmmgr_rows.h": for each table T
+ *
+ *     struct row_T {
+ *         struct replica_row base;
+ *         const char *name;               // string; "" if empty
+ *         const char *error;              // optional string: NULL if empty
+ *         int64_t mem;                    // integer
+ *         struct typed_int capacity;      // optional integer: .has, .v
+ *         bool autostart;                 // boolean
+ *         struct uuid vm;                 // uuid, optional or not: all zeros if empty
+ *         struct typed_set roles;         // set: .n, .v[i]
+ *         struct typed_map external_ids;  // map: .n, .keys[i], .values[i]
+ *     };
+ *     extern const struct row_class row_T_class;
+ *     enum { ROW_T_NAME, ... };           // bit numbers, for row_T_changed()
+ *
+ * and functions to find rows and to follow references.  The replica keeps the fields current;
+ * they point into the row's datums and hold until the row changes.  A column that is not watched,
+ * or that the server does not have, reads as empty. */
+#ifndef REPLICA_TYPED_H
+#define REPLICA_TYPED_H 1
+
+#include "base/base.h"
+#include "replica/replica.h"
+
+struct typed_int {
+    bool has;
+    int64_t v; /* 0 if not has. */
+};
+struct typed_real {
+    bool has;
+    double v;
+};
+struct typed_bool {
+    bool has, v;
+};
+struct typed_set {
+    uint32_t n;
+    const union atom *v; /* Strings: v[i].string->s. */
+};
+struct typed_map {
+    uint32_t n;
+    const union atom *keys, *values;
+};
+
+enum typed_kind {
+    TYPED_STRING,     /* const char *, never NULL. */
+    TYPED_OPT_STRING, /* const char *, or NULL. */
+    TYPED_INT,
+    TYPED_OPT_INT,
+    TYPED_REAL,
+    TYPED_OPT_REAL,
+    TYPED_BOOL,
+    TYPED_OPT_BOOL,
+    TYPED_UUID, /* Optional or not. */
+    TYPED_SET,
+    TYPED_MAP,
+};
+
+struct row_field {
+    const char *name; /* The column's. */
+    size_t offset;    /* In the struct. */
+    enum typed_kind kind;
+};
+
+struct row_class {
+    const char *table;
+    size_t n_bytes; /* Of the struct, which begins with struct replica_row. */
+    const struct row_field *fields;
+    size_t n_fields;
+    const char *const *columns; /* All names, NULL-terminated: for replica_watch(). */
+};
+
+/* Fills all fields from the datums.  A column whose type does not fit the field reads as empty. */
+void typed_fill(struct replica_row *, const struct row_class *);
+/* Did the change touch the field (enum ROW_T_X)?  True for all of an inserted or deleted row. */
+bool typed_changed(const struct replica_change *, const struct row_class *, int field);
+
+bool typed_set_has(const struct typed_set *, const char *); /* Of strings. */
+const char *typed_map_get(const struct typed_map *,
+                          const char *key); /* Of strings; or NULL. */
+
+#endif /* replica/typed.h */
