@@ -14,9 +14,16 @@
  *         struct typed_map external_ids;  // map: .n, .keys[i], .values[i]
  *     };
  *     extern const struct row_class row_T_class;
- *     enum { ROW_T_NAME, ... };           // bit numbers, for row_T_changed()
+ *     enum row_T_field { ROW_T_NAME, ... };   // for row_T_changed()
  *
- * and functions to find rows and to follow references.  The replica keeps the fields current;
+ * and row_T_watch(), row_T_find(), row_T_table(), row_T_of(), and row_T_get_C() for each column C
+ * that refers to a row:
+ *
+ *     ROW_FOR_EACH (struct row_vm, vm, row_vm_table(replica)) {
+ *         struct row_hostnode *node = row_vm_get_hostnode(vm); // Or NULL.
+ *     }
+ *
+ * Tables must be watched with their class (row_T_watch()).  The replica keeps the fields current;
  * they point into the row's datums and hold until the row changes.  A column that is not watched,
  * or that the server does not have, reads as empty. */
 #ifndef REPLICA_TYPED_H
@@ -77,6 +84,13 @@ struct row_class {
 void typed_fill(struct replica_row *, const struct row_class *);
 /* Did the change touch the field (enum ROW_T_X)?  True for all of an inserted or deleted row. */
 bool typed_changed(const struct replica_change *, const struct row_class *, int field);
+
+/* The rows of a table, as typed rows or plain; none for a NULL table. */
+struct replica_row *typed_first(const struct replica_table *);
+struct replica_row *typed_next(const struct replica_row *);
+#define ROW_FOR_EACH(type, var, table)                                                     \
+    for (type *var = (type *) (void *) typed_first(table); var;                            \
+         var = (type *) (void *) typed_next(&var->base))
 
 bool typed_set_has(const struct typed_set *, const char *); /* Of strings. */
 const char *typed_map_get(const struct typed_map *,
