@@ -1,0 +1,339 @@
+/* data/datum.c: the memory of a value, and the order of its elements.
+ *
+ * Invariant: a block is owned by n_refs datums; only a datum that holds the sole reference may
+ * change it (unshare()). */
+#include "data/datum.h"
+
+#include "data/datum_i.h"
+#include "data/rfc7047.h"
+
+static struct datum_block *
+block_new(uint32_t cap, bool map)
+{
+    size_t n_atoms = (size_t) cap * (map ? 2 : 1);
+    struct datum_block *b = xmalloc(sizeof *b + n_atoms * sizeof(union atom));
+    b->n_refs = 1;
+    b->cap = cap;
+    return b;
+}
+
+void
+datum_reserve(struct datum *ret, const struct type *t, uint32_t cap)
+{
+    *ret = DATUM_EMPTY;
+    ret->map = type_is_map(t);
+    if (cap > 1 || (cap && ret->map)) {
+        ret->block = 1;
+        ret->many = block_new(cap, ret->map);
+    }
+}
+
+union atom *
+datum_keys_w(struct datum *d)
+{
+    return d->block ? d->many->atoms : &d->one;
+}
+
+union atom *
+datum_values_w(struct datum *d)
+{
+    return d->many->atoms + d->many->cap;
+}
+
+/* A copy of its own with room for 'cap' keys. */
+static void
+reblock(struct datum *d, const struct type *t, uint32_t cap)
+{
+    struct datum copy;
+    datum_reserve(&copy, t, cap);
+    for (uint32_t i = 0; i < d->n; i++) {
+        datum_keys_w(&copy)[i] = atom_dup(&datum_keys(d)[i], t->key.type);
+        if (d->map) {
+            datum_values_w(&copy)[i] = atom_dup(&datum_values(d)[i], t->value.type);
+        }
+    }
+    copy.n = d->n;
+    datum_done(d, t);
+    *d = copy;
+}
+
+void
+datum_unshare(struct datum *d, const struct type *t)
+{
+    if (d->block && d->many->n_refs > 1) {
+        reblock(d, t, d->n ? d->n : 1);
+    }
+}
+
+void
+datum_fit(struct datum *d, const struct type *t)
+{
+    if (d->block && d->many->n_refs == 1 && d->n < d->many->cap - d->many->cap / 4) {
+        reblock(d, t, d->n);
+    }
+}
+
+void
+datum_default(struct datum *ret, const struct type *t)
+{
+    datum_reserve(ret, t, t->n_min);
+    if (t->n_min) {
+        datum_keys_w(ret)[0] = atom_default(t->key.type);
+        if (ret->map) {
+            datum_values_w(ret)[0] = atom_default(t->value.type);
+        }
+        ret->n = 1;
+    }
+}
+
+bool
+datum_is_default(const struct datum *d, const struct type *t)
+{
+    return d->n == t->n_min &&
+           (d->n == 0 ||
+            (atom_is_default(&datum_keys(d)[0], t->key.type) &&
+             (!d->map || atom_is_default(&datum_values(d)[0], t->value.type))));
+}
+
+void
+datum_done(struct datum *d, const struct type *t)
+{
+    if (d->block && --d->many->n_refs > 0) {
+        *d = DATUM_EMPTY;
+        return;
+    }
+    if (t->key.type == ATOM_STRING) {
+        for (uint32_t i = 0; i < d->n; i++) {
+            istring_unref(datum_keys(d)[i].string);
+        }
+    }
+    if (t->value.type == ATOM_STRING) {
+        for (uint32_t i = 0; i < d->n; i++) {
+            istring_unref(datum_values(d)[i].string);
+        }
+    }
+    if (d->block) {
+        free(d->many);
+    }
+    *d = DATUM_EMPTY;
+}
+
+struct datum
+datum_dup(const struct datum *d, const struct type *t)
+{
+    if (d->block) {
+        d->many->n_refs++;
+    } else if (d->n && t->key.type == ATOM_STRING) {
+        istring_ref(d->one.string);
+    }
+    return *d;
+}
+
+struct datum
+datum_of_int(int64_t integer)
+{
+    return (struct datum){ .n = 1, .one.integer = integer };
+}
+
+struct datum
+datum_of_real(double real)
+{
+    return (struct datum){ .n = 1, .one.real = real };
+}
+
+struct datum
+datum_of_bool(bool boolean)
+{
+    return (struct datum){ .n = 1, .one.boolean = boolean };
+}
+
+struct datum
+datum_of_string(const char *s)
+{
+    return (struct datum){ .n = 1, .one = atom_of_string(s) };
+}
+
+struct datum
+datum_of_uuid(const struct uuid *uuid)
+{
+    return (struct datum){ .n = 1, .one.uuid = *uuid };
+}
+
+/* Index of the first key that is not less than 'key'. */
+static uint32_t
+lower_bound(const struct datum *d, const union atom *key, enum atom_type type)
+{
+    const union atom *keys = datum_keys(d);
+    uint32_t low = 0, high = d->n;
+    if (high && atom_cmp(&keys[high - 1], key, type) < 0) {
+        return high; /* Appending in order is common. */
+    }
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        if (atom_cmp(&keys[mid], key, type) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+int64_t
+datum_find(const struct datum *d, const union atom *key, enum atom_type type)
+{
+    uint32_t i = lower_bound(d, key, type);
+    return i < d->n && atom_eq(&datum_keys(d)[i], key, type) ? (int64_t) i : -1;
+}
+
+static void
+make_room(struct datum *d, const struct type *t)
+{
+    bool sole = !d->block || d->many->n_refs == 1;
+    uint32_t cap = d->block ? d->many->cap : d->map ? 0 : 1;
+    if (!sole || d->n >= cap) {
+        reblock(d, t, d->n < 4 ? d->n + 1 : d->n + d->n / 2);
+    }
+}
+
+bool
+datum_add(struct datum *d, const struct type *t, union atom key, union atom *value,
+          bool replace)
+{
+    d->map = type_is_map(t);
+    uint32_t i = lower_bound(d, &key, t->key.type);
+    if (i < d->n && atom_eq(&datum_keys(d)[i], &key, t->key.type)) {
+        atom_done(&key, t->key.type);
+        if (d->map && replace) {
+            datum_unshare(d, t);
+            atom_done(&datum_values_w(d)[i], t->value.type);
+            datum_values_w(d)[i] = *value;
+        } else if (d->map) {
+            atom_done(value, t->value.type);
+        }
+        return false;
+    }
+
+    make_room(d, t);
+    union atom *keys = datum_keys_w(d);
+    memmove(keys + i + 1, keys + i, (d->n - i) * sizeof *keys);
+    keys[i] = key;
+    if (d->map) {
+        union atom *values = datum_values_w(d);
+        memmove(values + i + 1, values + i, (d->n - i) * sizeof *values);
+        values[i] = *value;
+    }
+    d->n++;
+    return true;
+}
+
+bool
+datum_remove_at(struct datum *d, const struct type *t, uint32_t i)
+{
+    if (d->n == 1) {
+        datum_done(d, t);
+        d->map = type_is_map(t);
+        return true;
+    }
+    datum_unshare(d, t);
+    union atom *keys = datum_keys_w(d);
+    atom_done(&keys[i], t->key.type);
+    memmove(keys + i, keys + i + 1, (d->n - i - 1) * sizeof *keys);
+    if (d->map) {
+        union atom *values = datum_values_w(d);
+        atom_done(&values[i], t->value.type);
+        memmove(values + i, values + i + 1, (d->n - i - 1) * sizeof *values);
+    }
+    d->n--;
+    return true;
+}
+
+const char *
+datum_map_string(const struct datum *d, const char *key)
+{
+    for (uint32_t i = 0; i < d->n && d->map; i++) {
+        if (strcmp(datum_keys(d)[i].string->s, key) == 0) {
+            return datum_values(d)[i].string->s;
+        }
+    }
+    return NULL;
+}
+
+static int
+atoms_cmp(const union atom *a, const union atom *b, uint32_t n, enum atom_type type)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        int cmp = atom_cmp(&a[i], &b[i], type);
+        if (cmp) {
+            return cmp;
+        }
+    }
+    return 0;
+}
+
+int
+datum_cmp(const struct datum *a, const struct datum *b, const struct type *t)
+{
+    if (a->n != b->n) {
+        return a->n < b->n ? -1 : 1;
+    } else if (a->block && b->block && a->many == b->many) {
+        return 0;
+    }
+    int cmp = atoms_cmp(datum_keys(a), datum_keys(b), a->n, t->key.type);
+    return cmp || !a->map
+               ? cmp
+               : atoms_cmp(datum_values(a), datum_values(b), a->n, t->value.type);
+}
+
+bool
+datum_eq(const struct datum *a, const struct datum *b, const struct type *t)
+{
+    if (a->n != b->n) {
+        return false;
+    } else if (a->block && b->block && a->many == b->many) {
+        return true;
+    }
+    for (uint32_t i = 0; i < a->n; i++) {
+        if (!atom_eq(&datum_keys(a)[i], &datum_keys(b)[i], t->key.type) ||
+            (a->map && !atom_eq(&datum_values(a)[i], &datum_values(b)[i], t->value.type))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t
+datum_hash(const struct datum *d, const struct type *t, uint32_t basis)
+{
+    for (uint32_t i = 0; i < d->n; i++) {
+        basis = atom_hash(&datum_keys(d)[i], t->key.type, basis);
+        if (d->map) {
+            basis = atom_hash(&datum_values(d)[i], t->value.type, basis);
+        }
+    }
+    return basis + d->n;
+}
+
+struct err *
+datum_check(const struct datum *d, const struct type *t)
+{
+    for (uint32_t i = 0; i < d->n; i++) {
+        TRY(base_type_check(&t->key, &datum_keys(d)[i]));
+        if (d->map) {
+            TRY(base_type_check(&t->value, &datum_values(d)[i]));
+        }
+    }
+    return NULL;
+}
+
+struct err *
+datum_check_size(const struct datum *d, const struct type *t)
+{
+    if (d->n >= t->n_min && d->n <= t->n_max) {
+        return NULL;
+    }
+    CLEANUP(buf_done) struct buf english = BUF_INIT;
+    type_print_english(t, &english);
+    return rfc_err(RFC_CONSTRAINT, "Attempted to store %" PRIu32 " elements in %s.", d->n,
+                   buf_cstr(&english));
+}
