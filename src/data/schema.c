@@ -85,7 +85,8 @@ parse_column(struct column *c, const struct json *j)
 }
 
 static struct err *
-parse_columns(struct schema *s, struct table_schema *t, const struct json *columns)
+parse_columns(struct schema *s, struct table_schema *t, const struct json *columns,
+              const struct json *whole)
 {
     const struct json_member **members = sorted_members(&s->arena, columns);
     t->columns =
@@ -93,7 +94,7 @@ parse_columns(struct schema *s, struct table_schema *t, const struct json *colum
     add_column(t, "_uuid", true);
     add_column(t, "_version", false);
     for (uint32_t i = 0; i < columns->n; i++) {
-        TRY(check_name(columns, members[i]->name));
+        TRY(check_name(whole, members[i]->name));
         add_column(t, arena_str(&s->arena, members[i]->name), true);
         TRY(parse_column(&t->columns[t->n_columns - 1], &members[i]->value));
     }
@@ -133,7 +134,7 @@ parse_table(struct schema *s, struct table_schema *t, const struct json *j)
     bool bad_max = max_rows && max_rows->integer <= 0;
     if (bad_max && !decode_failed(&d)) {
         err_free(decode_end(&d));
-        return rfc_syntax(max_rows, "maxRows must be at least 1");
+        return rfc_syntax(j, "maxRows must be at least 1");
     }
     TRY(rfc_decode_end(&d, j));
 
@@ -141,7 +142,7 @@ parse_table(struct schema *s, struct table_schema *t, const struct json *j)
     if (columns->n == 0) {
         return rfc_syntax(j, "table must have at least one column");
     }
-    TRY(parse_columns(s, t, columns));
+    TRY(parse_columns(s, t, columns, j));
 
     if (indexes) {
         t->indexes = arena_zalloc(&s->arena, (indexes->n + 1) * sizeof *t->indexes);
@@ -153,12 +154,12 @@ parse_table(struct schema *s, struct table_schema *t, const struct json *j)
 }
 
 static struct err *
-parse_tables(struct schema *s, const struct json *tables)
+parse_tables(struct schema *s, const struct json *tables, const struct json *whole)
 {
     const struct json_member **members = sorted_members(&s->arena, tables);
     s->tables = arena_zalloc(&s->arena, (tables->n + 1) * sizeof *s->tables);
     for (uint32_t i = 0; i < tables->n; i++) {
-        TRY(check_name(tables, members[i]->name));
+        TRY(check_name(whole, members[i]->name));
         struct table_schema *t = &s->tables[s->n_tables];
         t->index = (uint32_t) s->n_tables++;
         t->name = arena_str(&s->arena, members[i]->name);
@@ -225,7 +226,7 @@ parse_schema(struct schema *s, const struct json *j)
     s->name = arena_str(&s->arena, name);
     s->version = arena_str(&s->arena, version);
     s->cksum = arena_str(&s->arena, cksum);
-    TRY(parse_tables(s, tables));
+    TRY(parse_tables(s, tables, j));
     return link_tables(s);
 }
 

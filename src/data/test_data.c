@@ -244,7 +244,7 @@ static const struct schema_case {
     { "{\"name\":\"D\",\"tables\":{},\"x\":1}", "! syntax error: Parsing database schema failed: Member 'x' is present but not allowed here. | {\"name\":\"D\",\"tables\":{},\"x\":1}" },
     { "{\"name\":\"D\",\"tables\":{},\"version\":\"1.2\"}", "! syntax error: schema version \"1.2\" not in format x.y.z | {\"name\":\"D\",\"tables\":{},\"version\":\"1.2\"}" },
     { "{\"name\":\"D\",\"tables\":{\"T\":{\"columns\":{}}}}", "! syntax error: table must have at least one column | {\"columns\":{}}" },
-    { "{\"name\":\"D\",\"tables\":{\"T\":{\"columns\":{\"a\":{\"type\":\"integer\"}},\"maxRows\":0}}}", "! syntax error: maxRows must be at least 1 | 0" },
+    { "{\"name\":\"D\",\"tables\":{\"T\":{\"columns\":{\"a\":{\"type\":\"integer\"}},\"maxRows\":0}}}", "! syntax error: maxRows must be at least 1 | {\"columns\":{\"a\":{\"type\":\"integer\"}},\"maxRows\":0}" },
     { "{\"name\":\"D\",\"tables\":{\"T\":{\"columns\":{\"a\":{\"type\":\"integer\",\"ephemeral\":true}},\"indexes\":[[\"a\"]]}}}", "! syntax error: ephemeral columns (such as a) may not be indexed | [\"a\"]" },
     { "{\"name\":\"D\",\"tables\":{\"T\":{\"columns\":{\"a\":{\"type\":\"integer\"}},\"indexes\":[[\"b\"]]}}}", "! syntax error: b is not a valid column name | [\"b\"]" },
     { "{\"name\":\"D\",\"tables\":{\"T\":{\"columns\":{\"a\":{\"type\":\"integer\"}},\"indexes\":[[]]}}}", "! syntax error: index must have at least one column | []" },
@@ -253,7 +253,7 @@ static const struct schema_case {
     { T("\"a\":{\"type\":{\"key\":\"integer\",\"min\":2,\"max\":3}}"), "! syntax error: ovsdb type fails constraint checks | {\"key\":\"integer\",\"max\":3,\"min\":2}" },
     { T("\"a\":{\"type\":{\"key\":{\"type\":\"integer\",\"minInteger\":2,\"maxInteger\":1}}}"), "! syntax error: minInteger exceeds maxInteger | {\"maxInteger\":1,\"minInteger\":2,\"type\":\"integer\"}" },
     { T("\"a\":{\"type\":{\"key\":{\"type\":\"uuid\",\"refTable\":\"X\"}}}"), "! syntax error: column a key refers to undefined table X" },
-    { T("\"a\":{\"type\":{\"key\":{\"type\":\"uuid\",\"refTable\":\"T\",\"refType\":\"x\"}}}"), "! syntax error: refType must be \"strong\" or \"weak\" (not \"x\") | \"x\"" },
+    { T("\"a\":{\"type\":{\"key\":{\"type\":\"uuid\",\"refTable\":\"T\",\"refType\":\"x\"}}}"), "! syntax error: refType must be \"strong\" or \"weak\" (not \"x\") | {\"refTable\":\"T\",\"refType\":\"x\",\"type\":\"uuid\"}" },
     /* clang-format on */
 };
 

@@ -88,7 +88,7 @@ parse_length(struct decode *d, const char *name, uint32_t *length)
 }
 
 static struct err *
-parse_ref(struct decode *d, struct base_type *b)
+parse_ref(struct decode *d, struct base_type *b, const struct json *whole)
 {
     const struct json *table = decode_member(d, "refTable", DECODE_ID | DECODE_OPTIONAL);
     if (!table) {
@@ -100,7 +100,7 @@ parse_ref(struct decode *d, struct base_type *b)
     if (kind && strcmp(kind->string, "weak") == 0) {
         b->uuid.ref = REF_WEAK;
     } else if (kind && strcmp(kind->string, "strong") != 0) {
-        return rfc_syntax(kind, "refType must be \"strong\" or \"weak\" (not \"%s\")",
+        return rfc_syntax(whole, "refType must be \"strong\" or \"weak\" (not \"%s\")",
                           kind->string);
     }
     return NULL;
@@ -149,7 +149,7 @@ parse_constraints(struct decode *d, struct base_type *b, const struct json *whol
             return rfc_syntax(whole, "minLength exceeds maxLength");
         }
     } else if (b->type == ATOM_UUID) {
-        return parse_ref(d, b);
+        return parse_ref(d, b, whole);
     }
     return NULL;
 }
