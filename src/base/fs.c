@@ -204,3 +204,14 @@ pidfile_take(const char *path, int *ret_fd)
     *ret_fd = fd_take(&fd);
     return NULL;
 }
+
+pid_t
+pidfile_holder(const char *path)
+{
+    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct flock held = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    if (fd < 0 || fcntl(fd, F_GETLK, &held) < 0 || held.l_type == F_UNLCK) {
+        return 0;
+    }
+    return held.l_pid;
+}

@@ -39,5 +39,8 @@ struct err *fs_write_atomic(const char *path, const void *, size_t n_bytes,
 /* A pid file that its live process keeps locked (fcntl), as ovs-appctl expects.  Held: ERR_BUSY
  * with the holder's pid in the text.  'ret_fd' keeps the lock; closing it gives it up. */
 struct err *pidfile_take(const char *path, int *ret_fd) MUST_CHECK;
+/* The process that keeps it locked; 0 if none, or if there is no such file.  Not for a pid file
+ * that the caller itself holds: looking would give the lock up. */
+pid_t pidfile_holder(const char *path);
 
 #endif /* base/fs.h */

@@ -262,9 +262,11 @@ TEST(pid_file_is_locked_while_its_process_lives)
     CLEANUP(free_drop)
     char *want = str_dupf("%s is locked by process %d", file, (int) child);
     CHECK_STR("names the holder", err_text(e), want);
+    CHECK_INT("asked without taking", pidfile_holder(file), child);
     CHECK("let go", write(stop[1], "x", 1) == 1);
     int status;
     CHECK("child ends", waitpid(child, &status, 0) == child && status == 0);
+    CHECK_INT("nobody holds it", pidfile_holder(file), 0);
     CHECK_OK("free again", pidfile_take(file, &fd));
     fd_done(&fd);
 }
