@@ -22,12 +22,16 @@ void loop_turn(struct loop *, int64_t wait_ms);
 int64_t loop_now_ms(const struct loop *);
 struct uv_loop_s *loop_uv(struct loop *); /* For the rooms that may see <uv.h>. */
 
-/* Runs fn(aux) on the loop's thread, soon; keeps loop_run() alive until then.  Calls from one
- * thread run in their order.  The loop must outlive the call. */
-void loop_post(struct loop *, void (*fn)(void *aux), void *aux);
+typedef void loop_fn(void *aux);
+
+/* Runs fn(aux) on the loop's thread, soon.  Calls from one thread run in their order.  The loop
+ * must outlive the call, and does not stay alive for it without loop_hold(). */
+void loop_post(struct loop *, loop_fn *, void *aux);
+/* While held as often as not yet released, loop_run() does not end by itself. */
+void loop_hold(struct loop *);
+void loop_release(struct loop *);
 
 struct loop_timer;
-typedef void loop_fn(void *aux);
 struct loop_timer *loop_timer_new(struct loop *, loop_fn *, void *aux);
 void loop_timer_set(struct loop_timer *, int64_t after_ms);    /* Once; replaces. */
 void loop_timer_repeat(struct loop_timer *, int64_t every_ms); /* First after 'every_ms'. */
