@@ -63,6 +63,7 @@ struct pool_auth {
     const char *type; /* "chap", "ceph"; NULL: no <auth>. */
     const char *username;
     const char *secret_uuid, *secret_usage; /* One of the two. */
+    const char *secret_type;                /* As given; echoed. */
 };
 
 struct pool_source {

@@ -28,9 +28,15 @@ struct vol_time {
     int64_t nsec; /* -1: not known, the element is left out. */
 };
 
-struct vol_crypt {      /* <encryption> */
-    const char *format; /* "luks", "qcow" ...; NULL: not encrypted. */
-    const char *secret_uuid, *secret_usage;
+struct vol_secret { /* One of the two. */
+    const char *uuid, *usage;
+};
+
+struct vol_crypt {              /* <encryption> */
+    const char *format;         /* "luks", "qcow" ...; NULL: not encrypted. */
+    const char *engine;         /* "qemu", "librbd" or NULL. */
+    struct vol_secret *secrets; /* Names of secrets, never their values. */
+    size_t n_secrets;
     const char *cipher_name, *cipher_mode, *cipher_hash, *ivgen_name, *ivgen_hash;
     int cipher_size; /* Bits, 0 not given. */
 };

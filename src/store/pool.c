@@ -1,0 +1,107 @@
+/* store/pool.c: the types of pools and what each has. */
+#include "store/pool.h"
+
+#include "base/str.h"
+
+static const char *const fs_formats[] = { "auto",    "ext2", "ext3",  "ext4", "ufs",
+                                          "iso9660", "udf",  "gfs",   "gfs2", "vfat",
+                                          "hfs+",    "xfs",  "ocfs2", "vmfs", NULL };
+static const char *const netfs_formats[] = { "auto", "nfs", "glusterfs", "cifs", NULL };
+static const char *const disk_formats[] = { "unknown", "dos",  "dvh", "gpt",  "mac",
+                                            "bsd",     "pc98", "sun", "lvm2", NULL };
+static const char *const logical_formats[] = { "unknown", "lvm2", NULL };
+static const char *const file_vols[] = { "none", "raw",  "dir",   "bochs", "cloop", "dmg",
+                                         "iso",  "vpc",  "vdi",   "fat",   "vhd",   "ploop",
+                                         "cow",  "qcow", "qcow2", "qed",   "vmdk",  NULL };
+static const char *const disk_vols[] = { "none",       "linux",      "fat16",
+                                         "fat32",      "linux-swap", "linux-lvm",
+                                         "linux-raid", "extended",   NULL };
+
+static const struct pool_traits traits[N_POOL_TYPES] = {
+    /* clang-format off */
+    [POOL_DIR] = { "dir", 0, false, NULL, NULL, file_vols, "raw" },
+    [POOL_FS] = { "fs", SRC_DEVICE, false, fs_formats, "auto", file_vols, "raw" },
+    [POOL_NETFS] = { "netfs", SRC_HOST | SRC_DIR, false, netfs_formats, "auto", file_vols, "raw" },
+    [POOL_LOGICAL] = { "logical", SRC_NAME | SRC_DEVICE, false, logical_formats, "lvm2", NULL, NULL },
+    [POOL_DISK] = { "disk", SRC_DEVICE, false, disk_formats, "unknown", disk_vols, "none" },
+    [POOL_ISCSI] = { "iscsi", SRC_HOST | SRC_DEVICE | SRC_INITIATOR_IQN, false, NULL, NULL, NULL, NULL },
+    [POOL_ISCSI_DIRECT] = { "iscsi-direct", SRC_HOST | SRC_DEVICE | SRC_NETWORK | SRC_INITIATOR_IQN,
+                            true, NULL, NULL, NULL, NULL },
+    [POOL_SCSI] = { "scsi", SRC_ADAPTER, false, NULL, NULL, NULL, NULL },
+    [POOL_MPATH] = { "mpath", 0, false, NULL, NULL, NULL, NULL },
+    [POOL_RBD] = { "rbd", SRC_HOST | SRC_NETWORK | SRC_NAME, true, NULL, NULL, file_vols, "raw" },
+    [POOL_SHEEPDOG] = { "sheepdog", SRC_HOST | SRC_NETWORK | SRC_NAME, true, NULL, NULL, file_vols, "raw" },
+    [POOL_GLUSTER] = { "gluster", SRC_HOST | SRC_NETWORK | SRC_NAME | SRC_DIR, true, NULL, NULL,
+                       file_vols, "raw" },
+    [POOL_ZFS] = { "zfs", SRC_NAME | SRC_DEVICE, false, NULL, NULL, NULL, NULL },
+    [POOL_VSTORAGE] = { "vstorage", SRC_NAME, false, NULL, NULL, file_vols, "raw" },
+    /* clang-format on */
+};
+
+void
+pool_init(struct pool *pool)
+{
+    *pool = (struct pool){ .target.perms = PERMS_INIT };
+    pool->source.adapter.unique_id = -1;
+}
+
+void
+pool_done(struct pool *pool)
+{
+    arena_done(&pool->arena);
+    pool_init(pool);
+}
+
+const struct pool_traits *
+pool_traits(enum pool_type type)
+{
+    ASSERT(type < N_POOL_TYPES);
+    return &traits[type];
+}
+
+const char *
+pool_type_name(enum pool_type type)
+{
+    return pool_traits(type)->name;
+}
+
+bool
+pool_type_parse(const char *name, enum pool_type *ret)
+{
+    for (int i = 0; i < N_POOL_TYPES; i++) {
+        if (str_eq(traits[i].name, name)) {
+            *ret = (enum pool_type) i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+pool_path_tidy(struct arena *arena, const char *path)
+{
+    if (!path) {
+        return NULL;
+    }
+    const char *slash = strchr(path, '/');
+    if (slash && slash > path && slash[-1] == ':' && slash[1] == '/') {
+        return arena_str(arena, path); /* A URI. */
+    }
+    char *out = arena_alloc(arena, strlen(path) + 1);
+    size_t n = 0;
+    const char *p = path;
+    if (p[0] == '/' && p[1] == '/' && p[2] != '/') {
+        out[n++] = *p++; /* POSIX: exactly two in front may mean something else than one. */
+    }
+    for (; *p; p++) {
+        if (*p != '/' || p[1] != '/') {
+            out[n++] = *p;
+        }
+    }
+    /* A trailing one goes, but "/" and "//" remain what they are. */
+    if (n > 1 && out[n - 1] == '/' && !(n == 2 && out[0] == '/')) {
+        n--;
+    }
+    out[n] = '\0';
+    return out;
+}
