@@ -91,6 +91,30 @@ log_level_parse(const char *name, enum log_level *ret)
     return false;
 }
 
+void
+log_set_spec(const char *spec)
+{
+    struct strvec words = STRVEC_INIT;
+    enum log_level level = LOG_DBG;
+    bool console = false, file = false, any = true, known = true;
+
+    strvec_split(&words, spec, ": ,");
+    for (size_t i = 0; i < words.n; i++) {
+        const char *word = words.v[i];
+        if (strcasecmp(word, "console") == 0 || strcasecmp(word, "file") == 0) {
+            console |= strcasecmp(word, "console") == 0;
+            file |= strcasecmp(word, "file") == 0;
+            any = false;
+        } else if (!log_level_parse(word, &level)) {
+            known &= strcasecmp(word, "any") == 0;
+        }
+    }
+    if (known) {
+        log_set_level(file || any ? level : file_level, console || any ? level : console_level);
+    }
+    strvec_done(&words);
+}
+
 bool
 log_enabled(enum log_level level)
 {

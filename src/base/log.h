@@ -11,10 +11,15 @@
 
 enum log_level { LOG_OFF, LOG_EMER, LOG_ERR, LOG_WARN, LOG_INFO, LOG_DBG };
 
-/* 'file' NULL: standard error only.  With a file, standard error still gets up to 'console'. */
+/* 'file' NULL: standard error only.  With a file, standard error still gets up to
+ * 'console'. */
 struct err *log_open(const char *file) MUST_CHECK;
 void log_set_level(enum log_level file, enum log_level console);
 bool log_level_parse(const char *name, enum log_level *ret);
+/* Open vSwitch's vlog spec, "dbg", "console:off", "file:warn" ...; no destination means
+ * all.  What names a module, syslog or a pattern is accepted and changes nothing: there is
+ * one level for all modules. */
+void log_set_spec(const char *spec);
 struct err *log_reopen(void) MUST_CHECK; /* After logrotate moved the file. */
 bool log_enabled(enum log_level);
 void log_write(enum log_level, const char *module, const char *fmt, ...) PRINTF(3, 4);

@@ -1,0 +1,261 @@
+/* journal/journal.c: opening, locking and reading.  Appending is in append.c, compaction in
+ * rewrite.c. */
+#include "journal/journal_i.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+
+#define SECTOR_BYTES 512
+
+static char *
+lock_path(const char *path)
+{
+    CLEANUP(free_drop) char *dir = path_dir(path);
+    CLEANUP(free_drop) char *name = str_dupf(".%s.~lock~", path_base(path));
+    return path_join(dir, name);
+}
+
+/* An open file description's lock: it stands against other processes' fcntl() locks as
+ * ovsdb-server takes them, and also against a second open in this process. */
+static struct err *
+lock_take(const char *path, int *ret_fd)
+{
+    CLEANUP(free_drop) char *name = lock_path(path);
+    CLEANUP(fd_done) int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return err_io(errno, "open lock file %s", name);
+    }
+
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        *ret_fd = fd_take(&fd);
+        return NULL;
+    } else if (errno != EAGAIN && errno != EACCES) {
+        return err_io(errno, "lock %s", name);
+    }
+    struct flock held = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    if (fcntl(fd, F_OFD_GETLK, &held) == 0 && held.l_type != F_UNLCK && held.l_pid > 0) {
+        return err_hint(
+            err_new(ERR_BUSY, "%s: failed to lock lockfile: process %ld holds it", path,
+                    (long) held.l_pid),
+            "stop process %ld, or talk to the server instead", (long) held.l_pid);
+    }
+    return err_hint(err_new(ERR_BUSY, "%s: failed to lock lockfile: it is held", path),
+                    "a database server has this file open: stop it, or talk to it instead");
+}
+
+struct err *
+journal_create(const char *path, const char *schema)
+{
+    CLEANUP(buf_done) struct buf record = BUF_INIT;
+    record_header(schema, strlen(schema), &record);
+    buf_printf(&record, "%s\n", schema);
+
+    CLEANUP(fd_done) int lock = -1;
+    TRY(lock_take(path, &lock));
+    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        return err_io(errno, "create %s", path);
+    }
+    struct err *e = journal_pwrite(fd, path, 0, record.data, record.n);
+    if (!e && fsync(fd) != 0) {
+        e = err_io(errno, "fsync %s", path);
+    }
+    if (e) {
+        unlink(path);
+        return e;
+    }
+    CLEANUP(free_drop) char *dir = path_dir(path);
+    return fs_sync_dir(dir);
+}
+
+struct err *
+journal_open(const char *path, int flags, struct journal **ret)
+{
+    CLEANUP(free_drop) char *real = realpath(path, NULL);
+    if (!real) {
+        int errnum = errno;
+        return err_hint(err_io(errnum, "%s: open failed", path),
+                        errnum == ENOENT ? "make it with: byre-dbtool create %s"
+                                         : "check the permissions of %s",
+                        path);
+    }
+    bool read_only = flags & JOURNAL_READ_ONLY;
+    CLEANUP(fd_done) int lock_fd = -1;
+    if (!read_only) {
+        TRY(lock_take(real, &lock_fd));
+    }
+    CLEANUP(fd_done) int fd = open(real, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    if (fd < 0) {
+        return err_io(errno, "%s: open failed", path);
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return err_new(ERR_SYNTAX, "%s: cannot identify file type: not a regular file",
+                       path);
+    }
+
+    struct journal *j = NEW(struct journal);
+    j->path = TAKE(real);
+    j->flags = flags;
+    j->fd = fd_take(&fd);
+    j->lock_fd = fd_take(&lock_fd);
+    record_reader_init(&j->reader, j->path, j->fd, 0);
+    *ret = j;
+    return NULL;
+}
+
+void
+journal_close(struct journal *j)
+{
+    if (!j) {
+        return;
+    }
+    sync_free(j->sync); /* Finishes what was wanted. */
+    if (j->notice) {
+        j->notice->journal = NULL;
+        if (!atomic_load(&j->notice->posted)) {
+            free(j->notice);
+        } /* Else the word under way frees it. */
+    }
+    record_reader_done(&j->reader);
+    buf_done(&j->header);
+    err_free(j->damage.why);
+    fd_done(&j->fd);
+    fd_done(&j->lock_fd);
+    free(j->path);
+    free(j);
+}
+
+/* Is there a sector in [from, to) that never reached the disk?  Then its end is NUL,
+ * because writing goes from the front to the back; a byte that was changed otherwise is
+ * hardly ever just there. */
+static bool
+has_hole(int fd, int64_t from, int64_t to)
+{
+    for (int64_t at = from + SECTOR_BYTES - 1 - from % SECTOR_BYTES; at < to;
+         at += SECTOR_BYTES) {
+        char last = 'x';
+        if (pread(fd, &last, 1, at) == 1 && last == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes 'why'. */
+static void
+set_damage(struct journal *j, int64_t offset, struct err *why)
+{
+    struct stat st;
+    int64_t size = fstat(j->fd, &st) == 0 ? (int64_t) st.st_size : offset;
+    int64_t good = record_find_good(j->path, j->fd, offset);
+
+    err_free(j->damage.why);
+    j->damage = (struct journal_damage){
+        .offset = offset,
+        .n_bytes = size - offset,
+        .torn = good < 0 ||
+                (size - offset <= JOURNAL_LOOSE_BYTES && has_hole(j->fd, offset, good)),
+        .why = why,
+    };
+    j->end = offset;
+    j->read_all = true;
+}
+
+struct err *
+journal_read(struct journal *j, struct arena *arena, struct json *ret, bool *ret_more)
+{
+    const char *data;
+    size_t n_bytes;
+
+    *ret_more = false;
+    if (j->read_all) {
+        return NULL;
+    }
+    int64_t offset = j->reader.offset;
+    struct err *e = record_read(&j->reader, &data, &n_bytes);
+    if (!e && !data && offset == 0) {
+        return err_new(ERR_SYNTAX, "%s: cannot identify file type: it is empty", j->path);
+    } else if (!e && !data) {
+        j->read_all = true;
+        j->end = offset;
+        return NULL;
+    } else if (!e) {
+        e = json_parse(arena, data, n_bytes, ret);
+        if (e) {
+            e = err_wrap(e,
+                         "%s: %zu bytes starting at offset %" PRId64 " are not valid JSON",
+                         j->path, n_bytes, j->reader.offset - (int64_t) n_bytes);
+        } else if (ret->type != JSON_OBJECT) {
+            e = err_new(ERR_SYNTAX,
+                        "%s: %zu bytes starting at offset %" PRId64
+                        " are not a JSON object",
+                        j->path, n_bytes, j->reader.offset - (int64_t) n_bytes);
+        }
+    }
+    if (e && (offset == 0 || err_errno(e))) {
+        return e; /* Without a schema there is nothing to serve; and EIO is not damage. */
+    } else if (e) {
+        set_damage(j, offset, e);
+        return NULL;
+    }
+
+    j->last_offset = offset;
+    j->end = j->reader.offset;
+    j->n_records++;
+    if (j->n_records <= 2) {
+        j->base = j->end;
+    }
+    *ret_more = true;
+    return NULL;
+}
+
+void
+journal_reject(struct journal *j, struct err *why)
+{
+    ASSERT(j->n_records > 0 && j->last_offset > 0);
+    j->n_records--;
+    set_damage(j, j->last_offset, why);
+}
+
+const struct journal_damage *
+journal_damage(const struct journal *j)
+{
+    return &j->damage;
+}
+
+void
+journal_allow_cut(struct journal *j)
+{
+    j->may_cut = true;
+}
+
+const char *
+journal_path(const struct journal *j)
+{
+    return j->path;
+}
+
+int64_t
+journal_size(const struct journal *j)
+{
+    return j->end;
+}
+
+int64_t
+journal_base_size(const struct journal *j)
+{
+    return j->base;
+}
+
+uint64_t
+journal_n_records(const struct journal *j)
+{
+    return j->n_records;
+}

@@ -1,0 +1,101 @@
+/* journal/journal.h: the file of one database: record 0 is the schema, then one record for
+ * each transaction.  What a record means is db's affair; here it is a line of JSON.
+ *
+ * Order.   journal_open(); journal_read() to the end; then journal_append() as often as
+ *          needed.
+ * Damage.  Reading stops at the first bad record.  A torn tail (a power cut, a full disk)
+ *          is healed by the first append: the bytes from there on are saved in
+ *          "<path>.cut-<offset>" and cut off.  Damage with good records behind it is never
+ *          healed unasked: appending fails then (ERR_SYNTAX).  Bytes are never thrown away.
+ * Torn.    Nothing good comes after it; or it has a sector that never reached the disk
+ *          (which reads as NULs, which no record has) and begins in the last
+ *          JOURNAL_LOOSE_BYTES: blocks of one group may reach the disk in any order.  No
+ *          more than that is ever written without being made durable, so nothing in there
+ *          had been acknowledged.
+ * Durable. An append is in the page cache when it returns; it is durable once
+ *          journal_durable_seq() has reached its sequence number.  Sequence numbers start
+ *          at 1 with each journal_open(); 0 stands for what the file held before.
+ * Lock.    ".<name>.~lock~" beside the file (symbolic links followed), as ovsdb-server has
+ *          it.
+ * Errors.  ERR_BUSY locked by another process; ERR_SYNTAX not an OVSDB file, or damaged;
+ *          ERR_NO_SPACE and ERR_IO from the disk.  A failed append leaves the file as it
+ *          was.
+ * Threads. The loop's; and one of its own for fdatasync. */
+#ifndef JOURNAL_JOURNAL_H
+#define JOURNAL_JOURNAL_H 1
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "json/json.h"
+
+struct journal;
+struct loop;
+
+#define JOURNAL_LOOSE_BYTES (16 * MIB)
+
+enum journal_flags {
+    JOURNAL_READ_ONLY = 1,  /* No lock, no change. */
+    JOURNAL_NO_DURABLE = 2, /* Never fdatasync(): everything counts as durable at once. */
+};
+
+/* A new file with 'schema' (JSON text without line feeds) as record 0, durable. 
+ * ERR_EXISTS. */
+struct err *journal_create(const char *path, const char *schema) MUST_CHECK;
+
+struct err *journal_open(const char *path, int flags, struct journal **ret) MUST_CHECK;
+void journal_close(struct journal *); /* Makes everything durable.  NULL is fine. */
+
+/* The next record, parsed into 'arena'.  '*ret_more' is false at the end, which is also
+ * where damage begins: see journal_damage().  An error is the disk's. */
+struct err *journal_read(struct journal *, struct arena *, struct json *ret,
+                         bool *ret_more) MUST_CHECK;
+/* The record that was read last makes no sense for the database ('why', taken): it and all
+ * after it count as damage. */
+void journal_reject(struct journal *, struct err *why);
+
+struct journal_damage {
+    int64_t offset;  /* Where the first bad record begins. */
+    int64_t n_bytes; /* From there to the end of the file. */
+    bool torn;       /* See above. */
+    struct err *why; /* Of the record reader or of journal_reject(); NULL: no damage. */
+};
+const struct journal_damage *journal_damage(const struct journal *);
+/* Allows the next append (or rewrite) to cut damage in the middle too; for people who
+ * asked. */
+void journal_allow_cut(struct journal *);
+
+/* Where the durable sequence numbers go: called on the loop whenever they moved; after
+ * 'failed' (takes 'e') nothing gets durable any more and the program must end. */
+void journal_notify(struct journal *, struct loop *, void (*durable)(void *aux),
+                    void (*failed)(void *aux, struct err *e), void *aux);
+
+/* 'data' is the JSON text of one record, without a line feed.  All or nothing. */
+struct err *journal_append(struct journal *, const char *data, size_t n_bytes,
+                           uint64_t *ret_seq) MUST_CHECK;
+uint64_t journal_seq(const struct journal *); /* Of the last append; 0 before the first. */
+uint64_t journal_durable_seq(const struct journal *);
+struct err *journal_sync(struct journal *) MUST_CHECK; /* Waits until all is durable. */
+
+const char *journal_path(const struct journal *);
+int64_t journal_size(const struct journal *); /* Bytes that are good. */
+int64_t
+journal_base_size(const struct journal *); /* Size after record 1: the last snapshot. */
+uint64_t journal_n_records(const struct journal *); /* The schema's included. */
+
+/* Compaction: a new file grows beside the old one and takes its place.
+ *
+ *     journal_rewrite_begin(j, schema, &rw);      // remembers how far the old file goes
+ *     journal_rewrite_add(rw, record, n_bytes);   // in any thread
+ *     journal_rewrite_commit(j, rw);              // copies what was appended meanwhile
+ *
+ * Until the commit the old file is the truth; a failure leaves it so.  Commit and abort
+ * free 'rw'. */
+struct journal_rewrite;
+struct err *journal_rewrite_begin(struct journal *, const char *schema,
+                                  struct journal_rewrite **ret) MUST_CHECK;
+struct err *journal_rewrite_add(struct journal_rewrite *, const char *data,
+                                size_t n_bytes) MUST_CHECK;
+struct err *journal_rewrite_commit(struct journal *, struct journal_rewrite *) MUST_CHECK;
+void journal_rewrite_abort(struct journal_rewrite *); /* NULL is fine. */
+
+#endif /* journal/journal.h */

@@ -1,0 +1,33 @@
+/* journal/sync.h: group commit.  One thread, one fdatasync(2) for all that was written
+ * since the last one.  While it runs, more records gather; so the slower the disk, the
+ * larger the group.
+ *
+ * Threads.  sync_want(), sync_done_seq(), sync_wait_idle(), sync_set_fd() belong to one
+ *           owner thread. 'notify' runs in the sync thread: it may only pass the word on
+ *           (loop_post()). */
+#ifndef JOURNAL_SYNC_H
+#define JOURNAL_SYNC_H 1
+
+#include "base/base.h"
+
+struct sync; /* sync_new(), sync_free(). */
+
+/* 'fd' is borrowed.  'notify' is called after each fdatasync, also after a failed one. */
+struct sync *sync_new(int fd, void (*notify)(void *aux), void *aux);
+void sync_free(struct sync *); /* Waits for the running fdatasync.  NULL is fine. */
+
+/* All up to 'seq' has been written: make it durable. */
+void sync_want(struct sync *, uint64_t seq);
+
+/* The newest durable sequence number; '*ret_errnum' is the errno of a failed fdatasync
+ * (after which nothing gets durable any more), else 0. */
+uint64_t sync_done_seq(struct sync *, int *ret_errnum);
+
+/* Waits until all that was wanted is durable or has failed. */
+void sync_wait_idle(struct sync *);
+
+/* Goes on with another file, in which all up to 'seq' is durable already.  Waits for the
+ * running fdatasync. */
+void sync_set_fd(struct sync *, int fd, uint64_t seq);
+
+#endif /* journal/sync.h */
