@@ -16,7 +16,9 @@
 #include "super/tree.h"
 #include "super/unit.h"
 
-#define NEXT_ANYWAY_MS 8000       /* The next program is not kept waiting longer. */
+#define NEXT_ANYWAY_MS 8000 /* The next program is not kept waiting longer. */
+#define START_DEATHS_MAX 3  /* Of one program: enough to call the start-up failed. */
+#define ALIVE_MS 3600000
 #define PREDECESSOR_TERM_MS 5000  /* Patience with an old one that holds the pid file, */
 #define PREDECESSOR_KILL_MS 15000 /* and its end. */
 
@@ -40,6 +42,7 @@ struct super {
     struct loop_signal *on_child;
     struct loop_timer *start_timer; /* Ends the start-up, ready or not. */
     struct loop_timer *next_timer;  /* Begins the next program, the last one up or not. */
+    struct loop_timer *alive_timer; /* Signals alone do not keep a loop running. */
     struct ward wards[N_PROGRAMS];
     size_t n_begun;
     bool started, ending;
@@ -171,6 +174,8 @@ after_change(struct ward *w)
         }
     } else if (w->unit.state == U_UP && w == &s->wards[s->n_begun - 1]) {
         begin_next(s);
+    } else if (!s->started && w->unit.n_deaths >= START_DEATHS_MAX) {
+        tell_started(s, not_up(s));
     } else if (!s->started && w->unit.state == U_UP && s->n_begun == N_PROGRAMS) {
         CLEANUP(err_drop) struct err *e = not_up(s);
         if (!e) {
@@ -275,6 +280,11 @@ on_child(void *super)
     }
 }
 
+static void
+on_alive_timer(void *super UNUSED)
+{
+}
+
 struct err *
 super_new(struct loop *loop, const struct place *place, const struct config *config,
           const struct super_events *events, struct super **ret)
@@ -285,6 +295,7 @@ super_new(struct loop *loop, const struct place *place, const struct config *con
     s->events = *events;
     s->start_timer = loop_timer_new(loop, on_start_timer, s);
     s->next_timer = loop_timer_new(loop, begin_next, s);
+    s->alive_timer = loop_timer_new(loop, on_alive_timer, s);
     for (size_t i = 0; i < N_PROGRAMS; i++) {
         struct ward *w = &s->wards[i];
         w->super = s;
@@ -309,6 +320,7 @@ void
 super_begin(struct super *s)
 {
     loop_timer_set(s->start_timer, SUPER_START_MS);
+    loop_timer_repeat(s->alive_timer, ALIVE_MS);
     begin_next(s);
 }
 
@@ -339,6 +351,7 @@ super_free(struct super *s)
     }
     loop_timer_free(s->start_timer);
     loop_timer_free(s->next_timer);
+    loop_timer_free(s->alive_timer);
     loop_signal_free(s->on_child);
     for (struct ward *w = s->wards; w < s->wards + N_PROGRAMS; w++) {
         loop_timer_free(w->timer);

@@ -12,8 +12,8 @@ struct loop;
 struct super; /* super_new(), super_free(). */
 
 struct super_events {
-    /* Once: all answer (NULL), or one does not come up in SUPER_START_MS; it is tried on.  The
-     * callee owns the error. */
+    /* Once: all answer (NULL); or one dies again and again, or does not answer in
+     * SUPER_START_MS; it is tried on.  The callee owns the error. */
     void (*on_started)(void *aux, struct err *);
     void (*on_ended)(void *aux); /* All are gone, after super_end(). */
     void *aux;
