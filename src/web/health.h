@@ -1,0 +1,25 @@
+/* web/health.h: answers GET /healthz: does the database server answer, now?
+ *
+ * Not "did it once": each request sends an echo through the session and waits for it, at most
+ * HEALTH_TIMEOUT_MS. */
+#ifndef WEB_HEALTH_H
+#define WEB_HEALTH_H 1
+
+#include "base/base.h"
+
+#define HEALTH_TIMEOUT_MS 1000
+#define HEALTH_OPEN_MAX 256 /* Requests at once; more are answered 503. */
+
+struct loop;
+struct health;
+struct http_request;
+
+/* 'db_remote' as in wire/remote.h. */
+struct err *health_new(struct loop *, const char *db_remote,
+                       struct health **ret) MUST_CHECK;
+void health_free(struct health *); /* Nothing may be open; NULL is fine. */
+
+void health_ask(struct health *, struct http_request *);    /* Answers it, now or later. */
+void health_forget(struct health *, struct http_request *); /* It is gone. */
+
+#endif /* web/health.h */
