@@ -27,25 +27,28 @@ enum step_kind {
     STEP_TEMP,       /* Make an empty file that will be 'name', locked. */
     STEP_OPEN,       /* Open the regular file 'name'; 'write' says how. */
     STEP_SOURCE,     /* Open 'name' of the directory 'dir' for reading, beside the file. */
-    STEP_NOCOW,      /* No copy-on-write on btrfs, if it can be had. */
-    STEP_SIZE,       /* Set the file's length to 'size'. */
-    STEP_ALLOCATE,   /* Have blocks for [0, size); the file becomes that long at least. */
-    STEP_GROWS,      /* Refuse unless the image ('format') has at most 'size' bytes now. */
-    STEP_COPY,       /* Source to file, keeping holes if 'sparse'; 'size' bytes at most. */
-    STEP_RECEIVE, /* The request's descriptor into the file at 'offset', 'length' bytes. */
-    STEP_SEND,    /* The reverse.  'length' 0: to the end. */
-    STEP_WIPE,    /* Zeros over the file; a sparse one is truncated and extended. */
-    STEP_OWNER,   /* Owner and group of 'perms', where given. */
-    STEP_MODE,    /* Mode of 'perms'. */
-    STEP_PUBLISH, /* fsync, and give the temporary its name; refuses to replace. */
-    STEP_MKDIR,   /* Make the directory entry 'name' with 'perms'. */
-    STEP_UNLINK,  /* Remove the file 'name'; not there is fine. */
-    STEP_RMDIR,   /* Remove the directory entry 'name'. */
-    STEP_DISCARD, /* Undo of STEP_TEMP: remove the temporary, unless published. */
+    STEP_BACKING,  /* Refuse unless the image 'name' can be read (relative: to the root). */
+    STEP_NOCOW,    /* No copy-on-write on btrfs, if it can be had. */
+    STEP_SIZE,     /* Set the file's length to 'size'. */
+    STEP_ALLOCATE, /* Have blocks for [0, size); the file becomes that long at least. */
+    STEP_GROWS,    /* Refuse unless the image ('format') has at most 'size' bytes now. */
+    STEP_COPY,     /* Source to file, keeping holes if 'sparse'; 'size' bytes at most. */
+    STEP_RECEIVE,  /* The request's descriptor into the file at 'offset', 'length' bytes. */
+    STEP_SEND,     /* The reverse.  'length' 0: to the end. */
+    STEP_WIPE,     /* Zeros over the file; a sparse one is truncated and extended. */
+    STEP_OWNER,    /* Owner and group of 'perms', where given. */
+    STEP_MODE,     /* Mode of 'perms'. */
+    STEP_PUBLISH,  /* fsync, and give the temporary its name; refuses to replace. */
+    STEP_MKDIR,    /* Make the directory entry 'name' with 'perms'. */
+    STEP_UNLINK,   /* Remove the file 'name'; not there is fine. */
+    STEP_RMDIR,    /* Remove the directory entry 'name'. */
+    STEP_DISCARD,  /* Undo of STEP_TEMP: remove the temporary, unless published. */
     N_STEP_KINDS
 };
 
-enum plan_arg_kind { ARG_TEXT, ARG_FILE, ARG_SOURCE };
+/* The file in work and the source are passed to commands as what is open already; ARG_FILE_AT
+ * is the file by its name in the root, for commands that look at what lies beside it. */
+enum plan_arg_kind { ARG_TEXT, ARG_FILE, ARG_FILE_AT, ARG_SOURCE };
 
 struct plan_arg {
     enum plan_arg_kind kind;
@@ -90,7 +93,8 @@ void plan_perms(struct plan *,
 struct plan_step *plan_cmd_(struct plan *, const char *const *argv);
 void plan_arg(struct plan *, const char *);
 void plan_argf(struct plan *, const char *fmt, ...) PRINTF(2, 3);
-void plan_arg_file(struct plan *);   /* The file in work. */
+void plan_arg_file(struct plan *); /* The file in work. */
+void plan_arg_file_at(struct plan *);
 void plan_arg_source(struct plan *); /* The source file. */
 /* The undo of the last step: a command, whose arguments plan_arg() then adds ... */
 #define plan_undo(plan, ...) plan_undo_(plan, (const char *const[]){ __VA_ARGS__, NULL })

@@ -122,6 +122,78 @@ vol_name_is_temporary(const char *name)
     return strncmp(end - n_infix, VOL_TEMP_INFIX, n_infix) == 0;
 }
 
+bool
+vol_is_compat(const char *s)
+{
+    static const char digits[] = "0123456789";
+    size_t n = strspn(s, digits);
+    if (n == 0 || n > 9 || s[n] != '.') {
+        return false;
+    }
+    const char *minor = s + n + 1;
+    n = strspn(minor, digits);
+    return n > 0 && n <= 9 && !minor[n];
+}
+
+static struct err *
+check_format(const char *format, enum pool_type type)
+{
+    const char *const *known = pool_traits(type)->vol_formats;
+    if (!format || !known || str_eq(format, "vhdx")) {
+        return NULL;
+    }
+    for (; *known; known++) {
+        if (str_eq(*known, format)) {
+            return NULL;
+        }
+    }
+    return store_err(VE_CONFIG_UNSUPPORTED, "unknown volume format type %s", format);
+}
+
+static struct err *
+check_perms(const struct perms *perms)
+{
+    if (perms->mode < -1 || perms->mode > 0777) {
+        return store_err(VE_XML_ERROR, "malformed octal mode");
+    } else if (perms->owner < -1 || perms->owner >= UINT32_MAX) {
+        return store_err(VE_XML_ERROR, "malformed owner element");
+    } else if (perms->group < -1 || perms->group >= UINT32_MAX) {
+        return store_err(VE_XML_ERROR, "malformed group element");
+    }
+    return NULL;
+}
+
+/* qemu takes "nbd:...", "json:{...}" and the like for other things than files. */
+static struct err *
+check_backing(const struct vol *vol)
+{
+    const char *path = vol->backing.path;
+    if (path && (!*path || path[0] == '-' || path[strcspn(path, ":/\n")] == ':' ||
+                 strchr(path, '\n'))) {
+        return err_hint(store_err(VE_CONFIG_UNSUPPORTED,
+                                  "backing store '%s' is not the path of a file", path),
+                        "give an absolute path, or the name of a volume in the same pool");
+    }
+    return NULL;
+}
+
+struct err *
+vol_check(const struct vol *vol, enum pool_type type)
+{
+    TRY(vol_name_check(vol->name));
+    TRY(check_format(vol->target.format, type));
+    TRY(check_format(vol->backing.format, type));
+    TRY(check_perms(&vol->target.perms));
+    TRY(check_backing(vol));
+    if (vol->target.compat && !vol_is_compat(vol->target.compat)) {
+        return store_err(VE_XML_ERROR, "forbidden characters in 'compat' attribute");
+    } else if (vol->capacity < -1 || vol->allocation < -1 ||
+               vol->target.cluster_bytes < 0) {
+        return store_err(VE_XML_ERROR, "malformed capacity element");
+    }
+    return NULL;
+}
+
 void
 vol_list_done(struct vol_list *list)
 {

@@ -83,6 +83,11 @@ const char *vol_format_in_xml(const char *format);
  * libvirt's text where it has one.  No '/', not "." or "..", no '-' in front, no control
  * character, UTF-8, at most VOL_NAME_MAX bytes, not of the form that temporaries have. */
 struct err *vol_name_check(const char *name) MUST_CHECK;
+/* A compat level is two numbers, "N.N"; which ones make sense is qemu-img's to say. */
+bool vol_is_compat(const char *);
+/* Are the values of 'vol' such that a plan may carry them, for a pool of 'type'?  Formats are
+ * known ones, the backing store is a local path, numbers are in range. */
+struct err *vol_check(const struct vol *, enum pool_type type) MUST_CHECK;
 /* Temporaries are called ".NAME.new-XXXXXX"; a scan does not show them. */
 #define VOL_TEMP_INFIX ".new-"
 bool vol_name_is_temporary(const char *name);

@@ -71,16 +71,6 @@ parse_sizes(const struct xml_node *root, int flags, struct vol *vol)
     return NULL;
 }
 
-/* "N.N", nothing about which numbers make sense. */
-static bool
-is_compat(const char *s)
-{
-    const char *digits = "0123456789";
-    size_t n = strspn(s, digits);
-    return n > 0 && n < 10 && s[n] == '.' && s[n + 1] &&
-           strspn(s + n + 1, digits) == strlen(s + n + 1) && strlen(s + n + 1) < 10;
-}
-
 static struct err *
 parse_features(const struct xml_node *root, struct vol_target *target)
 {
@@ -116,7 +106,7 @@ parse_target(const struct xml_node *root, const struct pool_traits *traits, stru
         TRY(volcrypt_parse(&vol->arena, crypt, &target->crypt));
     }
     target->compat = parts_dup(&vol->arena, xml_string(root, "target/compat"));
-    if (target->compat && !is_compat(target->compat)) {
+    if (target->compat && !vol_is_compat(target->compat)) {
         return store_err(VE_XML_ERROR, "forbidden characters in 'compat' attribute");
     }
     target->nocow = xml_find(root, "target/nocow") != NULL;

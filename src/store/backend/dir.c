@@ -1,0 +1,52 @@
+/* store/backend/dir.c: a directory that exists anyway; there is nothing to start or stop. */
+#include "store/backend/file_i.h"
+#include "store/code.h"
+
+#define POOL_MODE 0711 /* Of a directory that building makes, unless said otherwise. */
+
+static struct err *
+dir_check(const struct pool *pool, struct plan *plan)
+{
+    plan_add(plan, STEP_CHECK, pool->target.path);
+    return NULL;
+}
+
+/* libvirt would run mkfs on a stray <device> of a dir pool here.  We never do. */
+static struct err *
+dir_build(const struct pool *pool, int flags, struct plan *plan)
+{
+    if (flags) {
+        return err_hint(store_err(VE_OPERATION_INVALID,
+                                  "No source device specified when formatting pool '%s'",
+                                  pool->name),
+                        "build a pool of type dir without overwrite or no-overwrite");
+    }
+    struct plan_step *step = plan_add(plan, STEP_MKDIRS, pool->target.path);
+    step->perms = pool->target.perms;
+    step->length = POOL_MODE;
+    step->nocow = pool->cow != TRI_YES;
+    return NULL;
+}
+
+static struct err *
+dir_delete(const struct pool *pool, struct plan *plan)
+{
+    plan_add(plan, STEP_RMDIR_ROOT, pool->target.path);
+    return NULL;
+}
+
+const struct pool_ops pool_dir_ops = {
+    .type = POOL_DIR,
+    .check = dir_check,
+    .build = dir_build,
+    .delete = dir_delete,
+    .scan = file_scan,
+    .vol_create = file_vol_create,
+    .vol_clone = file_vol_clone,
+    .vol_stat = file_vol_stat,
+    .vol_delete = file_vol_delete,
+    .vol_resize = file_vol_resize,
+    .vol_upload = file_vol_upload,
+    .vol_download = file_vol_download,
+    .vol_wipe = file_vol_wipe,
+};

@@ -1,0 +1,23 @@
+/* store/backend/file_i.h: volumes that are files in a directory: what dir, fs and netfs share. */
+#ifndef STORE_BACKEND_FILE_I_H
+#define STORE_BACKEND_FILE_I_H 1
+
+#include "store/pool_ops.h"
+
+struct err *file_scan(const struct pool *, struct plan *);
+struct err *file_vol_create(const struct pool *, const struct vol *, int vol_flags,
+                            struct plan *);
+struct err *file_vol_clone(const struct pool *, const struct vol *, const struct pool *,
+                           const struct vol *source, int vol_flags, struct plan *);
+struct err *file_vol_stat(const struct pool *, const struct vol *, struct plan *);
+struct err *file_vol_delete(const struct pool *, const struct vol *, struct plan *);
+struct err *file_vol_resize(const struct pool *, const struct vol *, int64_t capacity,
+                            int vol_flags, struct plan *);
+struct err *file_vol_upload(const struct pool *, const struct vol *, int64_t offset,
+                            int64_t length, struct plan *);
+struct err *file_vol_download(const struct pool *, const struct vol *, int64_t offset,
+                              int64_t length, struct plan *);
+struct err *file_vol_wipe(const struct pool *, const struct vol *, enum wipe_algorithm,
+                          struct plan *);
+
+#endif /* store/backend/file_i.h */

@@ -1,0 +1,103 @@
+/* store/conflict.c: two pools on one source would each think it is theirs. */
+#include "store/conflict.h"
+
+#include "base/str.h"
+#include "store/code.h"
+
+static bool
+share_device(const struct pool_source *a, const struct pool_source *b)
+{
+    for (size_t i = 0; i < a->n_devices; i++) {
+        for (size_t j = 0; j < b->n_devices; j++) {
+            if (str_eq(a->devices[i].path, b->devices[j].path)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+same_host(const struct pool_source *a, const struct pool_source *b)
+{
+    return a->n_hosts == 1 && b->n_hosts == 1 &&
+           str_eq(a->hosts[0].name, b->hosts[0].name) &&
+           a->hosts[0].port == b->hosts[0].port;
+}
+
+/* The N of "scsi_hostN", "fc_hostN" or "hostN", or -1. */
+static int
+host_number(const char *name)
+{
+    if (!name) {
+        return -1;
+    }
+    const char *digits = str_starts(name, "scsi_host") ? name + 9
+                         : str_starts(name, "fc_host") ? name + 7
+                         : str_starts(name, "host")    ? name + 4
+                                                       : "";
+    int64_t n;
+    return str_to_i64(digits, &n) && n >= 0 && n < INT32_MAX ? (int) n : -1;
+}
+
+static bool
+same_adapter(const struct pool_adapter *a, const struct pool_adapter *b)
+{
+    if (a->type == ADAPTER_FC_HOST && b->type == ADAPTER_FC_HOST) {
+        return str_eq(a->wwnn, b->wwnn) && str_eq(a->wwpn, b->wwpn);
+    } else if (a->type == ADAPTER_SCSI_HOST && b->type == ADAPTER_SCSI_HOST) {
+        if (a->has_parentaddr && b->has_parentaddr) {
+            return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot &&
+                   a->function == b->function && a->unique_id == b->unique_id;
+        }
+        int n = host_number(a->name);
+        return n >= 0 && n == host_number(b->name);
+    }
+    /* A virtual host and its parent are one adapter. */
+    const struct pool_adapter *fc = a->type == ADAPTER_FC_HOST ? a : b;
+    const struct pool_adapter *scsi = a->type == ADAPTER_FC_HOST ? b : a;
+    int n = host_number(fc->parent);
+    return n >= 0 && n == host_number(scsi->name);
+}
+
+static bool
+is_block(enum pool_type type)
+{
+    return type == POOL_FS || type == POOL_LOGICAL || type == POOL_DISK || type == POOL_ZFS;
+}
+
+static bool
+conflicts(const struct pool *a, const struct pool *b)
+{
+    if (is_block(a->type) && is_block(b->type)) {
+        return share_device(&a->source, &b->source);
+    } else if (a->type != b->type) {
+        return false;
+    }
+    switch (a->type) {
+    case POOL_DIR: return str_eq(a->target.path, b->target.path);
+    case POOL_NETFS:
+        return str_eq(a->source.dir, b->source.dir) && same_host(&a->source, &b->source);
+    case POOL_ISCSI:
+        return share_device(&a->source, &b->source) &&
+               str_eq(a->source.initiator, b->source.initiator);
+    case POOL_SCSI: return same_adapter(&a->source.adapter, &b->source.adapter);
+    case POOL_MPATH: return true; /* There is one on a host. */
+    case POOL_VSTORAGE: return str_eq(a->source.name, b->source.name);
+    default: return false;
+    }
+}
+
+struct err *
+conflict_check(const struct pool *pool, const struct pool *const *others, size_t n_others)
+{
+    for (size_t i = 0; i < n_others; i++) {
+        if (!str_eq(pool->name, others[i]->name) && conflicts(pool, others[i])) {
+            return err_hint(
+                store_err(VE_OPERATION_FAILED, "Storage source conflict with pool: '%s'",
+                          others[i]->name),
+                "use pool '%s', or give this one a source of its own", others[i]->name);
+        }
+    }
+    return NULL;
+}
