@@ -1,0 +1,248 @@
+/* bin/dbd.c: the database server; man page docs/man/byre-dbd.8.
+ *
+ * The main thread has one loop: SIGTERM and SIGINT end the server, SIGHUP opens the log
+ * anew, all else is in room dbserver.  With --detach a parent stays until databases and
+ * sockets are open, so that its exit status tells. */
+#define LOG_MODULE "dbd"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "dbserver/options.h"
+#include "dbserver/server.h"
+#include "loop/child.h"
+#include "loop/loop.h"
+
+struct dbd {
+    struct loop *loop;
+    struct dbserver *server;
+    struct child *child; /* Of --run. */
+    struct err *end;     /* Why it must end with a failure, or NULL. */
+};
+
+static void
+on_term(void *aux)
+{
+    struct dbd *d = aux;
+    log_info("told to end");
+    loop_stop(d->loop);
+}
+
+static void
+on_hup(void *aux UNUSED)
+{
+    log_failure(LOG_ERR, LOG_MODULE, log_reopen());
+}
+
+static void
+on_server_stop(void *aux, struct err *e)
+{
+    struct dbd *d = aux;
+    if (d->end) {
+        err_free(e);
+    } else {
+        d->end = e;
+    }
+    loop_stop(d->loop);
+}
+
+static void
+on_child_done(void *aux, struct child_result *result)
+{
+    struct dbd *d = aux;
+    d->child = NULL;
+    if (result->exit_status != 0 && !result->canceled) {
+        d->end = err_new(ERR_CANCELED, "child exited, status %d, signal %d",
+                         result->exit_status, result->signal);
+    }
+    loop_stop(d->loop);
+}
+
+/* --run: the command's output is ours. */
+static MUST_CHECK struct err *
+run_command(struct dbd *d, const char *command)
+{
+    const char *argv[] = { "/bin/sh", "-c", command, NULL };
+    static const int out = STDOUT_FILENO;
+    struct child_spec spec = { .argv = argv, .stdout_fd = &out };
+    return err_wrap(child_start(d->loop, &spec, on_child_done, d, &d->child), "--run");
+}
+
+static MUST_CHECK struct err *
+open_all(struct dbd *d, const struct options *o)
+{
+    for (size_t i = 0; i < o->databases.n; i++) {
+        TRY(dbserver_add_db(d->server, o->databases.v[i]));
+    }
+    for (size_t i = 0; i < o->remotes.n; i++) {
+        TRY(dbserver_add_remote(d->server, o->remotes.v[i]));
+    }
+    CLEANUP(free_drop)
+    char *ctl =
+        o->unixctl ? str_dup(o->unixctl) : str_dupf("byre-dbd.%ld.ctl", (long) getpid());
+    if (o->unixctl) {
+        return str_eq(ctl, "none") ? NULL : dbserver_serve_ctl(d->server, ctl);
+    }
+    /* Nobody asked for it: without a run directory it is missed, not needed. */
+    struct err *e = dbserver_serve_ctl(d->server, ctl);
+    if (e) {
+        log_info("no control socket: %s", err_text(e));
+        err_free(e);
+    }
+    return NULL;
+}
+
+/* Tells the waiting parent that all is open, or why not. */
+static void
+tell_parent(int *fd, const char *text)
+{
+    if (*fd >= 0) {
+        ssize_t n = write(*fd, text, strlen(text));
+        (void) n; /* A parent that was killed needs no answer. */
+        fd_done(fd);
+    }
+}
+
+/* Returns in the child, with what tell_parent() needs; the parent waits and exits. */
+static MUST_CHECK struct err *
+detach(const struct options *o, int *ret_parent_fd)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        return err_io(errno, "pipe");
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        return err_io(errno, "fork");
+    } else if (pid > 0) {
+        close(fds[1]);
+        char verdict = 'n';
+        ssize_t n = read(fds[0], &verdict, 1); /* The child printed its reasons itself. */
+        exit(n == 1 && verdict == 'y' ? 0 : 1);
+    }
+    close(fds[0]);
+    *ret_parent_fd = fds[1];
+    setsid();
+    return o->chdir && chdir("/") < 0 ? err_io(errno, "chdir") : NULL;
+}
+
+/* Lets go of the terminal, once nothing can fail any more. */
+static void
+close_terminal(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        dup2(fd, STDIN_FILENO);
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        close(fd);
+    }
+}
+
+static MUST_CHECK struct err *
+serve(struct dbd *d, const struct options *o, int *parent_fd)
+{
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+    struct loop_signal *handlers[N_ELEMS(signals)] = { NULL };
+    struct dbserver_config config = { o->no_durable, "byre-dbd " BYRE_VERSION,
+                                      on_server_stop, d };
+    struct err *e = dbserver_new(d->loop, &config, &d->server);
+
+    for (size_t i = 0; i < N_ELEMS(signals) && !e; i++) {
+        loop_fn *fn = signals[i] == SIGHUP ? on_hup : on_term;
+        e = loop_signal_new(d->loop, signals[i], fn, d, &handlers[i]);
+    }
+    if (!e) {
+        e = open_all(d, o);
+    }
+    if (!e && o->run) {
+        e = run_command(d, o->run);
+    }
+    if (!e) {
+        tell_parent(parent_fd, "y");
+        if (o->detach) {
+            close_terminal();
+        }
+        loop_run(d->loop);
+        if (d->child) {
+            child_cancel(d->child);
+            loop_run(d->loop);
+        }
+        e = TAKE(d->end);
+    }
+    dbserver_free(d->server);
+    for (size_t i = 0; i < N_ELEMS(signals); i++) {
+        loop_signal_free(handlers[i]);
+    }
+    return e;
+}
+
+static MUST_CHECK struct err *
+run(const struct options *o, int *parent_fd)
+{
+    CLEANUP(fd_done) int pid_fd = -1;
+    struct dbd d = { 0 };
+
+    if (o->pidfile) {
+        TRY(pidfile_take(o->pidfile, &pid_fd));
+    }
+    TRY(log_open(o->log_file));
+    for (size_t i = 0; i < o->verbosity.n; i++) {
+        log_set_spec(o->verbosity.v[i]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    struct err *e = loop_new(&d.loop);
+    if (!e) {
+        e = serve(&d, o, parent_fd);
+    }
+    loop_free(d.loop);
+    if (o->pidfile) {
+        unlink(o->pidfile);
+    }
+    return e;
+}
+
+/* What, why and what next, a line each. */
+static void
+print_failure(const struct err *e)
+{
+    const char *what = err_what(e), *next = err_next(e);
+    fprintf(stderr, "byre-dbd: %s\n", *what ? what : err_text(e));
+    if (*what) {
+        fprintf(stderr, "why:  %s\n", err_why(e));
+    }
+    if (next) {
+        fprintf(stderr, "next: %s\n", next);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    CLEANUP(options_done) struct options options = { 0 };
+    CLEANUP(fd_done) int parent_fd = -1;
+    CLEANUP(err_drop) struct err *e = options_parse(argc, argv, &options);
+
+    if (!e && options.mode != OPTIONS_RUN) {
+        fputs(options.mode == OPTIONS_HELP ? options_usage : "byre-dbd " BYRE_VERSION "\n",
+              stdout);
+        return 0;
+    }
+    if (!e && options.detach) {
+        e = detach(&options, &parent_fd);
+    }
+    if (!e) {
+        e = run(&options, &parent_fd);
+    }
+    if (e) {
+        log_write(LOG_EMER, LOG_MODULE, "%s", err_text(e));
+        print_failure(e);
+        tell_parent(&parent_fd, "n");
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,19 @@
+/* dbserver/dbfile.h: a database file and what it means: the server's way in, and the
+ * tools'. */
+#ifndef DBSERVER_DBFILE_H
+#define DBSERVER_DBFILE_H 1
+
+#include "db/db.h"
+#include "journal/journal.h"
+
+/* Reads the whole journal into a new database.  A transaction that does not fit counts as
+ * damage of the file (journal_damage()); only a bad schema and a failing disk are
+ * errors. */
+struct err *dbfile_replay(struct journal *, struct db **ret) MUST_CHECK;
+
+/* Puts a new file with the schema and one transaction that makes all rows in the place of
+ * the journal's. */
+struct err *dbfile_compact(struct journal *, const struct db *,
+                           const char *comment) MUST_CHECK;
+
+#endif /* dbserver/dbfile.h */

@@ -1,0 +1,156 @@
+/* dbserver/options.c: see options.h.  Options of ovsdb-server that change nothing here (TLS
+ * without TLS remotes, --monitor: byred watches over us) are accepted, so that scripts
+ * work. */
+#include "dbserver/options.h"
+
+#include <getopt.h>
+
+#include "base/fs.h"
+#include "dbserver/server.h"
+
+const char options_usage[] =
+    "usage: byre-dbd [OPTION]... DATABASE...\n"
+    "Serves OVSDB database files over RFC 7047.\n"
+    "  --remote=REMOTE      listen on punix:PATH or ptcp:[PORT][:HOST], or call unix:PATH or\n"
+    "                       tcp:HOST[:PORT]; may be repeated\n"
+    "  --unixctl=PATH       control socket for ovs-appctl (default RUNDIR/byre-dbd.PID.ctl)\n"
+    "  --pidfile[=FILE]     write and lock a pid file (default RUNDIR/byre-dbd.pid)\n"
+    "  --log-file[=FILE]    log there (default LOGDIR/byre-dbd.log)\n"
+    "  -v, --verbose[=SPEC] log more; SPEC as in ovs-appctl(8), for example console:dbg\n"
+    "  --detach             go to the background once everything is open\n"
+    "  --no-chdir           stay in this directory when detaching\n"
+    "  --run=COMMAND        run a shell command once listening and end with it\n"
+    "  --no-durable         answer before transactions are on the disk: quick, and a power cut\n"
+    "                       may take back what was answered\n"
+    "  -h, --help, -V, --version\n";
+
+enum {
+    OPT_FIRST = 256,
+    OPT_REMOTE,
+    OPT_UNIXCTL,
+    OPT_PIDFILE,
+    OPT_LOG_FILE,
+    OPT_DETACH,
+    OPT_NO_CHDIR,
+    OPT_RUN,
+    OPT_NO_DURABLE,
+    OPT_IGNORED
+};
+
+static const struct option long_options[] = {
+    { "remote", required_argument, NULL, OPT_REMOTE },
+    { "unixctl", required_argument, NULL, OPT_UNIXCTL },
+    { "pidfile", optional_argument, NULL, OPT_PIDFILE },
+    { "log-file", optional_argument, NULL, OPT_LOG_FILE },
+    { "verbose", optional_argument, NULL, 'v' },
+    { "detach", no_argument, NULL, OPT_DETACH },
+    { "no-chdir", no_argument, NULL, OPT_NO_CHDIR },
+    { "run", required_argument, NULL, OPT_RUN },
+    { "no-durable", no_argument, NULL, OPT_NO_DURABLE },
+    { "help", no_argument, NULL, 'h' },
+    { "version", no_argument, NULL, 'V' },
+    { "monitor", no_argument, NULL, OPT_IGNORED },
+    { "overwrite-pidfile", no_argument, NULL, OPT_IGNORED },
+    { "no-dbs", no_argument, NULL, OPT_IGNORED },
+    { "syslog-target", required_argument, NULL, OPT_IGNORED },
+    { "syslog-method", required_argument, NULL, OPT_IGNORED },
+    { "no-self-confinement", no_argument, NULL, OPT_IGNORED },
+    { "disable-file-column-diff", no_argument, NULL, OPT_IGNORED },
+    { "private-key", required_argument, NULL, OPT_IGNORED },
+    { "certificate", required_argument, NULL, OPT_IGNORED },
+    { "ca-cert", required_argument, NULL, OPT_IGNORED },
+    { "bootstrap-ca-cert", required_argument, NULL, OPT_IGNORED },
+    { "peer-ca-cert", required_argument, NULL, OPT_IGNORED },
+    { "ssl-protocols", required_argument, NULL, OPT_IGNORED },
+    { "ssl-ciphers", required_argument, NULL, OPT_IGNORED },
+    { NULL, 0, NULL, 0 },
+};
+
+static void
+set(char **where, char *value)
+{
+    free(*where);
+    *where = value;
+}
+
+/* A file in the run or log directory unless the name says where. */
+static char *
+in_dir(const char *dir, const char *name, const char *fallback)
+{
+    name = name ? name : fallback;
+    CLEANUP(free_drop)
+    char *path = strchr(name, '/') ? str_dup(name) : path_join(dir, name);
+    return path_absolute(path); /* --detach changes the directory. */
+}
+
+static const char *
+log_dir(void)
+{
+    const char *dir = getenv("BYRE_LOGDIR");
+
+    if (!dir || !*dir) {
+        dir = getenv("OVS_LOGDIR");
+    }
+    return dir && *dir ? dir : "/var/log/byre";
+}
+
+static struct err *
+apply(struct options *o, int c, const char *arg)
+{
+    switch (c) {
+    case OPT_REMOTE: strvec_add(&o->remotes, arg); return NULL;
+    case OPT_UNIXCTL: set(&o->unixctl, str_dup(arg)); return NULL;
+    case OPT_PIDFILE:
+        set(&o->pidfile, in_dir(dbserver_rundir(), arg, "byre-dbd.pid"));
+        return NULL;
+    case OPT_LOG_FILE:
+        set(&o->log_file, in_dir(log_dir(), arg, "byre-dbd.log"));
+        return NULL;
+    case OPT_DETACH: o->detach = true; return NULL;
+    case OPT_NO_CHDIR: o->chdir = false; return NULL;
+    case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
+    case OPT_NO_DURABLE: o->no_durable = true; return NULL;
+    case 'v': strvec_add(&o->verbosity, arg ? arg : "dbg"); return NULL;
+    case 'h': o->mode = OPTIONS_HELP; return NULL;
+    case 'V': o->mode = OPTIONS_VERSION; return NULL;
+    case OPT_IGNORED: return NULL;
+    default:
+        return err_hint(
+            err_new(ERR_SYNTAX, "an option that is not known or lacks its value"),
+            "see: byre-dbd --help");
+    }
+}
+
+struct err *
+options_parse(int argc, char **argv, struct options *ret)
+{
+    struct options o = { .chdir = true };
+    struct err *e = NULL;
+    int c;
+
+    while (!e && (c = getopt_long(argc, argv, "v::hV", long_options, NULL)) != -1) {
+        e = apply(&o, c, optarg);
+    }
+    for (int i = optind; i < argc && !e; i++) {
+        CLEANUP(free_drop) char *path = path_absolute(argv[i]);
+        strvec_add(&o.databases, path);
+    }
+    if (e) {
+        options_done(&o);
+        return e;
+    }
+    *ret = o;
+    return NULL;
+}
+
+void
+options_done(struct options *o)
+{
+    strvec_done(&o->databases);
+    strvec_done(&o->remotes);
+    strvec_done(&o->verbosity);
+    free(o->unixctl);
+    free(o->pidfile);
+    free(o->log_file);
+    free(o->run);
+}

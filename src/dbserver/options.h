@@ -1,0 +1,26 @@
+/* dbserver/options.h: the command line of byre-dbd, which is ovsdb-server's. */
+#ifndef DBSERVER_OPTIONS_H
+#define DBSERVER_OPTIONS_H 1
+
+#include "base/str.h"
+
+enum options_mode { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+
+struct options {
+    enum options_mode mode;
+    struct strvec databases; /* Files. */
+    struct strvec remotes;
+    struct strvec verbosity; /* -v specs, in order. */
+    char *unixctl;           /* NULL: "<rundir>/byre-dbd.<pid>.ctl"; "none": no socket. */
+    char *pidfile;           /* NULL: none.  Absolute. */
+    char *log_file;          /* NULL: none. */
+    char *run;               /* --run's command, or NULL. */
+    bool detach, chdir, no_durable;
+};
+
+/* Takes both "--name=value" and "--name value".  ERR_SYNTAX. */
+struct err *options_parse(int argc, char **argv, struct options *ret) MUST_CHECK;
+void options_done(struct options *); /* For CLEANUP(). */
+extern const char options_usage[];
+
+#endif /* dbserver/options.h */

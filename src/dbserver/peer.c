@@ -1,0 +1,280 @@
+/* dbserver/peer.c: a client's connection and its queue of output.
+ *
+ * Whatever goes to a client goes through peer_queue(); server_flush() sends it.  Freeing is
+ * put off to the loop (server_reap()), so a peer never vanishes under a function that works
+ * on it. */
+#include "dbserver/peer_i.h"
+
+#define LOG_MODULE "dbserver"
+#include "base/log.h"
+#include "base/str.h"
+
+#define TCP_PROBE_MS 5000 /* As ovsdb-server; unix sockets tell by themselves. */
+#define OUT_PAUSE_BYTES (8 * DBSERVER_PAUSE_BYTES) /* Waiting for the disk. */
+
+struct outgoing {
+    struct list node; /* In the peer's 'out'. */
+    enum outgoing_kind kind;
+    struct served *on; /* NULL: depends on nothing. */
+    uint64_t seq;      /* Must be durable first. */
+    struct buf head;
+    struct bytes *body; /* May be NULL. */
+    const char *tail;
+    size_t n_bytes;
+};
+
+static void
+outgoing_free(struct outgoing *o)
+{
+    list_remove(&o->node);
+    buf_done(&o->head);
+    bytes_unref(o->body);
+    free(o);
+}
+
+static void
+peer_bury(struct peer *p)
+{
+    p->closed = true;
+    list_remove(&p->flow);
+    list_push_back(&p->server->dead, &p->flow);
+    server_reap(p->server);
+}
+
+static void
+on_message(void *peer, struct jsonrpc_msg *msg)
+{
+    struct peer *p = peer;
+
+    if (p->closed) {
+        jsonrpc_msg_free(msg);
+    } else if (!jsonrpc_handle_echo(p->conn, msg)) {
+        methods_run(p, msg);
+        server_flush(p->server);
+    }
+}
+
+static void
+on_closed(void *peer, struct err *e)
+{
+    struct peer *p = peer;
+
+    if (e && !p->closed) {
+        log_info("%s: connection dropped: %s", stream_name(jsonrpc_stream(p->conn)),
+                 err_text(e));
+    }
+    err_free(e);
+    if (!p->closed) {
+        peer_bury(p);
+    }
+}
+
+static void
+peer_set_paused(struct peer *p)
+{
+    size_t backlog = jsonrpc_backlog_bytes(p->conn);
+    bool pause =
+        p->paused ? backlog > DBSERVER_PAUSE_BYTES / 4 || p->out_bytes > OUT_PAUSE_BYTES / 4
+                  : backlog > DBSERVER_PAUSE_BYTES || p->out_bytes > OUT_PAUSE_BYTES;
+
+    if (backlog == 0) {
+        p->reply_bytes = 0;
+    }
+    if (pause != p->paused) {
+        p->paused = pause;
+        jsonrpc_pause(p->conn, pause);
+    }
+}
+
+static void
+on_progress(void *peer)
+{
+    struct peer *p = peer;
+
+    if (!p->closed) {
+        peer_set_paused(p);
+        server_flush(p->server);
+    }
+}
+
+static const struct jsonrpc_events peer_events = {
+    .message = on_message,
+    .closed = on_closed,
+    .progress = on_progress,
+};
+
+struct peer *
+peer_new(struct dbserver *server, struct stream *stream)
+{
+    struct peer *p = NEW(struct peer);
+    struct ucred cred;
+    const char *name = stream_name(stream);
+    bool local = stream_peer_cred(stream, &cred);
+
+    p->server = server;
+    p->author =
+        local ? str_dupf("by uid %ld pid %ld %s", (long) cred.uid, (long) cred.pid, name)
+              : str_dupf("by %s", name);
+    list_init(&p->flow);
+    list_init(&p->monitors);
+    list_init(&p->pending);
+    list_init(&p->out);
+    lock_session_init(&p->locks, &server->locks, p);
+    list_push_back(&server->peers, &p->in_server);
+    server->n_peers++;
+    p->conn = jsonrpc_new(stream, &peer_events, p);
+    jsonrpc_set_limits(p->conn, DBSERVER_MESSAGE_BYTES, 0);
+    jsonrpc_set_probe(p->conn, local ? 0 : TCP_PROBE_MS);
+    log_dbg("%s: connected", name);
+    return p;
+}
+
+void
+peer_close(struct peer *p, const char *why)
+{
+    if (!p->closed) {
+        if (why) {
+            log_info("%s: connection dropped: %s", stream_name(jsonrpc_stream(p->conn)),
+                     why);
+        }
+        peer_bury(p);
+    }
+}
+
+void
+peer_free(struct peer *p)
+{
+    CLEANUP(lock_notices_done) struct lock_notices notices = LOCK_NOTICES_INIT;
+
+    p->closed = true;
+    while (!list_empty(&p->pending)) {
+        pending_free(CONTAINER_OF(p->pending.next, struct pending, in_peer));
+    }
+    while (!list_empty(&p->monitors)) {
+        peer_monitor_free(CONTAINER_OF(p->monitors.next, struct peer_monitor, in_peer));
+    }
+    while (!list_empty(&p->out)) {
+        outgoing_free(CONTAINER_OF(p->out.next, struct outgoing, node));
+    }
+    lock_session_done(&p->locks, &notices);
+    list_remove(&p->in_server);
+    list_remove(&p->flow);
+    p->server->n_peers--;
+    jsonrpc_free(p->conn);
+    if (!p->server->closing) {
+        peer_send_notices(p->server, &notices);
+    }
+    if (p->gone) {
+        p->gone(p->gone_aux);
+    }
+    free(p->author);
+    free(p);
+}
+
+void
+peer_queue(struct peer *p, enum outgoing_kind kind, struct served *on, struct buf *head,
+           struct bytes *body, const char *tail)
+{
+    if (p->closed) {
+        buf_done(head);
+        bytes_unref(body);
+        return;
+    }
+    struct outgoing *o = NEW(struct outgoing);
+    *o = (struct outgoing){
+        .kind = kind,
+        .on = on && on->journal ? on : NULL,
+        .seq = on ? served_seq(on) : 0,
+        .head = *head,
+        .body = body,
+        .tail = tail,
+        .n_bytes = head->n + (body ? body->n : 0) + strlen(tail),
+    };
+    *head = BUF_INIT;
+    list_push_back(&p->out, &o->node);
+    p->out_bytes += o->n_bytes;
+    if (list_empty(&p->flow)) {
+        list_push_back(&p->server->ready, &p->flow);
+    }
+}
+
+static void
+outgoing_send(struct peer *p, struct outgoing *o)
+{
+    p->out_bytes -= o->n_bytes;
+    if (o->kind == OUT_REPLY) {
+        p->reply_bytes += o->n_bytes;
+    }
+    if (o->body) {
+        jsonrpc_send_parts(p->conn, &o->head, o->body, o->tail);
+    } else {
+        buf_str(&o->head, o->tail);
+        jsonrpc_send_buf(p->conn, &o->head);
+    }
+    outgoing_free(o);
+}
+
+bool
+peer_send_queued(struct peer *p)
+{
+    bool several = p->out.next != p->out.prev;
+
+    if (several) {
+        jsonrpc_cork(p->conn, true);
+    }
+    bool held = false;
+    while (!p->closed && !list_empty(&p->out) && !held) {
+        struct outgoing *o = CONTAINER_OF(p->out.next, struct outgoing, node);
+        held = o->on && !served_is_durable(o->on, o->seq);
+        if (!held && o->kind == OUT_UPDATE &&
+            jsonrpc_backlog_bytes(p->conn) > DBSERVER_BACKLOG_BYTES + p->reply_bytes) {
+            log_warn("%s: does not read: %zu bytes of updates are waiting for it",
+                     stream_name(jsonrpc_stream(p->conn)), jsonrpc_backlog_bytes(p->conn));
+            peer_close(p, "too slow");
+        } else if (!held) {
+            outgoing_send(p, o);
+        }
+    }
+    if (p->closed) {
+        return true;
+    }
+    if (several) {
+        jsonrpc_cork(p->conn, false);
+    }
+    if (!p->closed) {
+        peer_set_paused(p);
+    }
+    return !held;
+}
+
+void
+peer_forget(struct peer *p, const struct served *served)
+{
+    LIST_FOR_EACH (struct outgoing, o, node, &p->out) {
+        o->on = o->on == served ? NULL : o->on;
+    }
+    if (!p->closed && !list_empty(&p->out)) {
+        list_remove(&p->flow);
+        list_push_back(&p->server->ready, &p->flow);
+    }
+}
+
+void
+peer_notify(struct peer *p, const char *method, const char *param_json)
+{
+    struct buf head = BUF_INIT;
+
+    buf_printf(&head, "{\"id\":null,\"method\":\"%s\",\"params\":[%s]}", method,
+               param_json);
+    peer_queue(p, OUT_OTHER, NULL, &head, NULL, "");
+}
+
+void
+peer_send_notices(struct dbserver *server UNUSED, struct lock_notices *notices)
+{
+    VEC_FOR_EACH (struct lock_notice *n, &notices->v) {
+        CLEANUP(buf_done) struct buf name = BUF_INIT;
+        json_print_string(n->name, strlen(n->name), &name);
+        peer_notify(n->to->user, n->stolen ? "stolen" : "locked", buf_cstr(&name));
+    }
+}

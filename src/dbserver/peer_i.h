@@ -1,0 +1,91 @@
+/* dbserver/peer_i.h: a client's session: its connection, monitors, waiting transactions and
+ * locks.
+ *
+ * Output is a queue of messages, each with the journal position that it depends on; the
+ * first one that is not durable yet holds back all behind it. */
+#ifndef DBSERVER_PEER_I_H
+#define DBSERVER_PEER_I_H 1
+
+#include "dbserver/server_i.h"
+
+struct peer {
+    struct dbserver *server;
+    struct list in_server; /* In the server's 'peers'. */
+    struct list flow;      /* In the server's 'ready', 'blocked' or 'dead'; or nowhere. */
+    struct jsonrpc *conn;
+    char *author;              /* "by uid 0 pid 123 unix#4": for the journal. */
+    struct lock_session locks; /* 'user' is the peer. */
+    struct list monitors;      /* Of struct peer_monitor, by 'in_peer'. */
+    struct list pending;       /* Of struct pending, by 'in_peer'. */
+    struct list out;           /* Of struct outgoing. */
+    size_t out_bytes;          /* In 'out'. */
+    size_t reply_bytes;        /* Of replies since the backlog was last empty. */
+    bool aware;                /* Of changes of databases: set_db_change_aware. */
+    bool closed;               /* Waits to be freed: send nothing, expect nothing. */
+    bool paused;
+    /* Called when the peer is freed; for outgoing remotes, which then connect again. */
+    void (*gone)(void *aux);
+    void *gone_aux;
+};
+
+/* A monitor of a client. */
+struct peer_monitor {
+    struct list in_peer, in_served;
+    struct peer *peer;
+    struct served *served;
+    struct monitor *monitor;
+    char *id;        /* JSON text with sorted members: what makes it the same one. */
+    struct buf head; /* {"id":null,"method":"update","params":[ID, */
+};
+
+/* A transaction that waits for its "wait". */
+struct pending {
+    struct list in_peer, in_served;
+    struct peer *peer;
+    struct served *served;
+    struct jsonrpc_msg *msg;
+    struct db_wait wait;
+    int64_t came_ms;          /* loop_now_ms() when the request came. */
+    struct loop_timer *timer; /* NULL without a time-out. */
+};
+
+enum outgoing_kind { OUT_REPLY, OUT_UPDATE, OUT_OTHER };
+
+/* peer.c.  A new client; the peer frees itself when the connection ends.  Takes the
+ * stream. */
+struct peer *peer_new(struct dbserver *, struct stream *);
+void peer_close(struct peer *,
+                const char *why); /* Drops the client, soon.  'why' may be NULL. */
+void peer_free(struct peer *);
+/* Queues head + body + tail.  'on' may be NULL: depends on nothing.  Takes the head's
+ * content and one reference of 'body', which may be NULL; 'tail' is a literal. */
+void peer_queue(struct peer *, enum outgoing_kind, struct served *on, struct buf *head,
+                struct bytes *body, const char *tail);
+/* False: the rest has to wait for the disk. */
+bool peer_send_queued(struct peer *);
+/* The database goes away, with all of it durable: nothing depends on it any more. */
+void peer_forget(struct peer *, const struct served *);
+void peer_notify(struct peer *, const char *method, const char *param_json);
+void peer_send_notices(struct dbserver *, struct lock_notices *);
+
+/* methods.c */
+void methods_run(struct peer *, struct jsonrpc_msg *); /* Takes the message. */
+
+/* monitors.c */
+struct peer_monitor *peer_monitor_find(const struct peer *, const char *id);
+void peer_monitor_free(struct peer_monitor *);
+void monitors_deliver(void *aux, struct monitor *,
+                      struct bytes *updates); /* A db_deliver_fn. */
+/* The database goes away or changes its schema: aware clients are told, the others are cut
+ * off. */
+void monitors_cancel(struct served *);
+
+/* transact.c */
+void transact_run(struct peer *, struct served *,
+                  struct jsonrpc_msg *); /* Takes the message. */
+void transact_cancel(struct peer *, const struct json *id);
+void transact_cancel_all(struct served *);
+void transact_rerun(struct served *); /* Those whose tables changed. */
+void pending_free(struct pending *);
+
+#endif /* dbserver/peer_i.h */

@@ -1,0 +1,207 @@
+/* dbserver/server.c: the server as a whole: which databases it has, and when output
+ * leaves. */
+#define LOG_MODULE "dbserver"
+#include "dbserver/server.h"
+
+#include <malloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "dbserver/peer_i.h"
+
+#define UPKEEP_MS (60 * 1000)
+
+const char *
+dbserver_rundir(void)
+{
+    const char *dir = getenv("BYRE_RUNDIR");
+
+    if (!dir || !*dir) {
+        dir = getenv("OVS_RUNDIR");
+    }
+    return dir && *dir ? dir : "/run/byre";
+}
+
+static void
+upkeep(void *server)
+{
+    struct dbserver *s = server;
+    int64_t now_ms = clock_mono_ms();
+
+    MAP_FOR_EACH (entry, &s->dbs) {
+        struct served *served = entry->value;
+        if (served_wants_compaction(served, now_ms)) {
+            log_failure(LOG_WARN, LOG_MODULE,
+                        served_compact(served, "compacting database online"));
+            malloc_trim(0);
+        }
+    }
+    server_flush(s);
+}
+
+struct err *
+dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbserver **ret)
+{
+    struct dbserver *s = NEW(struct dbserver);
+
+    s->loop = loop;
+    s->config = *config;
+    s->dbs = MAP_INIT;
+    s->locks = LOCK_SERVER_INIT;
+    uuid_random(&s->id);
+    list_init(&s->remotes);
+    list_init(&s->peers);
+    list_init(&s->ready);
+    list_init(&s->blocked);
+    list_init(&s->dead);
+    s->self = self_new(s);
+    map_put(&s->dbs, s->self->name, s->self);
+    self_add(s, s->self);
+    s->upkeep = loop_timer_new(loop, upkeep, s);
+    loop_timer_repeat(s->upkeep, UPKEEP_MS);
+    *ret = s;
+    return NULL;
+}
+
+void
+dbserver_free(struct dbserver *s)
+{
+    if (!s) {
+        return;
+    }
+    s->closing = true;
+    MAP_FOR_EACH (entry, &s->dbs) { /* So that the last replies go out. */
+        struct served *served = entry->value;
+        if (served->journal) {
+            log_failure(LOG_ERR, LOG_MODULE, journal_sync(served->journal));
+        }
+    }
+    while (!list_empty(&s->blocked)) {
+        list_push_back(&s->ready, list_pop_front(&s->blocked));
+    }
+    server_flush(s);
+    ctl_free(s->ctl);
+    remotes_free(s);
+    while (!list_empty(&s->peers)) {
+        peer_free(CONTAINER_OF(s->peers.next, struct peer, in_server));
+    }
+    lock_server_done(&s->locks);
+    MAP_FOR_EACH (entry, &s->dbs) {
+        served_free(entry->value);
+    }
+    map_done(&s->dbs);
+    loop_timer_free(s->upkeep);
+    if (!s->reap_posted) {
+        free(s);
+    } /* Else the word under way frees it. */
+}
+
+struct served *
+server_find_db(struct dbserver *s, const char *name)
+{
+    return map_get(&s->dbs, name);
+}
+
+/* Clients that do not listen for changes of the list of databases have to look again. */
+static void
+drop_unaware(struct dbserver *s, const char *why)
+{
+    LIST_FOR_EACH_SAFE (struct peer, p, in_server, &s->peers) {
+        if (!p->aware) {
+            peer_close(p, why);
+        }
+    }
+}
+
+struct err *
+dbserver_add_db(struct dbserver *s, const char *path)
+{
+    struct served *served;
+
+    struct err *e = served_open(s, path, &served);
+    if (e) {
+        return err_wrap(e, "open database %s", path);
+    }
+    if (map_has(&s->dbs, served->name)) {
+        e = err_hint(err_new(ERR_EXISTS,
+                             "open database %s: another file has database %s already", path,
+                             served->name),
+                     "give each database file once");
+        served_free(served);
+        return e;
+    }
+    map_put(&s->dbs, served->name, served);
+    self_add(s, served);
+    drop_unaware(s, "a database was added");
+    server_flush(s);
+    return NULL;
+}
+
+struct err *
+dbserver_remove_db(struct dbserver *s, const char *name)
+{
+    struct served *served = map_get(&s->dbs, name);
+
+    if (!served) {
+        return err_new(ERR_NOT_FOUND, "Failed to find the database.");
+    } else if (served == s->self) {
+        return err_new(ERR_DENIED, "Cannot remove reserved database.");
+    }
+    TRY(journal_sync(served->journal));
+    monitors_cancel(served);
+    transact_cancel_all(served);
+    self_remove(s, served);
+    drop_unaware(s, "a database was removed");
+    LIST_FOR_EACH (struct peer, p, in_server, &s->peers) {
+        peer_forget(p, served);
+    }
+    map_remove(&s->dbs, name);
+    served_free(served);
+    server_flush(s);
+    return NULL;
+}
+
+void
+server_flush(struct dbserver *s)
+{
+    struct list *node;
+
+    if (s->flushing) {
+        return;
+    }
+    s->flushing = true;
+    while ((node = list_pop_front(&s->ready)) != NULL) {
+        struct peer *p = CONTAINER_OF(node, struct peer, flow);
+        if (!peer_send_queued(p)) {
+            list_push_back(&s->blocked, &p->flow);
+        }
+    }
+    s->flushing = false;
+}
+
+static void
+reap(void *server)
+{
+    struct dbserver *s = server;
+    struct list *node;
+
+    s->reap_posted = false;
+    if (s->closing) {
+        free(s);
+        return;
+    }
+    while ((node = list_pop_front(&s->dead)) != NULL) {
+        peer_free(CONTAINER_OF(node, struct peer, flow));
+    }
+    server_flush(s);
+}
+
+void
+server_reap(struct dbserver *s)
+{
+    if (!s->reap_posted && !s->closing) {
+        s->reap_posted = true;
+        loop_post(s->loop, reap, s);
+    }
+}

@@ -1,0 +1,56 @@
+/* dbserver/server.h: the database server: databases, remotes and their clients.
+ *
+ * Order.   Nobody sees what a power cut could take back: replies and updates leave only
+ *          when the journal's records that they depend on are durable, in order per client,
+ *          a transaction's update before its reply.
+ * Bounds.  A client that does not read is not read from (DBSERVER_PAUSE_BYTES); if updates
+ *          for it pile up beyond DBSERVER_BACKLOG_BYTES it is cut off.
+ * Errors.  ERR_BUSY a database file or socket is in use; ERR_SYNTAX a damaged file;
+ *          ERR_EXISTS a second database of a name.
+ * Threads. The loop's.
+ * Source.  RFC 7047 section 4; ovsdb-server(7) for _Server and the extensions. */
+#ifndef DBSERVER_SERVER_H
+#define DBSERVER_SERVER_H 1
+
+#include "base/base.h"
+#include "base/buf.h"
+
+struct dbserver;
+struct loop;
+
+#define DBSERVER_PAUSE_BYTES ((size_t) MIB)          /* Unsent output that stops reading. */
+#define DBSERVER_BACKLOG_BYTES ((size_t) (64 * MIB)) /* Of unsent updates. */
+#define DBSERVER_MESSAGE_BYTES ((size_t) (256 * MIB)) /* Of one request. */
+
+struct dbserver_config {
+    bool no_durable;  /* Never fdatasync. */
+    const char *name; /* Of the program, for "version"; borrowed. */
+    /* The server cannot go on (what is on the disk is unknown) or was told to "exit": the
+     * program must end, with a failure if 'e' is not NULL.  Takes 'e'. */
+    void (*stop)(void *aux, struct err *e);
+    void *aux;
+};
+
+struct err *dbserver_new(struct loop *, const struct dbserver_config *,
+                         struct dbserver **ret) MUST_CHECK;
+void
+dbserver_free(struct dbserver *); /* Makes everything durable, closes all.  NULL is fine. */
+
+/* Opens and replays a database file.  A torn tail is logged as a warning; other damage
+ * fails. */
+struct err *dbserver_add_db(struct dbserver *, const char *path) MUST_CHECK;
+struct err *dbserver_remove_db(struct dbserver *, const char *name) MUST_CHECK;
+
+/* "punix:PATH", "ptcp:[PORT][:HOST]": listens.  "unix:PATH", "tcp:HOST[:PORT]": connects,
+ * again and again.  Adding what is there is no error. */
+struct err *dbserver_add_remote(struct dbserver *, const char *remote) MUST_CHECK;
+struct err *dbserver_remove_remote(struct dbserver *, const char *remote) MUST_CHECK;
+
+/* The ovs-appctl socket. */
+struct err *dbserver_serve_ctl(struct dbserver *, const char *path) MUST_CHECK;
+
+/* Where relative socket names and control sockets live: $BYRE_RUNDIR, $OVS_RUNDIR or
+ * /run/byre. */
+const char *dbserver_rundir(void);
+
+#endif /* dbserver/server.h */

@@ -1,0 +1,88 @@
+/* dbserver/server_i.h: what the files of this room share. */
+#ifndef DBSERVER_SERVER_I_H
+#define DBSERVER_SERVER_I_H 1
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "db/db.h"
+#include "db/lock.h"
+#include "db/monitor.h"
+#include "dbserver/server.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "wire/jsonrpc.h"
+
+struct served;
+
+struct dbserver {
+    struct loop *loop;
+    struct dbserver_config config;
+    struct uuid id;      /* "get_server_id"; fresh for each process. */
+    struct map dbs;      /* Name to struct served. */
+    struct served *self; /* _Server. */
+    struct list remotes; /* Of struct remote_entry. */
+    struct lock_server locks;
+    struct ctl *ctl; /* The ovs-appctl socket; NULL without. */
+
+    struct list peers; /* Of struct peer: every client. */
+    size_t n_peers;
+    struct list ready;   /* Of struct peer, by 'flow': has output that may go out now... */
+    struct list blocked; /* ... or has to wait for the disk. */
+    struct list dead;    /* Of struct peer, by 'flow': to be freed by server_reap(). */
+    bool flushing;       /* server_flush() is at work. */
+    bool reap_posted;
+    bool closing;
+    struct loop_timer *upkeep; /* Automatic compaction. */
+};
+
+/* One database that is served. */
+struct served {
+    struct dbserver *server;
+    struct db *db;
+    struct journal *journal; /* NULL: _Server, which has no file. */
+    char *name;
+    char *path;               /* As given; NULL for _Server. */
+    struct list parked;       /* Of struct pending, by 'in_served'. */
+    struct list monitors;     /* Of struct peer_monitor, by 'in_served'. */
+    struct uuid row;          /* In _Server. */
+    int64_t compact_after_ms; /* No automatic compaction before. */
+    int64_t compacted_ms;     /* When it was opened or compacted. */
+    bool write_failed;        /* Logged; not again until a write works. */
+};
+
+/* server.c */
+struct served *server_find_db(struct dbserver *, const char *name); /* NULL if none. */
+/* Sends what may go.  Call it at the end of whatever may have queued output. */
+void server_flush(struct dbserver *);
+void server_reap(struct dbserver *); /* Soon, from the loop. */
+
+/* served.c: life of a database. */
+struct err *served_open(struct dbserver *, const char *path,
+                        struct served **ret) MUST_CHECK;
+struct served *served_new_builtin(struct dbserver *, const char *schema);
+/* Its clients' monitors and transactions must be gone. */
+void served_free(struct served *);
+uint64_t served_seq(const struct served *); /* What a reply of this moment depends on. */
+bool served_is_durable(const struct served *, uint64_t seq);
+/* Writes and commits a prepared transaction; updates are queued.  If the disk says no it is
+ * undone and 'reply' gets the error.  Takes 'txn'. */
+void served_commit(struct served *, struct txn *, struct buf *reply);
+struct err *served_compact(struct served *, const char *comment) MUST_CHECK;
+bool served_wants_compaction(const struct served *, int64_t now_ms);
+
+/* self.c: the database _Server. */
+struct served *self_new(struct dbserver *);
+void self_add(struct dbserver *, struct served *);
+void self_remove(struct dbserver *, struct served *);
+
+/* remotes.c */
+void remotes_free(struct dbserver *);
+void remotes_list(const struct dbserver *, struct strvec *);
+
+/* appctl.c */
+void ctl_free(struct ctl *);
+
+#endif /* dbserver/server_i.h */
