@@ -66,7 +66,7 @@ def check_include(layers, room, is_test, project, system):
             return f"<{system}> is not for room {room}"
         return None
     folder, slash, base = project.rpartition("/")
-    other = folder if slash else GENERATED.get(project)
+    other = folder.split("/")[0] if slash else GENERATED.get(project)
     if other is None:
         if is_test and project in TEST_HEADERS:
             return None

@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# What ./run and ./test need from the host: libvirt, and a way for its guests to their disks.
+
+am_root()
+{
+    [ "$(id -u)" = 0 ]
+}
+
+# answers SOCKET: is somebody listening?
+answers()
+{
+    python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(5)
+s.connect(sys.argv[1])' "$1" 2> /dev/null
+}
+
+wait_for_socket()
+{
+    for _ in $(seq 100); do
+        if answers "$1"; then return 0; fi
+        sleep 0.2
+    done
+    echo "nobody listens on $1"
+    return 1
+}
+
+# start_libvirt FILE: root's; an ordinary user's own is started by the library itself.  FILE then
+# names what was started.
+start_libvirt()
+{
+    local dir=/run/libvirt
+    if answers $dir/libvirt-sock; then return 0; fi
+    if [ -d /run/systemd/system ]; then
+        systemctl start virtlogd.socket libvirtd.socket libvirtd.service
+    else
+        # Without an init a chroot may lack the pseudo terminals that consoles need.
+        if [ ! -e /dev/pts/ptmx ]; then
+            mkdir -p /dev/pts && mount -t devpts -o ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
+        fi
+        if ! answers $dir/virtlogd-sock; then
+            virtlogd -d
+            echo virtlogd >> "$1"
+        fi
+        libvirtd -d
+        echo libvirtd >> "$1"
+    fi
+    wait_for_socket $dir/libvirt-sock
+}
+
+# stop_libvirt FILE: ends what start_libvirt started, unless machines still run there.
+stop_libvirt()
+{
+    local name
+    if [ -f "$1" ] && ! compgen -G '/run/libvirt/qemu/*.xml' > /dev/null; then
+        for name in libvirtd virtlogd; do
+            if grep -qx $name "$1" && [ -s /run/$name.pid ]; then
+                kill "$(cat /run/$name.pid)" 2> /dev/null || true
+            fi
+        done
+        rm -f "$1"
+    fi
+}
+
+# libvirt runs root's machines as the user libvirt-qemu, who must be able to walk to their disks.
+open_path()
+{
+    local user=libvirt-qemu dir=$1
+    id $user > /dev/null 2>&1 || return 0
+    while [ "$dir" != / ]; do
+        if ! runuser -u $user -- test -x "$dir"; then
+            # Parents may be closed as well, and then tell nothing about this one.
+            case $(stat -c %A "$dir") in
+            *[xt]) ;;
+            *)
+                setfacl -m u:$user:--x "$dir"
+                echo "let $user pass through $dir"
+                ;;
+            esac
+        fi
+        dir=$(dirname "$dir")
+    done
+    runuser -u $user -- test -x "$1"
+}
