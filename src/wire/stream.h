@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
-#include "wire/bytes.h"
+#include "base/bytes.h"
 #include "wire/remote.h"
 
 struct loop;
