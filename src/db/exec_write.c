@@ -1,0 +1,188 @@
+/* db/exec_write.c: insert, update, mutate, delete. */
+#include "data/rfc7047.h"
+#include "db/cond_i.h"
+#include "db/exec_i.h"
+#include "db/mutate_i.h"
+
+static void
+print_count(struct exec *x, size_t count)
+{
+    buf_str(x->reply, "{\"count\":");
+    buf_i64(x->reply, (int64_t) count);
+    buf_char(x->reply, '}');
+}
+
+static struct err *
+choose_uuid(struct exec *x, struct table *t, const struct json *uuid,
+            const struct json *name, struct uuid *ret)
+{
+    if (uuid) {
+        if (!uuid_parse(uuid->string, ret)) {
+            return rfc_syntax(uuid, "bad uuid");
+        }
+        t->was_read = true;
+        struct row *there = table_find_any(t, ret);
+        if (there &&
+            !(there->change && there->change->inserted && there->change->deleted)) {
+            return rfc_err_json(
+                RFC_DUP_UUID, uuid,
+                "This UUID would duplicate a UUID already present within the "
+                "\"%s\" table or deleted from this table within the same "
+                "transaction.",
+                t->schema->name);
+        }
+    }
+    if (name) {
+        struct symbol *symbol = symtab_get(&x->txn->symbols, name->string);
+        if (symbol->created) {
+            return rfc_err_json(RFC_DUP_UUID_NAME, name,
+                                "This \"uuid-name\" appeared on an earlier \"insert\" "
+                                "operation.");
+        }
+        symbol->created = true;
+        if (uuid) {
+            symbol->uuid = *ret;
+        } else {
+            *ret = symbol->uuid;
+        }
+    } else if (!uuid) {
+        uuid_random(ret);
+    }
+    return NULL;
+}
+
+/* Defaults that break their own column's constraints must have been given a value. */
+static struct err *
+check_defaults(const struct table *t, const struct cells *cells)
+{
+    for (size_t i = 0; i < t->n_fields; i++) {
+        if (t->default_is_bad[i] && !cells->given[i + N_SPECIAL_COLUMNS]) {
+            TRY(datum_check(&t->defaults[i],
+                            &t->schema->columns[i + N_SPECIAL_COLUMNS].type));
+        }
+    }
+    return NULL;
+}
+
+/* {"op":"insert","table":<id>,"row":<row>,"uuid-name":<id>?,"uuid":string?}, RFC 7047 5.2.1. */
+struct err *
+exec_insert(struct exec *x, struct decode *op, const struct json *whole)
+{
+    struct table *t = exec_table(x, op);
+    const struct json *uuid_json =
+        decode_member(op, "uuid", DECODE_STRING | DECODE_OPTIONAL);
+    const struct json *name = decode_member(op, "uuid-name", DECODE_ID | DECODE_OPTIONAL);
+    const struct json *row_json = decode_member(op, "row", DECODE_OBJECT);
+    TRY(rfc_decode_end(op, whole));
+
+    struct uuid uuid;
+    TRY(choose_uuid(x, t, uuid_json, name, &uuid));
+    CLEANUP(cells_done) struct cells cells = CELLS_INIT;
+    TRY(cells_parse(&cells, &x->txn->arena, t, row_json, &x->txn->symbols));
+    TRY(check_defaults(t, &cells));
+
+    struct row *row = txn_insert(x->txn, t, &uuid);
+    for (size_t i = 0; i < t->n_fields; i++) {
+        if (cells.given[i + N_SPECIAL_COLUMNS]) {
+            datum_swap(&row->fields[i], &cells.v[i + N_SPECIAL_COLUMNS]);
+        }
+    }
+    union atom a = { .uuid = uuid };
+    buf_str(x->reply, "{\"uuid\":");
+    atom_print(&a, ATOM_UUID, x->reply);
+    buf_char(x->reply, '}');
+    return NULL;
+}
+
+static struct err *
+check_mutable(const struct table *t, const struct cells *cells, const struct json *whole)
+{
+    for (size_t i = 0; i < t->schema->n_columns; i++) {
+        const struct column *c = &t->schema->columns[i];
+        if (cells->given[i] && !c->is_mutable) {
+            return rfc_err_json(RFC_CONSTRAINT, whole,
+                                "Cannot update immutable column %s in table %s.", c->name,
+                                t->schema->name);
+        }
+    }
+    return NULL;
+}
+
+static void
+update_row(struct txn *txn, struct row *row, const struct cells *cells)
+{
+    for (size_t i = 0; i < row->table->n_fields; i++) {
+        const struct type *type = &row->table->schema->columns[i + N_SPECIAL_COLUMNS].type;
+        const struct datum *new = &cells->v[i + N_SPECIAL_COLUMNS];
+        if (cells->given[i + N_SPECIAL_COLUMNS] && !datum_eq(&row->fields[i], new, type)) {
+            txn_set(txn, row, i, datum_dup(new, type));
+        }
+    }
+}
+
+/* {"op":"update","table":<id>,"where":[<condition>*],"row":<row>}, RFC 7047 5.2.3. */
+struct err *
+exec_update(struct exec *x, struct decode *op, const struct json *whole)
+{
+    struct table *t = exec_table(x, op);
+    const struct json *where = decode_member(op, "where", DECODE_ARRAY);
+    const struct json *row_json = decode_member(op, "row", DECODE_OBJECT);
+    TRY(rfc_decode_end(op, whole));
+
+    CLEANUP(cells_done) struct cells cells = CELLS_INIT;
+    CLEANUP(cond_done) struct cond cond = COND_INIT;
+    TRY(cells_parse(&cells, &x->txn->arena, t, row_json, &x->txn->symbols));
+    TRY(check_mutable(t, &cells, whole));
+    TRY(cond_parse(&cond, &x->txn->arena, t, where, &x->txn->symbols));
+
+    CLEANUP(row_vec_done) struct row_vec found = ROW_VEC_INIT;
+    query(t, &cond, &found);
+    VEC_FOR_EACH (struct row **row, &found.rows) {
+        update_row(x->txn, *row, &cells);
+    }
+    print_count(x, found.rows.n);
+    return NULL;
+}
+
+/* {"op":"mutate","table":<id>,"where":[<condition>*],"mutations":[<mutation>*]}, 5.2.4. */
+struct err *
+exec_mutate(struct exec *x, struct decode *op, const struct json *whole)
+{
+    struct table *t = exec_table(x, op);
+    const struct json *where = decode_member(op, "where", DECODE_ARRAY);
+    const struct json *mutations_json = decode_member(op, "mutations", DECODE_ARRAY);
+    TRY(rfc_decode_end(op, whole));
+
+    CLEANUP(mutations_done) struct mutations mutations = MUTATIONS_INIT;
+    CLEANUP(cond_done) struct cond cond = COND_INIT;
+    TRY(mutations_parse(&mutations, &x->txn->arena, t, mutations_json, &x->txn->symbols));
+    TRY(cond_parse(&cond, &x->txn->arena, t, where, &x->txn->symbols));
+
+    CLEANUP(row_vec_done) struct row_vec found = ROW_VEC_INIT;
+    query(t, &cond, &found);
+    for (size_t i = 0; i < found.rows.n; i++) {
+        TRY(mutations_apply(&mutations, x->txn, found.rows.v[i]));
+    }
+    print_count(x, found.rows.n);
+    return NULL;
+}
+
+/* {"op":"delete","table":<id>,"where":[<condition>*]}, RFC 7047 5.2.5. */
+struct err *
+exec_delete(struct exec *x, struct decode *op, const struct json *whole)
+{
+    const struct json *where = decode_member(op, "where", DECODE_ARRAY);
+    struct table *t = exec_table(x, op);
+    TRY(rfc_decode_end(op, whole));
+
+    CLEANUP(cond_done) struct cond cond = COND_INIT;
+    TRY(cond_parse(&cond, &x->txn->arena, t, where, &x->txn->symbols));
+
+    CLEANUP(row_vec_done) struct row_vec found = ROW_VEC_INIT;
+    query(t, &cond, &found);
+    VEC_FOR_EACH (struct row **row, &found.rows) {
+        txn_delete(x->txn, *row);
+    }
+    print_count(x, found.rows.n);
+    return NULL;
+}

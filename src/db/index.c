@@ -1,0 +1,210 @@
+/* db/index.c: indexes: sets of columns whose values are unique in a table.
+ *
+ * The hash tables hold the committed values until the last pass but one of a commit moves the
+ * nodes of the rows that changed.  So a look-up inside a transaction must look at the changed
+ * rows besides (query.c). */
+#include "data/rfc7047.h"
+#include "db/txn_i.h"
+
+uint32_t
+index_hash(const struct index_schema *index, const struct datum **values)
+{
+    uint32_t hash = 0;
+    for (size_t i = 0; i < index->n_columns; i++) {
+        hash = datum_hash(values[i], &index->columns[i]->type, hash);
+    }
+    return hash;
+}
+
+static uint32_t
+hash_row(const struct row *row, const struct index_schema *index)
+{
+    uint32_t hash = 0;
+    struct datum room;
+    for (size_t i = 0; i < index->n_columns; i++) {
+        hash = datum_hash(row_get(row, index->columns[i], &room), &index->columns[i]->type,
+                          hash);
+    }
+    return hash;
+}
+
+static bool
+same_values(const struct row *a, const struct row *b, const struct index_schema *index)
+{
+    struct datum ra, rb;
+    for (size_t i = 0; i < index->n_columns; i++) {
+        const struct column *c = index->columns[i];
+        if (!datum_eq(row_get(a, c, &ra), row_get(b, c, &rb), &c->type)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+change_touches_index(const struct change *ch, const struct index_schema *index)
+{
+    if (ch->inserted || ch->deleted) {
+        return true;
+    }
+    for (size_t i = 0; i < index->n_columns; i++) {
+        uint32_t c = index->columns[i]->index;
+        if (c >= N_SPECIAL_COLUMNS && change_has(ch, c - N_SPECIAL_COLUMNS)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* (VALS): what the index columns hold, before the transaction or now. */
+static void
+print_values(const struct row *row, const struct index_schema *index, bool before,
+             struct buf *buf)
+{
+    struct datum room;
+    buf_char(buf, '(');
+    for (size_t i = 0; i < index->n_columns; i++) {
+        const struct column *c = index->columns[i];
+        buf_str(buf, i ? ", " : "");
+        datum_print_text(before ? change_old_cell(row->change, c, &room)
+                                : row_get(row, c, &room),
+                         &c->type, buf);
+    }
+    buf_char(buf, ')');
+}
+
+static void
+print_state(const char *which, const struct row *row, const struct index_schema *index,
+            struct buf *buf)
+{
+    const struct change *ch = row->change;
+    buf_printf(buf, "  %s row, with UUID %s, ", which, UUID_TEXT(&row->uuid));
+    if (!ch || ch->gone) {
+        buf_str(buf,
+                "existed in the database before this transaction and was not modified by "
+                "the transaction.");
+    } else if (ch->inserted) {
+        buf_str(buf, "was inserted by this transaction.");
+    } else if (change_touches_index(ch, index)) {
+        buf_str(buf, "had the following index values before the transaction: ");
+        print_values(row, index, true, buf);
+        buf_char(buf, '.');
+    } else {
+        buf_str(buf,
+                "existed in the database before this transaction, which modified some of "
+                "the row's columns but not any columns in this index.");
+    }
+}
+
+/* Over all columns, by name: only to make the text predictable. */
+static int
+row_cmp(const struct row *a, const struct row *b)
+{
+    for (size_t i = 0; i < a->table->n_fields; i++) {
+        int cmp = datum_cmp(&a->fields[i], &b->fields[i],
+                            &a->table->schema->columns[i + N_SPECIAL_COLUMNS].type);
+        if (cmp) {
+            return cmp;
+        }
+    }
+    return 0;
+}
+
+static struct err *
+duplicate(const struct row *a, const struct row *b, const struct index_schema *index)
+{
+    const struct row *first = row_cmp(a, b) < 0 ? b : a;
+    const struct row *second = first == a ? b : a;
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+    buf_printf(&text,
+               "Transaction causes multiple rows in \"%s\" table to have identical values ",
+               a->table->schema->name);
+    print_values(a, index, false, &text);
+    buf_printf(&text, " for index on column%s ", index->n_columns == 1 ? "" : "s");
+    for (size_t i = 0; i < index->n_columns; i++) {
+        bool last = i + 1 == index->n_columns;
+        buf_printf(&text, "%s\"%s\"",
+                   i == 0                  ? ""
+                   : !last                 ? ", "
+                   : index->n_columns == 2 ? " and "
+                                           : ", and ",
+                   index->columns[i]->name);
+    }
+    buf_char(&text, '.');
+    print_state("First", first, index, &text);
+    print_state("Second", second, index, &text);
+    return rfc_err(RFC_CONSTRAINT, "%s", buf_cstr(&text));
+}
+
+static void
+take_out(struct txn *txn, struct change *ch)
+{
+    struct table *t = ch->row->table;
+    size_t n = t->schema->n_indexes;
+    if (n == 0) {
+        return;
+    }
+    ch->index_steps = arena_zalloc(&txn->arena, n * sizeof *ch->index_steps);
+    for (size_t i = 0; i < n; i++) {
+        if (!ch->inserted && change_touches_index(ch, &t->schema->indexes[i])) {
+            struct hmap_node *node = row_index_node(ch->row, i);
+            ch->index_steps[i].old_hash = node->hash;
+            ch->index_steps[i].removed = true;
+            hmap_remove(&t->indexes[i], node);
+        }
+    }
+}
+
+static struct err *
+put_in(struct change *ch)
+{
+    struct row *row = ch->row;
+    struct table *t = row->table;
+    for (size_t i = 0; i < t->schema->n_indexes && !ch->deleted; i++) {
+        const struct index_schema *index = &t->schema->indexes[i];
+        if (!change_touches_index(ch, index)) {
+            continue;
+        }
+        uint32_t hash = hash_row(row, index);
+        for (struct hmap_node *node = hmap_first_with_hash(&t->indexes[i], hash); node;
+             node = hmap_next_with_hash(node)) {
+            struct row *other = row_of_index_node(t, node, i);
+            if (same_values(row, other, index)) {
+                return duplicate(row, other, index);
+            }
+        }
+        hmap_insert(&t->indexes[i], row_index_node(row, i), hash);
+        ch->index_steps[i].added = true;
+    }
+    return NULL;
+}
+
+struct err *
+index_check(struct txn *txn)
+{
+    TXN_FOR_EACH(ch, txn)
+    {
+        take_out(txn, ch);
+    }
+    TXN_FOR_EACH(ch, txn)
+    {
+        TRY(put_in(ch));
+    }
+    return NULL;
+}
+
+void
+index_undo(struct change *ch)
+{
+    struct table *t = ch->row->table;
+    for (size_t i = 0; i < t->schema->n_indexes && ch->index_steps; i++) {
+        struct hmap_node *node = row_index_node(ch->row, i);
+        if (ch->index_steps[i].added) {
+            hmap_remove(&t->indexes[i], node);
+        }
+        if (ch->index_steps[i].removed) {
+            hmap_insert(&t->indexes[i], node, ch->index_steps[i].old_hash);
+        }
+    }
+}

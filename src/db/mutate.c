@@ -1,0 +1,224 @@
+/* db/mutate.c: changing values in place. */
+#include "db/mutate_i.h"
+
+#include <float.h>
+
+#include "data/rfc7047.h"
+
+static const char *const mutator_names[] = {
+    [MUT_ADD] = "+=", [MUT_SUB] = "-=",        [MUT_MUL] = "*=",        [MUT_DIV] = "/=",
+    [MUT_MOD] = "%=", [MUT_INSERT] = "insert", [MUT_DELETE] = "delete",
+};
+
+static struct err *
+mutator_parse(enum mutator *ret, const char *name)
+{
+    for (size_t i = 0; i < N_ELEMS(mutator_names); i++) {
+        if (strcmp(mutator_names[i], name) == 0) {
+            *ret = (enum mutator) i;
+            return NULL;
+        }
+    }
+    return rfc_err(RFC_UNKNOWN_MUTATOR, "No mutator named %s.", name);
+}
+
+static bool
+fits(const struct mutation *m)
+{
+    const struct type *t = &m->column->type;
+    if (m->mutator >= MUT_INSERT) {
+        return !type_is_scalar(t);
+    }
+    return !type_is_map(t) && (t->key.type == ATOM_INTEGER ||
+                               (t->key.type == ATOM_REAL && m->mutator != MUT_MOD));
+}
+
+static struct err *
+parse_arg(struct mutation *m, const struct json *j, struct symtab *symbols)
+{
+    m->arg_type = m->column->type; /* Shallow. */
+    if (m->mutator < MUT_INSERT) {
+        type_init_scalar(&m->arg_type, m->column->type.key.type); /* Without constraints. */
+        return datum_parse(&m->arg, &m->arg_type, j, symbols, DATUM_SIZED);
+    }
+    m->arg_type.n_min = 0;
+    if (m->mutator == MUT_INSERT) {
+        return datum_parse(&m->arg, &m->arg_type, j, symbols, DATUM_SIZED);
+    }
+    m->arg_type.n_max = TYPE_UNLIMITED;
+    struct err *e = datum_parse(&m->arg, &m->arg_type, j, symbols, DATUM_SIZED);
+    if (e && type_is_map(&m->arg_type)) { /* Then keys alone. */
+        err_free(e);
+        base_type_init(&m->arg_type.value, ATOM_VOID);
+        e = datum_parse(&m->arg, &m->arg_type, j, symbols, DATUM_SIZED);
+    }
+    return e;
+}
+
+static struct err *
+mutation_parse(struct mutation *m, const struct table *t, const struct json *j,
+               struct symtab *symbols)
+{
+    if (j->type != JSON_ARRAY || j->n != 3 || j->elems[0].type != JSON_STRING ||
+        j->elems[1].type != JSON_STRING) {
+        return rfc_syntax(j, "Parse error in mutation.");
+    }
+    m->column = schema_find_column(t->schema, j->elems[0].string);
+    if (!m->column) {
+        return rfc_err_json(RFC_UNKNOWN_COLUMN, j, "No column %s in table %s.",
+                            j->elems[0].string, t->schema->name);
+    }
+    if (!m->column->is_mutable) {
+        return rfc_err_json(RFC_CONSTRAINT, j,
+                            "Cannot mutate immutable column %s in table %s.",
+                            m->column->name, t->schema->name);
+    }
+    TRY(mutator_parse(&m->mutator, j->elems[1].string));
+    if (!fits(m)) {
+        CLEANUP(buf_done) struct buf english = BUF_INIT;
+        type_print_english(&m->column->type, &english);
+        return rfc_syntax(
+            j,
+            "Type mismatch: \"%s\" operator may not be applied to column %s of "
+            "type %s.",
+            mutator_names[m->mutator], m->column->name, buf_cstr(&english));
+    }
+    return parse_arg(m, &j->elems[2], symbols);
+}
+
+struct err *
+mutations_parse(struct mutations *ret, struct arena *arena, const struct table *t,
+                const struct json *j, struct symtab *symbols)
+{
+    struct mutations ms = { arena_zalloc(arena, (j->n + 1) * sizeof *ms.v), 0 };
+    for (uint32_t i = 0; i < j->n; i++) {
+        struct err *e = mutation_parse(&ms.v[ms.n], t, &j->elems[i], symbols);
+        if (e) {
+            mutations_done(&ms);
+            return e;
+        }
+        ms.n++;
+    }
+    *ret = ms;
+    return NULL;
+}
+
+void
+mutations_done(struct mutations *ms)
+{
+    for (size_t i = 0; i < ms->n; i++) {
+        datum_done(&ms->v[i].arg, &ms->v[i].arg_type);
+    }
+    *ms = MUTATIONS_INIT;
+}
+
+/* As the reference multiplies: of positive numbers, INT64_MAX itself is already out of range. */
+static bool
+mul_overflows(int64_t x, int64_t y)
+{
+    int64_t unused;
+    return x > 0 && y > 0 ? x >= INT64_MAX / y : __builtin_mul_overflow(x, y, &unused);
+}
+
+static enum rfc_tag
+mutate_integer(enum mutator op, int64_t *x, int64_t y)
+{
+    switch (op) {
+    case MUT_ADD: return __builtin_add_overflow(*x, y, x) ? RFC_RANGE : RFC_NONE;
+    case MUT_SUB: return __builtin_sub_overflow(*x, y, x) ? RFC_RANGE : RFC_NONE;
+    case MUT_MUL:
+        if (mul_overflows(*x, y)) {
+            return RFC_RANGE;
+        }
+        *x *= y;
+        return RFC_NONE;
+    default: break;
+    }
+    if (y == 0) {
+        return RFC_DOMAIN;
+    } else if (*x == INT64_MIN && y == -1) {
+        return RFC_RANGE;
+    }
+    *x = op == MUT_DIV ? *x / y : *x % y;
+    return RFC_NONE;
+}
+
+static enum rfc_tag
+mutate_real(enum mutator op, double *x, double y)
+{
+    switch (op) {
+    case MUT_ADD: *x += y; break;
+    case MUT_SUB: *x -= y; break;
+    case MUT_MUL: *x *= y; break;
+    default:
+        if (y == 0) {
+            return RFC_DOMAIN;
+        }
+        *x /= y;
+    }
+    return *x >= -DBL_MAX && *x <= DBL_MAX ? RFC_NONE : RFC_RANGE;
+}
+
+/* Arithmetic on each element of '*d', whose keys are numbers. */
+static struct err *
+arithmetic(const struct mutation *m, struct datum *d)
+{
+    const struct type *t = &m->column->type;
+    bool integer = t->key.type == ATOM_INTEGER;
+    const union atom *arg = datum_keys(&m->arg);
+    struct datum result = DATUM_EMPTY;
+    struct err *e = NULL;
+    bool duplicates = false;
+
+    for (uint32_t i = 0; i < d->n && !e; i++) {
+        union atom a = datum_keys(d)[i];
+        enum rfc_tag tag = integer ? mutate_integer(m->mutator, &a.integer, arg->integer)
+                                   : mutate_real(m->mutator, &a.real, arg->real);
+        if (tag == RFC_DOMAIN) {
+            e = rfc_err(tag, "Division by zero.");
+        } else if (tag == RFC_RANGE) {
+            e = rfc_err(tag, "Result of \"%s\" operation is out of range.",
+                        mutator_names[m->mutator]);
+        } else if (!datum_add(&result, t, a, NULL, false)) {
+            duplicates = true;
+        }
+    }
+    if (!e) {
+        e = datum_check(&result, t);
+    }
+    if (!e && duplicates) {
+        e = rfc_err(RFC_CONSTRAINT, "Result of \"%s\" operation contains duplicates.",
+                    mutator_names[m->mutator]);
+    }
+    datum_done(d, t);
+    *d = result;
+    return e;
+}
+
+static struct err *
+mutation_apply(const struct mutation *m, struct datum *d)
+{
+    const struct type *t = &m->column->type;
+    if (m->mutator == MUT_INSERT) {
+        datum_union(d, &m->arg, t);
+        return datum_check_size(d, t);
+    } else if (m->mutator == MUT_DELETE) {
+        datum_subtract(d, t, &m->arg, &m->arg_type);
+        return datum_check_size(d, t);
+    }
+    return arithmetic(m, d);
+}
+
+struct err *
+mutations_apply(const struct mutations *ms, struct txn *txn, struct row *row)
+{
+    for (size_t i = 0; i < ms->n; i++) {
+        const struct mutation *m = &ms->v[i];
+        size_t field = m->column->index - N_SPECIAL_COLUMNS;
+        struct datum d = datum_dup(&row->fields[field], &m->column->type);
+        struct err *e = mutation_apply(m, &d);
+        txn_set(txn, row, field, d);
+        TRY(e);
+    }
+    return NULL;
+}

@@ -1,0 +1,167 @@
+/* db/refs.c: strong references.  row->n_refs counts those from other rows; a row of a table that is
+ * no root lives only as long as there is one. */
+#include "data/rfc7047.h"
+#include "db/txn_i.h"
+
+struct ref_walk {
+    struct txn *txn;
+    struct row *src;
+    const struct column *column;
+};
+
+static void
+step(struct txn *txn, struct row *target, int32_t delta)
+{
+    target->n_refs += (uint32_t) delta;
+    *VEC_ADD(&txn->ref_steps) = (struct ref_step){ target, delta };
+    if (target->n_refs == 0 && !target->table->schema->counts_as_root) {
+        *VEC_ADD(&txn->orphans) = target;
+    }
+}
+
+static struct err *
+add_ref(struct ref_walk *w, const struct base_type *base, const struct uuid *to)
+{
+    struct table *t = db_ref_table(w->txn->db, base);
+    struct row *target = table_find(t, to);
+    if (!target) {
+        return rfc_err(
+            RFC_REFERENTIAL,
+            "Table %s column %s row %s references nonexistent row %s in table %s.",
+            w->src->table->schema->name, w->column->name, UUID_TEXT(&w->src->uuid),
+            UUID_TEXT(to), t->schema->name);
+    } else if (target != w->src) {
+        step(w->txn, target, 1);
+    }
+    return NULL;
+}
+
+static void
+drop_ref(struct ref_walk *w, const struct base_type *base, const struct uuid *to)
+{
+    struct row *target = table_find_any(db_ref_table(w->txn->db, base), to);
+    if (target && target != w->src) {
+        step(w->txn, target, -1);
+    }
+}
+
+static struct err *
+add_all(struct ref_walk *w, const struct base_type *base, const union atom *atoms,
+        uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(add_ref(w, base, &atoms[i].uuid));
+    }
+    return NULL;
+}
+
+static void
+drop_all(struct ref_walk *w, const struct base_type *base, const union atom *atoms,
+         uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        drop_ref(w, base, &atoms[i].uuid);
+    }
+}
+
+/* Keys are sorted on both sides: only the differences cost a look-up. */
+static struct err *
+move_keys(struct ref_walk *w, const struct base_type *base, const struct datum *old,
+          const struct datum *new)
+{
+    const union atom *a = datum_keys(old), *b = datum_keys(new);
+    uint32_t i = 0, j = 0;
+    while (i < old->n || j < new->n) {
+        int cmp = i >= old->n ? 1 : j >= new->n ? -1 : uuid_cmp(&a[i].uuid, &b[j].uuid);
+        if (cmp < 0) {
+            drop_ref(w, base, &a[i].uuid);
+        } else if (cmp > 0) {
+            TRY(add_ref(w, base, &b[j].uuid));
+        }
+        i += cmp <= 0;
+        j += cmp >= 0;
+    }
+    return NULL;
+}
+
+static const struct datum empty;
+
+static struct err *
+count_column(struct ref_walk *w, const struct datum *old, const struct datum *new)
+{
+    const struct type *type = &w->column->type;
+    if (base_type_ref(&type->key) == REF_STRONG) {
+        TRY(move_keys(w, &type->key, old, new));
+    }
+    if (base_type_ref(&type->value) == REF_STRONG) {
+        TRY(add_all(w, &type->value, datum_values(new), new->n));
+        drop_all(w, &type->value, datum_values(old), old->n);
+    }
+    return NULL;
+}
+
+static bool
+has_strong_ref(const struct type *type)
+{
+    return base_type_ref(&type->key) == REF_STRONG ||
+           base_type_ref(&type->value) == REF_STRONG;
+}
+
+static struct err *
+count_change(struct txn *txn, struct change *ch)
+{
+    struct table *t = ch->row->table;
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const struct column *c = &t->schema->columns[i + N_SPECIAL_COLUMNS];
+        if (!has_strong_ref(&c->type) || !change_touches(ch, i)) {
+            continue;
+        }
+        struct ref_walk w = { txn, ch->row, c };
+        TRY(count_column(&w, ch->inserted ? &empty : change_old(ch, i),
+                         ch->deleted ? &empty : &ch->row->fields[i]));
+    }
+    if (ch->inserted && ch->row->n_refs == 0 && !t->schema->counts_as_root) {
+        *VEC_ADD(&txn->orphans) = ch->row; /* Unless a later row refers to it. */
+    }
+    return NULL;
+}
+
+struct err *
+refs_count(struct txn *txn)
+{
+    TXN_FOR_EACH(ch, txn)
+    {
+        TRY(count_change(txn, ch));
+    }
+    TXN_FOR_EACH(ch, txn)
+    {
+        if (ch->deleted && ch->row->n_refs) {
+            return rfc_err(
+                RFC_REFERENTIAL,
+                "cannot delete %s row %s because of %" PRIu32 " remaining reference(s)",
+                ch->row->table->schema->name, UUID_TEXT(&ch->row->uuid), ch->row->n_refs);
+        }
+    }
+    return NULL;
+}
+
+struct err *
+refs_collect(struct txn *txn)
+{
+    /* Dropping a row's references may orphan others: the vector grows while it is read. */
+    for (size_t k = 0; k < txn->orphans.n; k++) {
+        struct row *row = txn->orphans.v[k];
+        if (row->n_refs > 0 || (row->change && row->change->deleted)) {
+            continue;
+        }
+        txn_delete(txn, row);
+        for (size_t i = 0; i < row->table->n_fields; i++) {
+            const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
+            if (has_strong_ref(&c->type)) {
+                struct ref_walk w = { txn, row, c };
+                TRY(count_column(&w, &row->fields[i], &empty));
+            }
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,134 @@
+/* db/table.c: the memory of rows and tables. */
+#include "db/table_i.h"
+
+#include "data/rfc7047.h"
+
+void
+table_init(struct table *t, struct db *db, const struct table_schema *schema)
+{
+    *t = (struct table){ .schema = schema, .db = db };
+    t->n_fields = schema->n_columns - N_SPECIAL_COLUMNS;
+    t->indexes = xcalloc(schema->n_indexes + 1, sizeof *t->indexes);
+    t->defaults = xcalloc(t->n_fields + 1, sizeof *t->defaults);
+    t->default_is_bad = xcalloc(t->n_fields + 1, sizeof *t->default_is_bad);
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const struct type *type = &schema->columns[i + N_SPECIAL_COLUMNS].type;
+        datum_default(&t->defaults[i], type);
+        struct err *e = datum_check(&t->defaults[i], type);
+        t->default_is_bad[i] = e != NULL;
+        err_free(e);
+    }
+}
+
+void
+table_done(struct table *t)
+{
+    HMAP_FOR_EACH_SAFE (struct row, row, node, &t->rows) {
+        row_free(row);
+    }
+    hmap_done(&t->rows);
+    hmap_done(&t->deleted);
+    for (size_t i = 0; i < t->schema->n_indexes; i++) {
+        hmap_done(&t->indexes[i]);
+    }
+    for (size_t i = 0; i < t->n_fields; i++) {
+        datum_done(&t->defaults[i], &t->schema->columns[i + N_SPECIAL_COLUMNS].type);
+    }
+    free(t->indexes);
+    free(t->defaults);
+    free(t->default_is_bad);
+}
+
+static struct row *
+find_in(const struct hmap *map, const struct uuid *uuid)
+{
+    HMAP_FOR_EACH_HASH (struct row, row, node, uuid_hash(uuid), map) {
+        if (uuid_eq(&row->uuid, uuid)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+struct row *
+table_find(const struct table *t, const struct uuid *uuid)
+{
+    return find_in(&t->rows, uuid);
+}
+
+struct row *
+table_find_any(const struct table *t, const struct uuid *uuid)
+{
+    struct row *row = find_in(&t->rows, uuid);
+    return row ? row : find_in(&t->deleted, uuid);
+}
+
+struct row *
+row_new(struct table *t, const struct uuid *uuid)
+{
+    struct row *row = xmalloc(sizeof *row + t->n_fields * sizeof(struct datum) +
+                              t->schema->n_indexes * sizeof(struct hmap_node));
+    *row = (struct row){ .table = t, .uuid = *uuid };
+    for (size_t i = 0; i < t->n_fields; i++) {
+        row->fields[i] =
+            datum_dup(&t->defaults[i], &t->schema->columns[i + N_SPECIAL_COLUMNS].type);
+    }
+    return row;
+}
+
+void
+row_free(struct row *row)
+{
+    const struct table *t = row->table;
+    for (size_t i = 0; i < t->n_fields; i++) {
+        datum_done(&row->fields[i], &t->schema->columns[i + N_SPECIAL_COLUMNS].type);
+    }
+    free(row);
+}
+
+void
+cells_done(struct cells *cells)
+{
+    for (size_t i = 0; cells->table && i < cells->table->schema->n_columns; i++) {
+        if (cells->given[i]) {
+            datum_done(&cells->v[i], &cells->table->schema->columns[i].type);
+        }
+    }
+    *cells = CELLS_INIT;
+}
+
+static struct err *
+parse_members(struct cells *cells, const struct json *j, struct symtab *symbols)
+{
+    const struct table_schema *ts = cells->table->schema;
+    for (uint32_t i = 0; i < j->n; i++) {
+        const struct json_member *m = &j->members[i];
+        const struct column *c = schema_find_column(ts, m->name);
+        if (!c) {
+            return rfc_err_json(RFC_UNKNOWN_COLUMN, j, "No column %s in table %s.", m->name,
+                                ts->name);
+        }
+        TRY(datum_parse(&cells->v[c->index], &c->type, &m->value, symbols, DATUM_SIZED));
+        cells->given[c->index] = true;
+    }
+    return NULL;
+}
+
+struct err *
+cells_parse(struct cells *ret, struct arena *arena, const struct table *t,
+            const struct json *j, struct symtab *symbols)
+{
+    if (j->type != JSON_OBJECT) {
+        return rfc_syntax(j, "row must be JSON object");
+    }
+    size_t n = t->schema->n_columns;
+    struct cells cells = { arena_zalloc(arena, n * sizeof *cells.v),
+                           arena_zalloc(arena, n * sizeof *cells.given), t };
+    struct err *e = parse_members(&cells, j, symbols);
+    if (e) {
+        cells_done(&cells);
+        return e;
+    }
+    *ret = cells;
+    return NULL;
+}

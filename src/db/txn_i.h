@@ -1,0 +1,112 @@
+/* db/txn_i.h: what a running transaction remembers, and the passes of its commit. */
+#ifndef DB_TXN_I_H
+#define DB_TXN_I_H 1
+
+#include "base/arena.h"
+#include "db/table_i.h"
+
+/* What index_check() did to one index node of a row. */
+struct index_step {
+    bool removed; /* The node of the old values, */
+    bool added;   /* and put in that of the new ones. */
+    uint32_t old_hash;
+};
+
+/* What a transaction did to one row.  In its arena. */
+struct change {
+    struct row *row;
+    struct change *next;            /* In txn's list, oldest first. */
+    struct change *next_in_table;   /* In table's 'changes', newest first. */
+    bool inserted, deleted;         /* Both: it never was. */
+    bool gone;                      /* Undone again: the row is as it was. */
+    struct index_step *index_steps; /* schema->n_indexes; NULL before index_check(). */
+    struct uuid old_version;
+    uint64_t *changed;   /* Bit per field: 'saved' holds what it was.  NULL if inserted. */
+    struct datum *saved; /* Per field; those with a bit are owned. */
+};
+
+struct ref_step {
+    struct row *row;
+    int32_t delta;
+};
+
+struct txn {
+    struct db *db;
+    struct arena arena;
+    struct change *first, **last;
+    VEC(struct ref_step) ref_steps; /* What was done to n_refs, for undoing. */
+    VEC(struct row *) orphans;      /* Rows whose n_refs fell to 0. */
+    struct symtab symbols;
+    struct buf comment;
+    struct buf record;
+    bool durable;
+};
+
+static inline bool
+change_has(const struct change *ch, size_t field)
+{
+    return ch->changed && ch->changed[field / 64] >> (field % 64) & 1;
+}
+
+/* Did it change the column?  All columns of a row that came or went. */
+static inline bool
+change_touches(const struct change *ch, size_t field)
+{
+    return ch->inserted || ch->deleted || change_has(ch, field);
+}
+
+/* Nothing is left of it: passes skip it. */
+static inline bool
+change_is_void(const struct change *ch)
+{
+    return ch->gone || (ch->inserted && ch->deleted);
+}
+
+/* The value before the transaction.  Not for inserted rows. */
+static inline const struct datum *
+change_old(const struct change *ch, size_t field)
+{
+    return change_has(ch, field) ? &ch->saved[field] : &ch->row->fields[field];
+}
+
+static inline const struct datum *
+change_old_cell(const struct change *ch, const struct column *c, struct datum *room)
+{
+    if (c->index == COLUMN_VERSION) {
+        *room = (struct datum){ .n = 1, .one.uuid = ch->old_version };
+        return room;
+    }
+    return c->index == COLUMN_UUID ? row_get(ch->row, c, room)
+                                   : change_old(ch, c->index - N_SPECIAL_COLUMNS);
+}
+
+#define TXN_FOR_EACH(var, txn)                                                             \
+    for (struct change *var = (txn)->first; var; var = var->next)                          \
+        if (!change_is_void(var))
+
+/* txn.c: doing and undoing. */
+struct txn *txn_begin(struct db *);
+struct row *txn_insert(struct txn *, struct table *, const struct uuid *);
+void txn_set(struct txn *, struct row *, size_t field, struct datum); /* Takes the datum. */
+void txn_delete(struct txn *, struct row *);
+void txn_undo(struct txn *);   /* As before; frees the transaction. */
+void txn_finish(struct txn *); /* Keeps the changes; frees the transaction. */
+
+/* commit.c: the pipeline. */
+struct err *commit_prepare(struct txn *) MUST_CHECK;
+bool commit_is_empty(const struct txn *);
+
+/* The passes, in their files. */
+struct err *refs_count(struct txn *) MUST_CHECK;   /* refs.c: strong references. */
+struct err *refs_collect(struct txn *) MUST_CHECK; /* refs.c: rows nobody refers to. */
+struct err *weak_prune(struct txn *) MUST_CHECK;   /* weak.c: references to missing rows. */
+void weak_commit(struct txn *);                    /* weak.c: the reverse index. */
+void weak_forget(struct db *);
+struct err *index_check(struct txn *) MUST_CHECK; /* index.c: uniqueness. */
+void index_undo(struct change *);
+uint32_t index_hash(const struct index_schema *, const struct datum **values);
+
+/* record.c: the journal's text. */
+void record_print(struct txn *, const struct db_ctx *);
+
+#endif /* db/txn_i.h */
