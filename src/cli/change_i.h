@@ -1,0 +1,87 @@
+/* cli/change_i.h: the one transaction that a command line makes, and what it waits for after.
+ *
+ * Commands add operations and goals.  Then main commits once: with --dry-run the server runs the
+ * operations and aborts, and the difference is printed; else the change is committed, and the
+ * goals are awaited (unless --no-wait).  Rows get their UUIDs here, so that a lost reply can be
+ * told from a lost request: after a broken connection the rows are looked up. */
+#ifndef CLI_CHANGE_I_H
+#define CLI_CHANGE_I_H 1
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/uuid.h"
+#include "base/vec.h"
+#include "json/json.h"
+
+struct cli;
+
+enum change_kind { CHANGE_INSERT, CHANGE_UPDATE, CHANGE_MUTATE, CHANGE_DELETE };
+
+struct change_op {
+    enum change_kind kind;
+    const char *table;
+    struct uuid uuid;
+    struct json
+        row; /* Insert: with "_uuid" in front, as a select gives it.  Update: new values.
+                        Mutate: array of mutations. */
+};
+
+enum goal_kind {
+    GOAL_APPLIED, /* observed_generation reaches 'generation', and error is unset. */
+    GOAL_GONE,    /* The row goes; error set at 'generation' is a failure. */
+    GOAL_JOB,     /* The job ends well. */
+    GOAL_ONLINE,  /* hostnode.state = online. */
+};
+
+struct goal {
+    enum goal_kind kind;
+    const char *table;
+    struct uuid uuid;
+    const char *label;  /* "vm demo". */
+    const char *said;   /* What it then is: "running". */
+    int64_t generation; /* Filled in by the commit. */
+    size_t op; /* For that: index of the operation whose select tells; SIZE_MAX: known. */
+    bool done;
+    struct err *error; /* Why it failed; owned. */
+    const char
+        *seen; /* The latest progress, for the live line; in the goal's arena or NULL. */
+    double progress; /* Jobs: 0-1; -1 unknown. */
+};
+
+struct change {
+    VEC(struct change_op) ops;
+    VEC(struct goal) goals;
+    struct buf plan;     /* Storage plans, for --dry-run. */
+    const char *comment; /* For the log of the database: the commands, without values. */
+    bool not_twice;      /* Sending it a second time would not be harmless. */
+};
+
+void change_done(struct change *);
+
+/* 'row' must not hold "_uuid".  *ret_uuid may be NULL. */
+void change_insert(struct cli *, const char *table, struct json row, struct uuid *ret_uuid);
+/* Same with a UUID the caller chose. */
+void change_insert_as(struct cli *, const char *table, const struct uuid *,
+                      struct json row);
+void change_update(struct cli *, const char *table, const struct uuid *, struct json row);
+/* One column: ["column", "mutator", value]. */
+void change_mutate(struct cli *, const char *table, const struct uuid *, const char *column,
+                   const char *mutator, struct json value);
+void change_delete(struct cli *, const char *table, const struct uuid *);
+/* The i-th row to be inserted into 'table', or NULL. */
+const struct change_op *change_inserted(const struct change *, const char *table, size_t i);
+
+/* Adds 1 to the row's generation and waits for the agent to act on it.  For a row that this very
+ * change inserts, its "generation" must be in the row: 'known' then is that value, else -1. */
+void change_await(struct cli *, enum goal_kind, const char *table, const struct uuid *,
+                  int64_t known, const char *label, const char *said);
+/* Goals without a generation: jobs, nodes. */
+void change_await_state(struct cli *, enum goal_kind, const char *table,
+                        const struct uuid *, const char *label, const char *said);
+
+/* Commits, or shows what would be.  Empty changes are fine. */
+struct err *change_commit(struct cli *) MUST_CHECK;
+/* Waits for all goals.  Prints each outcome; the error is the first failure. */
+struct err *change_wait(struct cli *) MUST_CHECK;
+
+#endif /* cli/change_i.h */

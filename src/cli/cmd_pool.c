@@ -1,0 +1,478 @@
+/* cli/cmd_pool.c: storage pools, by virsh's verbs.
+ *
+ * A pool is two rows: the template (metapool), which is the same on all hosts, and the pool on one
+ * host.  `define` writes both; `start` and `stop` say what the pool shall be; what is no state
+ * (build, refresh, delete) is a job that the host's agent runs. */
+#include "base/clock.h"
+#include "cli/list_i.h"
+#include "cli/storage_i.h"
+#include "store/code.h"
+#include "store/gate.h"
+#include "store/poolxml.h"
+
+/* Usage errors of libvirt's parser are still refusals of what was asked. */
+static struct err *
+store_failed(struct err *e, const char *what)
+{
+    CLEANUP(free_drop) char *message = e ? store_err_message(e) : NULL;
+    if (!e) {
+        return NULL;
+    }
+    struct err *said = err_new(err_kind(e), "%s", message);
+    if (err_next(e)) {
+        said = err_hint(said, "%s", err_next(e));
+    }
+    err_free(e);
+    return fail_as(err_wrap(said, "%s", what), EXIT_REFUSED);
+}
+
+/* A row of 'table' by its exact name; *ret_row NULL: none. */
+static struct err *
+find_row(struct cli *cli, const char *table, const char *name, const struct json **ret_row)
+{
+    struct named named;
+    bool exact = cli->exact;
+    cli->exact = true;
+    struct err *e = names_find(cli, table, name, NULL, &named);
+    cli->exact = exact;
+    *ret_row = e ? NULL : named.row;
+    if (err_is(e, ERR_NOT_FOUND)) {
+        err_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+static struct err *
+define(struct cli *cli, const struct args *args, struct pool *pool)
+{
+    struct arena *a = &cli->arena;
+    const struct json *metapool, *there;
+    struct named node;
+    struct uuid metapool_uuid;
+
+    TRY(str_check_name("pool", pool->name));
+    TRY(store_failed(gate_pool_define(pool), pool->name));
+    TRY(pick_node(cli, args, &node));
+    TRY(find_row(cli, "metapool", pool->name, &metapool));
+    struct json row = storage_metapool_row(cli, pool);
+    if (metapool) {
+        metapool_uuid = row_uuid(metapool);
+        if (!str_eq(row_string(metapool, "type"), pool_type_name(pool->type))) {
+            return err_hint(err_new(ERR_EXISTS, "pool %s is there with type %s", pool->name,
+                                    row_string(metapool, "type")),
+                            "byre pool undefine %s, or take another name", pool->name);
+        }
+        change_update(cli, "metapool", &metapool_uuid, row);
+    } else {
+        change_insert(cli, "metapool", row, &metapool_uuid);
+    }
+
+    CLEANUP(free_drop) char *spec = str_dupf("%s@%s", pool->name, node.label);
+    TRY(find_row(cli, "pool", spec, &there));
+    if (!there) {
+        struct json p = json_object();
+        json_put(a, &p, "metapool", q_uuid(a, &metapool_uuid));
+        json_put(a, &p, "hostnode", q_uuid(a, &node.uuid));
+        json_put(a, &p, "name", json_string(a, pool->name));
+        if (!uuid_is_zero(&pool->uuid)) {
+            json_put(a, &p, "uuid", q_uuid(a, &pool->uuid));
+        }
+        json_put(a, &p, "autostart", json_bool(args_has(args, "autostart")));
+        change_insert(cli, "pool", p, NULL);
+    }
+    if (!cli->dry_run) {
+        cli_say(cli, "pool %s: defined", pool->name);
+    }
+    return NULL;
+}
+
+static struct err *
+cmd_define(struct cli *cli, const struct args *args)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    CLEANUP(pool_done) struct pool pool;
+    pool_init(&pool);
+    TRY(read_input(args->pos.v[0], &text));
+    TRY(store_failed(poolxml_parse(text.data, text.n, &pool), args->pos.v[0]));
+    return define(cli, args, &pool);
+}
+
+/* The options as a struct pool, then through XML and back: one set of checks for both ways in. */
+static struct err *
+pool_from_options(struct cli *cli, const struct args *args, struct buf *xml)
+{
+    struct arena *a = &cli->arena;
+    struct pool p;
+    pool_init(&p);
+    const char *type = args_get(args, "type");
+    if (!pool_type_parse(type ? type : "dir", &p.type)) {
+        return err_hint(err_new(ERR_SYNTAX, "there is no pool type \"%s\"", type),
+                        "one of: dir, fs, netfs, logical, disk, iscsi, scsi, mpath");
+    }
+    p.name = args->pos.v[0];
+    p.target.path = args_get(args, "target");
+    p.source.dir = args_get(args, "source-path");
+    p.source.name = args_get(args, "source-name");
+    p.source.format = args_get(args, "source-format");
+    p.source.initiator = args_get(args, "source-initiator");
+    p.source.protocol_ver = args_get(args, "source-protocol-ver");
+    p.source.adapter.name = args_get(args, "adapter-name");
+    p.source.adapter.type = p.source.adapter.name ? ADAPTER_SCSI_HOST : ADAPTER_NONE;
+    const char *value;
+    while ((value = args_nth(args, "source-host", p.source.n_hosts))) {
+        p.source.hosts = p.source.hosts ? p.source.hosts
+                                        : arena_zalloc(a, 64 * sizeof(struct pool_host));
+        if (p.source.n_hosts == 64) {
+            return err_new(ERR_CONSTRAINT, "more than 64 hosts");
+        }
+        p.source.hosts[p.source.n_hosts++].name = value;
+    }
+    while ((value = args_nth(args, "source-dev", p.source.n_devices))) {
+        p.source.devices = p.source.devices
+                               ? p.source.devices
+                               : arena_zalloc(a, 64 * sizeof(struct pool_device));
+        if (p.source.n_devices == 64) {
+            return err_new(ERR_CONSTRAINT, "more than 64 devices");
+        }
+        p.source.devices[p.source.n_devices++].path = value;
+    }
+    uuid_random(&p.uuid);
+    poolxml_format(&p, xml);
+    return NULL;
+}
+
+static struct err *
+cmd_define_as(struct cli *cli, const struct args *args)
+{
+    CLEANUP(buf_done) struct buf xml = BUF_INIT;
+    CLEANUP(pool_done) struct pool pool;
+    pool_init(&pool);
+    TRY(str_check_name("pool", args->pos.v[0]));
+    TRY(pool_from_options(cli, args, &xml));
+    TRY(store_failed(poolxml_parse(xml.data, xml.n, &pool), args->pos.v[0]));
+    if (args_has(args, "print-xml")) {
+        fputs(buf_cstr(&xml), stdout);
+        return NULL;
+    }
+    return define(cli, args, &pool);
+}
+
+/* One job for the pool's agent, and the plan it will run. */
+static struct err *
+add_job(struct cli *cli, const struct storage_pool *s, const char *kind, const char *said,
+        const char *overwrite, struct plan *plan)
+{
+    struct arena *a = &cli->arena;
+    struct json row = json_object();
+    struct uuid node, uuid;
+    const char *label = arena_printf(a, "pool %s", s->pool.label);
+    if (plan && cli->dry_run) {
+        show_plan(cli, label, plan);
+    }
+    json_put(a, &row, "kind", json_string_ref(kind));
+    json_put(a, &row, "target", q_uuid(a, &s->pool.uuid));
+    json_put(a, &row, "target_table", json_string_ref("pool"));
+    if (row_ref(s->pool.row, "hostnode", &node)) {
+        json_put(a, &row, "hostnode", q_uuid(a, &node));
+    }
+    if (overwrite) {
+        json_put(a, &row, "overwrite", json_string_ref(overwrite));
+    }
+    json_put(a, &row, "state", json_string_ref("queued"));
+    json_put(a, &row, "created_at", json_int(clock_wall_ms()));
+    change_insert(cli, "job", row, &uuid);
+    change_await_state(cli, GOAL_JOB, "job", &uuid, label, said);
+    return NULL;
+}
+
+/* Runs fn for each pool that the positionals mean. */
+static struct err *
+each_pool(struct cli *cli, const struct args *args,
+          struct err *(*fn)(struct cli *, const struct args *, struct storage_pool *) )
+{
+    struct named_list pools = VEC_INIT;
+    struct err *e = names_match(cli, "pool", args->pos.v, args->pos.n, "_uuid", &pools);
+    for (size_t i = 0; i < pools.n && !e; i++) {
+        CLEANUP(storage_pool_done) struct storage_pool s;
+        e = storage_pool_find(cli, UUID_TEXT(&pools.v[i].uuid), &s);
+        if (!e) {
+            e = fn(cli, args, &s);
+        }
+    }
+    VEC_DONE(&pools);
+    return e;
+}
+
+static struct err *
+build_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    bool over = args_has(args, "overwrite");
+    bool no_over = args_has(args, "no-overwrite");
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    if (over && no_over) {
+        return err_new(ERR_SYNTAX, "--overwrite and --no-overwrite exclude each other");
+    }
+    int flags = over ? BUILD_OVERWRITE : no_over ? BUILD_NO_OVERWRITE : 0;
+    TRY(store_failed(gate_pool_build(&s->value, flags, &plan), s->pool.label));
+    return add_job(cli, s, "pool.build", "built",
+                   over      ? "overwrite"
+                   : no_over ? "no-overwrite"
+                             : "none",
+                   &plan);
+}
+
+static struct err *
+refresh_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    if (!row_bool(s->pool.row, "active")) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "storage pool '%s' is not active", s->value.name),
+            "byre pool start %s", s->pool.label);
+    }
+    TRY(store_failed(gate_pool_refresh(&s->value, &plan), s->pool.label));
+    return add_job(cli, s, "pool.refresh", "refreshed", NULL, &plan);
+}
+
+static struct err *
+delete_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    if (row_bool(s->pool.row, "active")) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "storage pool '%s' is still active", s->value.name),
+            "byre pool stop %s", s->pool.label);
+    }
+    TRY(store_failed(gate_pool_delete(&s->value, &plan), s->pool.label));
+    return add_job(cli, s, "pool.delete", "deleted", NULL, &plan);
+}
+
+static struct err *
+set_active(struct cli *cli, struct storage_pool *s, bool active)
+{
+    struct json row = json_object();
+    const char *label = arena_printf(&cli->arena, "pool %s", s->pool.label);
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    TRY(store_failed(active ? gate_pool_start(&s->value, &plan)
+                            : gate_pool_stop(&s->value, &plan),
+                     s->pool.label));
+    if (cli->dry_run) {
+        show_plan(cli, label, &plan);
+    }
+    json_put(&cli->arena, &row, "active", json_bool(active));
+    change_update(cli, "pool", &s->pool.uuid, row);
+    change_await(cli, GOAL_APPLIED, "pool", &s->pool.uuid, -1, label,
+                 active ? "started" : "stopped");
+    return NULL;
+}
+
+static struct err *
+start_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    if (args_has(args, "build")) {
+        TRY(build_one(cli, args, s));
+    }
+    return set_active(cli, s, true);
+}
+
+/* Stopping under a running machine would pull its disks away. */
+static struct err *
+stop_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    return set_active(cli, s, false);
+}
+
+/* The rows go, the files stay. */
+static struct err *
+undefine_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json of_pool = json_array();
+    struct json of_metapool = json_array();
+    struct uuid metapool = row_uuid(s->metapool);
+
+    const char *state = row_string(s->pool.row, "state");
+    if (row_bool(s->pool.row, "active") || str_eq(state, "running") ||
+        str_eq(state, "degraded")) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "storage pool '%s' is still active", s->value.name),
+            "byre pool stop %s", s->pool.label);
+    }
+    json_add(a, &of_pool, q_clause(a, "pool", "==", q_uuid(a, &s->pool.uuid)));
+    json_add(a, &of_metapool, q_clause(a, "metapool", "==", q_uuid(a, &metapool)));
+    json_add(a, &ops, q_select(a, "volume", of_pool, "_uuid,name"));
+    json_add(a, &ops, q_select(a, "pool", of_metapool, "_uuid"));
+    json_add(a, &ops, q_select(a, "device", json_array(), "volume,vm"));
+    TRY(db_transact(cli, &ops, &results));
+
+    const struct json *volumes = q_rows(&results, 0);
+    const struct json *devices = q_rows(&results, 2);
+    for (uint32_t v = 0; v < volumes->n; v++) {
+        struct uuid volume = row_uuid(&volumes->elems[v]);
+        for (uint32_t d = 0; d < devices->n; d++) {
+            struct uuid used;
+            if (row_ref(&devices->elems[d], "volume", &used) && uuid_eq(&used, &volume)) {
+                return err_hint(err_new(ERR_BUSY, "a vm uses volume %s/%s", s->pool.label,
+                                        row_string(&volumes->elems[v], "name")),
+                                "byre list device --where volume=%s/%s", s->pool.label,
+                                row_string(&volumes->elems[v], "name"));
+            }
+        }
+        change_delete(cli, "volume", &volume);
+    }
+    change_delete(cli, "pool", &s->pool.uuid);
+    if (q_rows(&results, 1)->n <= 1) { /* No other host has one. */
+        change_delete(cli, "metapool", &metapool);
+    }
+    if (!cli->dry_run) {
+        cli_say(cli, "pool %s: undefined", s->pool.label);
+    }
+    return NULL;
+}
+
+static struct err *
+autostart_one(struct cli *cli, const struct args *args, struct storage_pool *s)
+{
+    struct json row = json_object();
+    json_put(&cli->arena, &row, "autostart", json_bool(!args_has(args, "disable")));
+    change_update(cli, "pool", &s->pool.uuid, row);
+    return NULL;
+}
+
+static struct err *
+cmd_build(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, build_one);
+}
+
+static struct err *
+cmd_start(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, start_one);
+}
+
+static struct err *
+cmd_stop(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, stop_one);
+}
+
+static struct err *
+cmd_refresh(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, refresh_one);
+}
+
+static struct err *
+cmd_delete(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, delete_one);
+}
+
+static struct err *
+cmd_undefine(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, undefine_one);
+}
+
+static struct err *
+cmd_autostart(struct cli *cli, const struct args *args)
+{
+    return each_pool(cli, args, autostart_one);
+}
+
+static struct err *
+cmd_list(struct cli *cli, const struct args *args)
+{
+    return list_noun(cli, args, "pool");
+}
+
+static struct err *
+cmd_info(struct cli *cli, const struct args *args)
+{
+    return info_noun(cli, args, "pool", NULL);
+}
+
+static struct err *
+cmd_dumpxml(struct cli *cli, const struct args *args)
+{
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(buf_done) struct buf xml = BUF_INIT;
+    TRY(storage_pool_find(cli, args->pos.v[0], &s));
+    poolxml_format(&s.value, &xml);
+    fputs(buf_cstr(&xml), stdout);
+    return NULL;
+}
+
+#define OPT_NODE                                                                           \
+    {                                                                                      \
+        "node", "NODE", "on which host (the only one)", "hostnode"                         \
+    }
+static const struct opt_spec opts_define[] = {
+    OPT_NODE,
+    { "autostart", NULL, "start it when the host has booted" },
+    { NULL },
+};
+static const struct opt_spec opts_define_as[] = {
+    OPT_NODE,
+    { "autostart", NULL, "start it when the host has booted" },
+    { "type", "TYPE", "dir (default), fs, netfs, logical, disk, iscsi, scsi, mpath",
+      "dir|fs|netfs|logical|disk|iscsi|scsi|mpath" },
+    { "target", "PATH", "where it is on the host", "file" },
+    { "source-host", "HOST", "server; may be repeated" },
+    { "source-path", "PATH", "exported directory" },
+    { "source-dev", "PATH", "device; may be repeated", "file" },
+    { "source-name", "NAME", "volume group ..." },
+    { "source-format", "FORMAT", "nfs, ext4, lvm2 ..." },
+    { "source-initiator", "IQN", "of iscsi" },
+    { "source-protocol-ver", "VERSION", "of NFS" },
+    { "adapter-name", "HOST", "of scsi: host3" },
+    { "print-xml", NULL, "print the XML instead of defining it" },
+    { NULL },
+};
+static const struct opt_spec opts_build[] = {
+    { "overwrite", NULL, "even if something is there" },
+    { "no-overwrite", NULL, "only if nothing is there" },
+    { NULL },
+};
+static const struct opt_spec opts_start[] = {
+    { "build", NULL, "build it first" },
+    { "overwrite", NULL, "with --build: even if something is there" },
+    { "no-overwrite", NULL, "with --build: only if nothing is there" },
+    { NULL },
+};
+static const struct opt_spec opts_autostart[] = {
+    { "disable", NULL, "do not" },
+    { NULL },
+};
+
+const struct command cmds_pool[] = {
+    { "pool", "define", "FILE", "defines a pool by libvirt's XML; - is standard input",
+      cmd_define, CMD_CHANGE, opts_define, "file" },
+    { "pool", "define-as", "NAME", "defines a pool by options", cmd_define_as, CMD_CHANGE,
+      opts_define_as, NULL, "byre pool define-as fast --target /srv/fast\n" },
+    { "pool", "build", "NAME...", "makes what is underneath (a directory, a file system)",
+      cmd_build, CMD_CHANGE, opts_build, "pool" },
+    { "pool", "start", "NAME...", "makes it usable, and keeps it so", cmd_start, CMD_CHANGE,
+      opts_start, "pool" },
+    { "pool", "stop", "NAME...", "stops it; nothing is lost", cmd_stop, CMD_CHANGE, NULL,
+      "pool" },
+    { "pool", "refresh", "NAME...", "scans it for volumes", cmd_refresh, CMD_CHANGE, NULL,
+      "pool" },
+    { "pool", "delete", "NAME...",
+      "destroys what is underneath; it must be stopped and empty", cmd_delete, CMD_CHANGE,
+      NULL, "pool" },
+    { "pool", "undefine", "NAME...", "forgets it; its files stay", cmd_undefine, CMD_CHANGE,
+      NULL, "pool" },
+    { "pool", "autostart", "NAME...", "starts it when the host has booted", cmd_autostart,
+      CMD_CHANGE, opts_autostart, "pool" },
+    { "pool", "list", "[NAME...]", "pools, and how full they are", cmd_list, CMD_LIST, NULL,
+      "pool" },
+    { "pool", "info", "NAME...", "all that is known of a pool", cmd_info, 0, NULL, "pool" },
+    { "pool", "dumpxml", "NAME", "the pool as libvirt's XML", cmd_dumpxml, 0, NULL,
+      "pool" },
+    { NULL },
+};

@@ -1,0 +1,463 @@
+/* cli/cmd_vol.c: storage volumes, by virsh's verbs.  A volume is named POOL/NAME.
+ *
+ * What can be seen to be impossible (a name with a slash, more bytes than the pool has) is refused
+ * here by the same gate that the host uses, before a row is written. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "cli/agent_i.h"
+#include "cli/list_i.h"
+#include "cli/vol_i.h"
+#include "store/code.h"
+#include "store/gate.h"
+#include "store/volxml.h"
+
+/* libvirt's code and words, as a refusal. */
+static struct err *
+store_failed(struct err *e, const char *pool, const char *name)
+{
+    CLEANUP(free_drop) char *message = e ? store_err_message(e) : NULL;
+    if (!e) {
+        return NULL;
+    }
+    struct err *said =
+        err_wrap(err_new(err_kind(e), "%s", message), "volume %s/%s", pool, name);
+    if (err_next(e)) {
+        said = err_hint(said, "%s", err_next(e));
+    }
+    err_free(e);
+    return fail_as(said, EXIT_REFUSED);
+}
+
+/* The pool must be in use, or about to be by this very line. */
+static struct err *
+check_pool(const struct storage_pool *s, const struct vol *v)
+{
+    const char *state = row_string(s->pool.row, "state");
+    bool on = str_eq(state, "running") || str_eq(state, "degraded");
+    if (!on && !row_bool(s->pool.row, "active")) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "storage pool '%s' is not active", s->value.name),
+            "byre pool start %s", s->pool.label);
+    }
+    int64_t capacity = s->value.capacity;
+    if (capacity > 0 && v->capacity > capacity) {
+        CLEANUP(free_drop) char *asked = str_from_bytes(v->capacity);
+        CLEANUP(free_drop) char *has = str_from_bytes(capacity);
+        struct err *e =
+            err_new(ERR_NO_SPACE, "%s asked (%" PRId64 " bytes), the pool has %s in all",
+                    asked, v->capacity, has);
+        return err_hint(e, "take a smaller disk, or another pool: byre pool list");
+    }
+    if (s->value.available > 0 && v->allocation > s->value.available) {
+        CLEANUP(free_drop) char *asked = str_from_bytes(v->allocation);
+        CLEANUP(free_drop) char *has = str_from_bytes(s->value.available);
+        return err_hint(
+            err_new(ERR_NO_SPACE, "%s to be allocated, the pool has %s free", asked, has),
+            "leave out --allocation: then blocks are taken as they are written");
+    }
+    return NULL;
+}
+
+static struct err *
+check_new(struct cli *cli, const struct storage_pool *s, const char *name,
+          bool if_not_exists, bool *ret_there)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    *ret_there = false;
+    json_add(a, &where, q_clause(a, "pool", "==", q_uuid(a, &s->pool.uuid)));
+    json_add(a, &where, q_clause(a, "name", "==", json_string(a, name)));
+    json_add(a, &ops, q_select(a, "volume", where, "_uuid"));
+    TRY(db_transact(cli, &ops, &results));
+    *ret_there = q_rows(&results, 0)->n > 0;
+    if (*ret_there && !if_not_exists) {
+        return err_hint(err_new(ERR_EXISTS, "storage volume '%s' exists already", name),
+                        "byre vol info %s/%s", s->pool.label, name);
+    }
+    return NULL;
+}
+
+/* The row of the backing volume: by its path, or by the name that was given for it. */
+static struct err *
+find_backing(struct cli *cli, const char *spec, struct vol *v, struct uuid *ret)
+{
+    struct named backing;
+    TRY(err_wrap(names_find(cli, "volume", spec, NULL, &backing), "backing volume"));
+    *ret = backing.uuid;
+    const char *path = row_string(backing.row, "filepath");
+    v->backing.path = path ? path : backing.label;
+    if (!v->backing.format) {
+        v->backing.format = row_string(backing.row, "format");
+    }
+    if (v->capacity < 0) {
+        v->capacity = row_int(backing.row, "capacity", -1);
+    }
+    return NULL;
+}
+
+struct err *
+vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
+           const char *backing, bool if_not_exists, struct uuid *ret_uuid)
+{
+    struct arena *a = &cli->arena;
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    struct uuid backing_uuid;
+    bool there;
+
+    if (backing) {
+        TRY(find_backing(cli, backing, v, &backing_uuid));
+    }
+    const char *label = arena_printf(a, "vol %s/%s", s->pool.label, v->name);
+    TRY(store_failed(vol_name_check(v->name), s->pool.label, v->name));
+    TRY(err_wrap(check_new(cli, s, v->name, if_not_exists, &there), "%s", label));
+    if (there) {
+        return NULL;
+    }
+    TRY(err_wrap(check_pool(s, v), "%s", label));
+    TRY(store_failed(gate_vol_create(&s->value, v, 0, &plan), s->pool.label, v->name));
+    if (cli->dry_run) {
+        show_plan(cli, label, &plan);
+    }
+    struct json row = storage_volume_row(cli, v);
+    json_put(a, &row, "pool", q_uuid(a, &s->pool.uuid));
+    json_put(a, &row, "generation", json_int(1));
+    if (backing) {
+        json_put(a, &row, "backing", q_uuid(a, &backing_uuid));
+    }
+    struct uuid uuid;
+    change_insert(cli, "volume", row, &uuid);
+    change_await(cli, GOAL_APPLIED, "volume", &uuid, 1, label, "created");
+    if (ret_uuid) {
+        *ret_uuid = uuid;
+    }
+    return NULL;
+}
+
+static struct err *
+cmd_create(struct cli *cli, const struct args *args)
+{
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    CLEANUP(vol_done) struct vol v;
+    vol_init(&v);
+    TRY(storage_pool_find(cli, args->pos.v[0], &s));
+    TRY(read_input(args->pos.v[1], &text));
+    TRY(store_failed(volxml_parse(text.data, text.n, s.value.type, 0, &v), s.pool.label,
+                     args->pos.v[1]));
+    if (v.allocation < 0) {
+        v.allocation = vol_wanted_allocation(&v);
+    }
+    const char *backing = v.backing.path;
+    return vol_create(cli, &s, &v, backing ? arena_str(&cli->arena, backing) : NULL,
+                      args_has(args, "if-not-exists"), NULL);
+}
+
+static struct err *
+cmd_create_as(struct cli *cli, const struct args *args)
+{
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(vol_done) struct vol v;
+    const char *backing = args_get(args, "backing");
+    vol_init(&v);
+    TRY(storage_pool_find(cli, args->pos.v[0], &s));
+    v.name = args->pos.v[1];
+    v.allocation = 0;
+    v.target.format = args_get(args, "format") ? args_get(args, "format") : "raw";
+    v.backing.format = args_get(args, "backing-format");
+    if (args->pos.n > 2) {
+        TRY(parse_size("capacity", args->pos.v[2], 1, &v.capacity));
+    } else if (!backing) {
+        return err_hint(err_new(ERR_SYNTAX, "vol create-as needs a capacity"),
+                        "byre vol create-as %s %s 10G", args->pos.v[0], v.name);
+    }
+    TRY(args_size(args, "allocation", 1, &v.allocation));
+    if (args_has(args, "mode")) {
+        char *end;
+        v.target.perms.mode = (int) strtol(args_get(args, "mode"), &end, 8);
+        if (*end || v.target.perms.mode > 0777 || v.target.perms.mode < 0) {
+            return err_new(ERR_SYNTAX, "--mode takes octal digits up to 777");
+        }
+    }
+    return vol_create(cli, &s, &v, backing, args_has(args, "if-not-exists"), NULL);
+}
+
+static struct err *
+cmd_list(struct cli *cli, const struct args *args)
+{
+    const struct table_schema *table;
+    struct list l = { 0 };
+    char *where = NULL;
+    if (args->pos.n) {
+        where = arena_printf(&cli->arena, "pool=%s", args->pos.v[0]);
+        l.where = &where;
+        l.n_where = 1;
+    }
+    TRY(db_table(cli, "volume", &table));
+    l.table = table;
+    return list_run(cli, args, &l);
+}
+
+static struct err *
+cmd_info(struct cli *cli, const struct args *args)
+{
+    return info_noun(cli, args, "volume", NULL);
+}
+
+/* The volume's row and its pool. */
+static struct err *
+find_volume(struct cli *cli, const char *spec, struct named *ret,
+            struct storage_pool *ret_pool)
+{
+    struct uuid pool;
+    pool_init(&ret_pool->value);
+    TRY(names_find(cli, "volume", spec, NULL, ret));
+    if (!row_ref(ret->row, "pool", &pool)) {
+        return err_new(ERR_BUG, "volume %s has no pool", spec);
+    }
+    return storage_pool_find(cli, UUID_TEXT(&pool), ret_pool);
+}
+
+static struct err *
+cmd_dumpxml(struct cli *cli, const struct args *args)
+{
+    struct named named, backing;
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(vol_done) struct vol v;
+    CLEANUP(buf_done) struct buf xml = BUF_INIT;
+    struct uuid backing_uuid;
+    vol_init(&v);
+    TRY(find_volume(cli, args->pos.v[0], &named, &s));
+    storage_volume(cli, named.row, &v);
+    if (row_ref(named.row, "backing", &backing_uuid)) {
+        TRY(names_find(cli, "volume", UUID_TEXT(&backing_uuid), NULL, &backing));
+        v.backing.path = row_string(backing.row, "filepath");
+        v.backing.format = row_string(backing.row, "format");
+    }
+    volxml_format(&v, s.value.type, &xml);
+    fputs(buf_cstr(&xml), stdout);
+    return NULL;
+}
+
+static struct err *
+cmd_path(struct cli *cli, const struct args *args)
+{
+    struct named_list list = VEC_INIT;
+    struct err *e = names_match(cli, "volume", args->pos.v, args->pos.n, "filepath", &list);
+    for (size_t i = 0; i < list.n && !e; i++) {
+        const char *path = row_string(list.v[i].row, "filepath");
+        if (path) {
+            printf("%s\n", path);
+        } else {
+            e = err_hint(
+                err_new(ERR_NOT_FOUND, "volume %s has no file yet", list.v[i].label),
+                "byre vol info %s", list.v[i].label);
+        }
+    }
+    VEC_DONE(&list);
+    return e;
+}
+
+static struct err *
+cmd_resize(struct cli *cli, const struct args *args)
+{
+    struct arena *a = &cli->arena;
+    struct named named;
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(vol_done) struct vol v;
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    int64_t bytes;
+    vol_init(&v);
+    TRY(find_volume(cli, args->pos.v[0], &named, &s));
+    storage_volume(cli, named.row, &v);
+    TRY(parse_size("capacity", args->pos.v[1], 1, &bytes));
+    if (args_has(args, "delta")) {
+        if (bytes > INT64_MAX - v.capacity) {
+            return err_new(ERR_SYNTAX, "--delta %s is too much", args->pos.v[1]);
+        }
+        bytes += v.capacity;
+    }
+    if (bytes < v.capacity) {
+        struct err *e = err_new(ERR_CONSTRAINT,
+                                "it has %" PRId64 " bytes; %" PRId64 " would cut off data",
+                                v.capacity, bytes);
+        return err_hint(err_wrap(e, "vol %s", named.label),
+                        "volumes only grow; copy the data to a smaller one");
+    }
+    v.capacity = bytes;
+    TRY(err_wrap(check_pool(&s, &v), "vol %s", named.label));
+    TRY(store_failed(gate_vol_resize(&s.value, &v, bytes, 0, &plan), s.pool.label, v.name));
+    const char *label = arena_printf(a, "vol %s", named.label);
+    if (cli->dry_run) {
+        show_plan(cli, label, &plan);
+    }
+    struct json row = json_object();
+    json_put(a, &row, "wanted_capacity", json_int(bytes));
+    json_put(a, &row, "size", json_int((int64_t) div_up((uint64_t) bytes, MIB)));
+    change_update(cli, "volume", &named.uuid, row);
+    change_await(cli, GOAL_APPLIED, "volume", &named.uuid, -1, label, "resized");
+    return NULL;
+}
+
+static struct err *
+delete_one(struct cli *cli, const struct named *named)
+{
+    struct arena *a = &cli->arena;
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(vol_done) struct vol v;
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    struct uuid pool;
+    struct json row = json_object();
+    const char *label = arena_printf(a, "vol %s", named->label);
+
+    vol_init(&v);
+    pool_init(&s.value);
+    if (row_ref(named->row, "pool", &pool)) {
+        TRY(storage_pool_find(cli, UUID_TEXT(&pool), &s));
+        storage_volume(cli, named->row, &v);
+        TRY(store_failed(gate_vol_delete(&s.value, &v, &plan), s.pool.label, v.name));
+    }
+    if (cli->dry_run) {
+        show_plan(cli, label, &plan);
+    }
+    json_put(a, &row, "deleted", json_bool(true));
+    change_update(cli, "volume", &named->uuid, row);
+    change_await(cli, GOAL_GONE, "volume", &named->uuid, -1, label, "deleted");
+    return NULL;
+}
+
+static struct err *
+cmd_delete(struct cli *cli, const struct args *args)
+{
+    struct named_list list = VEC_INIT;
+    struct err *e = names_match(cli, "volume", args->pos.v, args->pos.n, NULL, &list);
+    if (err_is(e, ERR_NOT_FOUND) && args_has(args, "if-exists")) {
+        err_free(e);
+        e = NULL;
+    }
+    for (size_t i = 0; i < list.n && !e; i++) {
+        e = delete_one(cli, &list.v[i]);
+    }
+    VEC_DONE(&list);
+    return e;
+}
+
+/* upload and download: the open file goes to the agent, so that the caller's rights decide about it
+ * and no path is trusted on the other side. */
+static struct err *
+transfer(struct cli *cli, const struct args *args, const char *method, int fd)
+{
+    struct arena *a = &cli->arena;
+    struct named named;
+    struct json request = json_object();
+    struct json result;
+    int64_t offset = 0, length = 0;
+
+    TRY(names_find(cli, "volume", args->pos.v[0], "state", &named));
+    if (!str_eq(row_string(named.row, "state"), "ready")) {
+        const char *state = row_string(named.row, "state");
+        return err_hint(err_new(ERR_CONSTRAINT, "volume %s is %s, not ready", named.label,
+                                state ? state : "not there yet"),
+                        "byre wait vol %s state=ready", named.label);
+    }
+    TRY(args_size(args, "offset", 1, &offset));
+    TRY(args_size(args, "length", 1, &length));
+    json_put(a, &request, "method", json_string_ref(method));
+    json_put(a, &request, "volume", json_string(a, UUID_TEXT(&named.uuid)));
+    json_put(a, &request, "offset", json_int(offset));
+    json_put(a, &request, "length", json_int(length));
+    const char *label = arena_printf(a, "vol %s", named.label);
+    TRY(err_wrap(agent_call(cli, &request, fd, 0, label, &result, NULL), "%s %s", method,
+                 named.label));
+    cli_say(cli, "%s: %sed", label, method);
+    return NULL;
+}
+
+static struct err *
+cmd_upload(struct cli *cli, const struct args *args)
+{
+    const char *path = args->pos.v[1];
+    CLEANUP(fd_done)
+    int fd = str_eq(path, "-") ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return err_io(errno, "open %s", path);
+    } else if (S_ISDIR(st.st_mode)) {
+        return err_new(ERR_CONSTRAINT, "%s is a directory", path);
+    }
+    return transfer(cli, args, "upload", fd);
+}
+
+static struct err *
+cmd_download(struct cli *cli, const struct args *args)
+{
+    const char *path = args->pos.v[1];
+    int flags = O_RDWR | O_CREAT | O_CLOEXEC | (args_has(args, "force") ? O_TRUNC : O_EXCL);
+    CLEANUP(fd_done)
+    int fd = str_eq(path, "-") ? dup(STDOUT_FILENO) : open(path, flags, 0666);
+    if (fd < 0) {
+        return err_hint(err_io(errno, "open %s", path),
+                        "--force replaces a file that is there");
+    }
+    struct err *e = transfer(cli, args, "download", fd);
+    if (e && !str_eq(path, "-")) {
+        unlink(path); /* Half a file would be taken for a whole one. */
+    }
+    return e;
+}
+
+static const struct opt_spec opts_create[] = {
+    { "if-not-exists", NULL, "a volume of that name that is there already is no error" },
+    { NULL },
+};
+static const struct opt_spec opts_create_as[] = {
+    { "format", "FORMAT", "raw (default), qcow2 ...", "raw|qcow2|qcow|qed|vmdk|vdi|vpc" },
+    { "allocation", "SIZE", "bytes to have blocks for at once (0)" },
+    { "backing", "VOLUME", "holds only the differences to this one", "volume" },
+    { "backing-format", "FORMAT", "of the backing volume (what its row says)" },
+    { "mode", "OCTAL", "permissions of the file (0600)" },
+    { "if-not-exists", NULL, "a volume of that name that is there already is no error" },
+    { NULL },
+};
+static const struct opt_spec opts_resize[] = {
+    { "delta", NULL, "CAPACITY is what to add" },
+    { NULL },
+};
+static const struct opt_spec opts_delete[] = {
+    { "if-exists", NULL, "a volume that is not there is no error" },
+    { NULL },
+};
+static const struct opt_spec opts_transfer[] = {
+    { "offset", "SIZE", "where in the volume to begin (0)" },
+    { "length", "SIZE", "how much (all)" },
+    { "force", NULL, "download: replace a file that is there" },
+    { NULL },
+};
+
+const struct command cmds_vol[] = {
+    { "vol", "create", "POOL FILE", "makes a volume by libvirt's XML; - is standard input",
+      cmd_create, CMD_CHANGE, opts_create, "pool file" },
+    { "vol", "create-as", "POOL NAME [CAPACITY]", "makes a volume by options",
+      cmd_create_as, CMD_CHANGE, opts_create_as, "pool file",
+      "byre vol create-as default db.qcow2 20G --format qcow2\n" },
+    { "vol", "list", "[POOL]", "volumes", cmd_list, CMD_LIST, NULL, "pool" },
+    { "vol", "info", "VOLUME...", "all that is known of a volume", cmd_info, 0, NULL,
+      "volume", "VOLUME is POOL/NAME.\n" },
+    { "vol", "dumpxml", "VOLUME", "the volume as libvirt's XML", cmd_dumpxml, 0, NULL,
+      "volume" },
+    { "vol", "path", "VOLUME...", "its path on the host", cmd_path, 0, NULL, "volume" },
+    { "vol", "resize", "VOLUME CAPACITY", "makes it larger", cmd_resize, CMD_CHANGE,
+      opts_resize, "volume file" },
+    { "vol", "delete", "VOLUME...", "deletes the volume and its data", cmd_delete,
+      CMD_CHANGE, opts_delete, "volume" },
+    { "vol", "upload", "VOLUME FILE", "a file's content into the volume", cmd_upload, 0,
+      opts_transfer, "volume file" },
+    { "vol", "download", "VOLUME FILE", "the volume's content into a new file",
+      cmd_download, 0, opts_transfer, "volume file" },
+    { NULL },
+};

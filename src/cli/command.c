@@ -1,0 +1,211 @@
+/* cli/command.c: finds a command by its words, and says what was probably meant. */
+#include "cli/command_i.h"
+
+#include "cli/out_i.h"
+#include "cli/suggest_i.h"
+
+const struct opt_spec opts_global[] = {
+    { "db", "REMOTE", "database: unix:PATH, tcp:HOST:PORT (else $BYRE_DB)", "file" },
+    { "timeout", "SECONDS", "how long to wait for the effect of a change (60)" },
+    { "no-wait", NULL, "return when the change is committed" },
+    { "dry-run", NULL, "show what would change; change nothing" },
+    { "output", "FORMAT", OUT_FORMATS, "table|wide|json|jsonl|csv|yaml|name", 'o' },
+    { "quiet", NULL, "print nothing but errors and what was asked for", NULL, 'q' },
+    { "exact", NULL, "take names literally: no unique prefixes, no patterns" },
+    { "raw", NULL, "print references as UUIDs, not as names" },
+    { "help", NULL, "explain the command", NULL, 'h' },
+    { "version", NULL, "print the version" },
+    { NULL },
+};
+
+const struct opt_spec opts_list[] = {
+    { "columns", "A,B", "which columns, in this order", "column", 'c' },
+    { "where", "COL=VAL", "only such rows; also != < > <= >= ~REGEX; may be repeated" },
+    { "sort", "[-]COL", "by this column; - for descending" },
+    { "no-headers", NULL, "leave out the line of headers" },
+    { "watch", NULL, "go on printing what changes", NULL, 'w' },
+    { NULL },
+};
+
+static const struct command *const command_files[] = {
+    cmds_cluster, cmds_node, cmds_pool,  cmds_vol,  cmds_vmi,
+    cmds_vm,      cmds_job,  cmds_table, cmds_help,
+};
+
+const struct command *
+command_at(size_t i)
+{
+    for (size_t f = 0; f < N_ELEMS(command_files); f++) {
+        for (const struct command *c = command_files[f]; c->verb; c++) {
+            if (i-- == 0) {
+                return c;
+            }
+        }
+    }
+    return NULL;
+}
+
+char *
+command_name(const struct command *c)
+{
+    return c->noun ? str_dupf("%s %s", c->noun, c->verb) : str_dup(c->verb);
+}
+
+void
+command_arity(const struct command *c, size_t *ret_min, size_t *ret_max)
+{
+    struct strvec words = STRVEC_INIT;
+    strvec_split(&words, c->args, " ");
+
+    *ret_min = *ret_max = 0;
+    for (size_t i = 0; i < words.n; i++) {
+        *ret_min += words.v[i][0] != '[';
+        *ret_max += *ret_max != SIZE_MAX;
+        if (strstr(words.v[i], "...")) {
+            *ret_max = SIZE_MAX;
+        }
+    }
+    strvec_done(&words);
+}
+
+/* People say image, ls, rm; the table says vmi, list, delete. */
+static const char *
+noun_alias(const char *word)
+{
+    static const char *const aliases[][2] = {
+        { "image", "vmi" },     { "volume", "vol" },  { "host", "node" },
+        { "hostnode", "node" }, { "vms", "vm" },      { "pools", "pool" },
+        { "volumes", "vol" },   { "domain", "vm" },   { "nodes", "node" },
+        { "jobs", "job" },      { "instance", "vm" }, { "template", "vmi" },
+    };
+    for (size_t i = 0; i < N_ELEMS(aliases); i++) {
+        if (str_eq(word, aliases[i][0])) {
+            return aliases[i][1];
+        }
+    }
+    return word;
+}
+
+static const char *
+verb_alias(const char *word)
+{
+    static const char *const aliases[][2] = {
+        { "ls", "list" },    { "rm", "delete" },     { "show", "info" },
+        { "new", "create" }, { "dominfo", "info" },  { "suspend", "pause" },
+        { "up", "start" },   { "down", "shutdown" },
+    };
+    for (size_t i = 0; i < N_ELEMS(aliases); i++) {
+        if (str_eq(word, aliases[i][0])) {
+            return aliases[i][1];
+        }
+    }
+    return word;
+}
+
+static const struct command *
+find_exact(const char *noun, const char *verb)
+{
+    const struct command *c;
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (str_eq(c->noun, noun) && str_eq(c->verb, verb)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_noun(const char *word)
+{
+    const struct command *c;
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (str_eq(c->noun, word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 'word' is neither noun nor generic verb. */
+static struct err *
+no_such_command(const struct strvec *words)
+{
+    const char *word = words->v[0];
+    struct strvec known = STRVEC_INIT;
+    const struct command *c;
+    struct err *e = err_new(ERR_SYNTAX, "there is no command \"%s\"", word);
+
+    if (words->n > 1 && find_exact(noun_alias(words->v[1]), verb_alias(word))) {
+        e = err_hint(e, "byre %s %s: the noun comes first", noun_alias(words->v[1]),
+                     verb_alias(word));
+        return e;
+    }
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (!(c->flags & CMD_HIDDEN)) {
+            strvec_add(&known, c->noun ? c->noun : c->verb);
+        }
+    }
+    const char *near = suggest(word, &known);
+    if (near) {
+        e = err_hint(e, "did you mean: byre %s", near);
+    } else if (find_exact("vm", verb_alias(word))) {
+        e = err_hint(e, "did you mean: byre vm %s", verb_alias(word));
+    } else {
+        e = err_hint(e, "byre help lists the commands");
+    }
+    strvec_done(&known);
+    return e;
+}
+
+static struct err *
+no_such_verb(const char *noun, const char *verb)
+{
+    struct strvec known = STRVEC_INIT;
+    const struct command *c;
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (str_eq(c->noun, noun)) {
+            strvec_add(&known, c->verb);
+        }
+    }
+    const char *near = verb ? suggest(verb, &known) : NULL;
+    CLEANUP(free_drop) char *all = strvec_join(&known, ", ");
+
+    struct err *e = verb ? err_new(ERR_SYNTAX, "%s has no verb \"%s\"", noun, verb)
+                         : err_new(ERR_SYNTAX, "%s needs a verb", noun);
+    if (near) {
+        e = err_hint(e, "did you mean: byre %s %s", noun, near);
+    } else {
+        e = err_hint(e, "one of: %s", all);
+    }
+    strvec_done(&known);
+    return e;
+}
+
+struct err *
+command_find(const struct strvec *words, const struct command **ret, size_t *ret_used)
+{
+    if (words->n == 0) {
+        return err_hint(err_new(ERR_SYNTAX, "no command was given"), "byre help");
+    }
+    const char *noun = noun_alias(words->v[0]);
+    const struct command *c = find_exact(NULL, words->v[0]);
+    if (c) {
+        *ret = c;
+        *ret_used = 1;
+        return NULL;
+    } else if (!is_noun(noun)) {
+        return no_such_command(words);
+    } else if (words->n < 2) {
+        return no_such_verb(noun, NULL);
+    }
+    c = find_exact(noun, words->v[1]);
+    if (!c) {
+        c = find_exact(noun, verb_alias(words->v[1]));
+    }
+    if (!c) {
+        return no_such_verb(noun, words->v[1]);
+    }
+    *ret = c;
+    *ret_used = 2;
+    return NULL;
+}

@@ -1,0 +1,327 @@
+/* cli/storage.c: pools and volumes between rows and room store's values.
+ *
+ * Most columns are plain text on both sides, so a table of (column, offset) serves both ways. */
+#include "cli/storage_i.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "store/plan.h"
+
+#define XML_MAX_BYTES ((size_t) 1 << 20)
+
+static const struct {
+    const char *column;
+    size_t offset; /* Of a const char * in struct pool. */
+} texts[] = {
+    { "source_name", offsetof(struct pool, source.name) },
+    { "source_dir", offsetof(struct pool, source.dir) },
+    { "source_format", offsetof(struct pool, source.format) },
+    { "source_initiator", offsetof(struct pool, source.initiator) },
+    { "source_protocol_ver", offsetof(struct pool, source.protocol_ver) },
+    { "source_adapter_name", offsetof(struct pool, source.adapter.name) },
+    { "source_adapter_parent", offsetof(struct pool, source.adapter.parent) },
+    { "source_adapter_wwnn", offsetof(struct pool, source.adapter.wwnn) },
+    { "source_adapter_wwpn", offsetof(struct pool, source.adapter.wwpn) },
+    { "auth_type", offsetof(struct pool, source.auth.type) },
+    { "auth_username", offsetof(struct pool, source.auth.username) },
+    { "target_path", offsetof(struct pool, target.path) },
+};
+
+static const char **
+text_at(struct pool *p, size_t i)
+{
+    return (const char **) (void *) ((char *) p + texts[i].offset);
+}
+
+static struct json
+opt_string(struct arena *a, const char *text)
+{
+    return text ? json_string(a, text) : q_unset(a);
+}
+
+static struct json
+opt_int(struct arena *a, int64_t value)
+{
+    return value >= 0 ? json_int(value) : q_unset(a);
+}
+
+static struct json
+set_of(struct arena *a, struct json elems)
+{
+    return elems.n == 1 ? elems.elems[0] : json_pair(a, json_string_ref("set"), elems);
+}
+
+static struct json
+opt_mode(struct arena *a, int mode)
+{
+    return mode >= 0 ? json_stringf(a, "0%o", (unsigned) mode) : q_unset(a);
+}
+
+static struct json
+hosts_json(struct arena *a, const struct pool *p)
+{
+    struct json hosts = json_array();
+    for (size_t i = 0; i < p->source.n_hosts; i++) {
+        const struct pool_host *h = &p->source.hosts[i];
+        bool v6 = strchr(h->name, ':') != NULL;
+        json_add(a, &hosts,
+                 h->port ? json_stringf(a, v6 ? "[%s]:%d" : "%s:%d", h->name, h->port)
+                         : json_string(a, h->name));
+    }
+    return set_of(a, hosts);
+}
+
+struct json
+storage_metapool_row(struct cli *cli, const struct pool *p)
+{
+    static const char *const adapters[] = { NULL, "scsi_host", "fc_host" };
+    struct arena *a = &cli->arena;
+    struct json row = json_object();
+    struct json devices = json_array();
+    struct pool copy = *p;
+
+    json_put(a, &row, "name", json_string(a, p->name));
+    json_put(a, &row, "type", json_string(a, pool_type_name(p->type)));
+    for (size_t i = 0; i < N_ELEMS(texts); i++) {
+        json_put(a, &row, texts[i].column, opt_string(a, *text_at(&copy, i)));
+    }
+    for (size_t i = 0; i < p->source.n_devices; i++) {
+        json_add(a, &devices, json_string(a, p->source.devices[i].path));
+    }
+    json_put(a, &row, "source_devices", set_of(a, devices));
+    json_put(a, &row, "source_hosts", hosts_json(a, p));
+    json_put(a, &row, "source_adapter_type",
+             opt_string(a, adapters[p->source.adapter.type]));
+    json_put(a, &row, "source_adapter_managed",
+             json_bool(p->source.adapter.managed == TRI_YES));
+    json_put(a, &row, "target_mode", opt_mode(a, p->target.perms.mode));
+    json_put(a, &row, "target_owner", opt_int(a, p->target.perms.owner));
+    json_put(a, &row, "target_group", opt_int(a, p->target.perms.group));
+    if (p->mount_opts) {
+        CLEANUP(buf_done) struct buf b = BUF_INIT;
+        for (const char **o = p->mount_opts; *o; o++) {
+            buf_printf(&b, "%s%s", b.n ? "," : "", *o);
+        }
+        json_put(a, &row, "mount_options", json_string(a, buf_cstr(&b)));
+    }
+    return row;
+}
+
+/* The i-th text of a set of strings, or NULL. */
+static const char *
+set_at(const struct json *row, const char *column, size_t i)
+{
+    const struct json *value = json_get(row, column);
+    if (json_is(value, JSON_STRING)) {
+        return i == 0 ? value->string : NULL;
+    } else if (!json_is(value, JSON_ARRAY) || value->n != 2 ||
+               !json_is(&value->elems[1], JSON_ARRAY) || i >= value->elems[1].n) {
+        return NULL;
+    }
+    return value->elems[1].elems[i].string;
+}
+
+static size_t
+set_size(const struct json *row, const char *column)
+{
+    size_t n = 0;
+    while (set_at(row, column, n)) {
+        n++;
+    }
+    return n;
+}
+
+/* "[v6]:port", "name:port", "name". */
+static void
+host_parse(struct arena *a, const char *text, struct pool_host *ret)
+{
+    char *name = arena_str(a, text[0] == '[' ? text + 1 : text);
+    char *port = text[0] == '[' ? strstr(name, "]:") : strrchr(name, ':');
+    int64_t number = 0;
+    if (port && str_to_i64(port + (text[0] == '[' ? 2 : 1), &number)) {
+        *port = '\0';
+    }
+    *ret = (struct pool_host){ name, (int) number };
+}
+
+static int
+mode_parse(const char *text)
+{
+    return text ? (int) strtol(text, NULL, 8) : -1;
+}
+
+static void
+pool_from_rows(struct cli *cli, const struct json *metapool, const struct json *pool,
+               struct pool *ret)
+{
+    struct arena *a = &cli->arena;
+    struct pool_source *source = &ret->source;
+
+    pool_type_parse(row_string(metapool, "type"), &ret->type);
+    ret->name = row_string(metapool, "name");
+    for (size_t i = 0; i < N_ELEMS(texts); i++) {
+        *text_at(ret, i) = row_string(metapool, texts[i].column);
+    }
+    source->n_hosts = set_size(metapool, "source_hosts");
+    source->hosts = arena_zalloc(a, source->n_hosts * sizeof *source->hosts + 1);
+    for (size_t i = 0; i < source->n_hosts; i++) {
+        host_parse(a, set_at(metapool, "source_hosts", i), &source->hosts[i]);
+    }
+    source->n_devices = set_size(metapool, "source_devices");
+    source->devices = arena_zalloc(a, source->n_devices * sizeof *source->devices + 1);
+    for (size_t i = 0; i < source->n_devices; i++) {
+        source->devices[i].path = set_at(metapool, "source_devices", i);
+    }
+    const char *adapter = row_string(metapool, "source_adapter_type");
+    source->adapter.type = str_eq(adapter, "scsi_host") ? ADAPTER_SCSI_HOST
+                           : adapter                    ? ADAPTER_FC_HOST
+                                                        : ADAPTER_NONE;
+    source->adapter.managed =
+        row_bool(metapool, "source_adapter_managed") ? TRI_YES : TRI_ABSENT;
+    ret->target.perms = (struct perms){ mode_parse(row_string(metapool, "target_mode")),
+                                        row_int(metapool, "target_owner", -1),
+                                        row_int(metapool, "target_group", -1), NULL };
+    const char *options = row_string(metapool, "mount_options");
+    if (options) {
+        struct strvec words = STRVEC_INIT;
+        strvec_split(&words, options, ",");
+        ret->mount_opts = arena_zalloc(a, (words.n + 1) * sizeof *ret->mount_opts);
+        for (size_t i = 0; i < words.n; i++) {
+            ret->mount_opts[i] = arena_str(a, words.v[i]);
+        }
+        strvec_done(&words);
+    }
+    ret->uuid = row_uuid(pool);
+    row_ref(pool, "uuid", &ret->uuid);
+    ret->capacity = row_int(pool, "capacity", 0);
+    ret->allocation = row_int(pool, "allocation", 0);
+    ret->available = row_int(pool, "available", 0);
+}
+
+void
+storage_pool_done(struct storage_pool *s)
+{
+    pool_done(&s->value);
+}
+
+struct err *
+storage_pool_find(struct cli *cli, const char *spec, struct storage_pool *ret)
+{
+    struct uuid metapool;
+    struct named named;
+    pool_init(&ret->value);
+    TRY(names_find(cli, "pool", spec, NULL, &ret->pool));
+    if (!row_ref(ret->pool.row, "metapool", &metapool)) {
+        return err_new(ERR_BUG, "pool %s has no metapool", spec);
+    }
+    TRY(names_find(cli, "metapool", UUID_TEXT(&metapool), NULL, &named));
+    ret->metapool = named.row;
+    pool_from_rows(cli, ret->metapool, ret->pool.row, &ret->value);
+    return NULL;
+}
+
+struct json
+storage_volume_row(struct cli *cli, const struct vol *v)
+{
+    struct arena *a = &cli->arena;
+    struct json row = json_object();
+    json_put(a, &row, "name", json_string(a, v->name));
+    if (v->capacity >= 0) {
+        json_put(a, &row, "wanted_capacity", json_int(v->capacity));
+        json_put(a, &row, "size", json_int((int64_t) div_up((uint64_t) v->capacity, MIB)));
+    }
+    if (v->allocation >= 0) {
+        json_put(a, &row, "wanted_allocation", json_int(v->allocation));
+    }
+    json_put(a, &row, "format", opt_string(a, v->target.format));
+    json_put(a, &row, "mode", opt_mode(a, v->target.perms.mode));
+    json_put(a, &row, "owner", opt_int(a, v->target.perms.owner));
+    json_put(a, &row, "group", opt_int(a, v->target.perms.group));
+    json_put(a, &row, "compat", opt_string(a, v->target.compat));
+    if (v->backing.path) {
+        json_put(a, &row, "backing_format", opt_string(a, v->backing.format));
+    }
+    return row;
+}
+
+void
+storage_volume(struct cli *cli, const struct json *row, struct vol *ret)
+{
+    vol_init(ret);
+    const char *type = row_string(row, "type");
+    if (type) {
+        vol_type_parse(type, &ret->type);
+    }
+    ret->name = row_string(row, "name");
+    ret->key = row_string(row, "key");
+    ret->capacity = row_int(row, "capacity", row_int(row, "wanted_capacity", 0));
+    ret->allocation = row_int(row, "allocation", row_int(row, "wanted_allocation", 0));
+    ret->physical = row_int(row, "physical", 0);
+    ret->target.path = row_string(row, "filepath");
+    ret->target.format = row_string(row, "format");
+    ret->target.compat = row_string(row, "compat");
+    ret->target.perms =
+        (struct perms){ mode_parse(row_string(row, "mode")), row_int(row, "owner", -1),
+                        row_int(row, "group", -1), NULL };
+}
+
+struct err *
+pick_node(struct cli *cli, const struct args *args, struct named *ret)
+{
+    const char *spec = args_get(args, "node");
+    if (spec) {
+        return names_find(cli, "hostnode", spec, "_uuid", ret);
+    }
+    struct json ops = json_array();
+    struct json results;
+    json_add(&cli->arena, &ops,
+             q_select(&cli->arena, "hostnode", json_array(), "_uuid,name"));
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *rows = q_rows(&results, 0);
+    if (rows->n == 0) {
+        return err_hint(err_new(ERR_NOT_FOUND, "the cluster has no node yet"),
+                        "byre node add");
+    } else if (rows->n > 1) {
+        return err_hint(err_new(ERR_CONSTRAINT, "the cluster has %u nodes", rows->n),
+                        "say which: --node NAME");
+    }
+    *ret = (struct named){ row_uuid(&rows->elems[0]), row_string(&rows->elems[0], "name"),
+                           &rows->elems[0] };
+    return NULL;
+}
+
+struct err *
+read_input(const char *path, struct buf *ret)
+{
+    if (!str_eq(path, "-")) {
+        return fs_read(path, XML_MAX_BYTES, ret);
+    }
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, buf_reserve(ret, 65536), 65536);
+        if (n < 0) {
+            return err_io(errno, "read standard input");
+        } else if (n == 0) {
+            buf_cstr(ret);
+            return NULL;
+        }
+        ret->n += (size_t) n;
+        if (ret->n > XML_MAX_BYTES) {
+            return err_new(ERR_CONSTRAINT, "standard input is larger than %zu bytes",
+                           XML_MAX_BYTES);
+        }
+    }
+}
+
+void
+show_plan(struct cli *cli, const char *label, struct plan *plan)
+{
+    struct strvec lines = STRVEC_INIT;
+    strvec_split(&lines, plan_text(plan), "\n");
+    buf_printf(&cli->change.plan, "  %s\n", label);
+    for (size_t i = 0; i < lines.n; i++) {
+        buf_printf(&cli->change.plan, "    %s\n", lines.v[i]);
+    }
+    strvec_done(&lines);
+}

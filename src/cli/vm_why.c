@@ -1,0 +1,144 @@
+/* cli/vm_why.c: explains a machine: what it shall be, what it is and since when that is known, what
+ * failed, what it waits for, and what to do. */
+#include "base/clock.h"
+#include "cli/list_i.h"
+#include "cli/vm_i.h"
+
+#define STALE_MS 120000 /* An agent writes facts more often than this while it lives. */
+
+/* "12 s ago" */
+static const char *
+ago(struct cli *cli, int64_t then_ms)
+{
+    int64_t s = (clock_wall_ms() - then_ms) / 1000;
+    if (then_ms <= 0) {
+        return "never";
+    } else if (s < 120) {
+        return arena_printf(&cli->arena, "%" PRId64 " s ago", max64(s, 0));
+    } else if (s < 7200) {
+        return arena_printf(&cli->arena, "%" PRId64 " min ago", s / 60);
+    }
+    return arena_printf(&cli->arena, "%" PRId64 " h ago", s / 3600);
+}
+
+static const char *
+or_unset(const char *text, const char *unset)
+{
+    return text ? text : unset;
+}
+
+/* Is what was seen what was wanted? */
+static bool
+fits(const char *state, const char *status)
+{
+    if (str_eq(state, "running")) {
+        return str_eq(status, "running") || str_eq(status, "idle");
+    } else if (str_eq(state, "stopped")) {
+        return str_eq(status, "shutoff");
+    } else if (str_eq(state, "paused")) {
+        return str_eq(status, "paused");
+    }
+    return !state;
+}
+
+static void
+tell_node(struct cli *cli, const struct json *node)
+{
+    int64_t seen_ms = row_int(node, "observed_at", 0);
+    printf("host:     %s, %s, heard of %s\n", row_string(node, "name"),
+           or_unset(row_string(node, "state"), "unknown"), ago(cli, seen_ms));
+    if (row_string(node, "error")) {
+        printf("          %s\n", row_string(node, "error"));
+    }
+    if (clock_wall_ms() - seen_ms > STALE_MS) {
+        printf(
+            "          its agent has been silent for long: what is seen may be out of date\n");
+    }
+}
+
+static void
+tell_volumes(struct cli *cli, const struct json *devices, const struct json *volumes,
+             const struct uuid *vm)
+{
+    for (uint32_t d = 0; d < devices->n; d++) {
+        struct uuid owner, volume;
+        if (!row_ref(&devices->elems[d], "vm", &owner) || !uuid_eq(&owner, vm)) {
+            continue;
+        }
+        const char *target = row_string(&devices->elems[d], "targetdev");
+        if (!row_ref(&devices->elems[d], "volume", &volume)) {
+            printf("disk %s: its volume is gone\n", or_unset(target, "?"));
+            continue;
+        }
+        for (uint32_t v = 0; v < volumes->n; v++) {
+            const struct json *row = &volumes->elems[v];
+            struct uuid uuid = row_uuid(row);
+            if (uuid_eq(&uuid, &volume)) {
+                const char *error = row_string(row, "error");
+                printf("disk %s: %s is %s%s%s\n", or_unset(target, "?"),
+                       row_string(row, "name"),
+                       or_unset(row_string(row, "state"), "not there yet"),
+                       error ? ": " : "", or_unset(error, ""));
+            }
+        }
+    }
+}
+
+static const char *
+verdict(const struct json *vm, const struct json *node)
+{
+    const char *state = row_string(vm, "state");
+    const char *status = row_string(vm, "status");
+    if (str_eq(row_string(vm, "source"), "libvirt")) {
+        return "it belongs to libvirt alone; Byre shows it and never touches it";
+    } else if (!node) {
+        return "no host is set, so nobody acts: byre vm set NAME hostnode=NODE";
+    } else if (row_string(vm, "error")) {
+        return "remove the cause, then give the command again";
+    } else if (row_int(vm, "observed_generation", 0) < row_int(vm, "generation", 0)) {
+        return "the agent has not acted on the latest change yet";
+    } else if (fits(state, status)) {
+        return "it is as it shall be";
+    } else if (!status) {
+        return "no agent has looked at it yet";
+    }
+    return "it is not as it shall be, and the agent gave no reason: see byre-agentd's log";
+}
+
+struct err *
+vm_why(struct cli *cli, const struct args *args)
+{
+    struct arena *a = &cli->arena;
+    struct named vm;
+    struct json ops = json_array();
+    struct json results;
+    struct uuid node_uuid;
+    TRY(names_find(cli, "vm", args->pos.v[0], NULL, &vm));
+    bool has_node = row_ref(vm.row, "hostnode", &node_uuid);
+    json_add(a, &ops, q_select(a, "device", json_array(), "vm,volume,targetdev"));
+    json_add(a, &ops, q_select(a, "volume", json_array(), "_uuid,name,state,error"));
+    if (has_node) {
+        json_add(a, &ops, q_select(a, "hostnode", q_where_uuid(a, &node_uuid), NULL));
+    }
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *nodes = q_rows(&results, 2);
+    const struct json *node = nodes->n ? &nodes->elems[0] : NULL;
+
+    printf("vm %s\n", vm.label);
+    printf("wanted:   %s (change %" PRId64 ")\n",
+           or_unset(row_string(vm.row, "state"), "nothing"),
+           row_int(vm.row, "generation", 0));
+    printf("observed: %s, %s (change %" PRId64 ")\n",
+           or_unset(row_string(vm.row, "status"), "unknown"),
+           ago(cli, row_int(vm.row, "observed_at", 0)),
+           row_int(vm.row, "observed_generation", 0));
+    if (row_string(vm.row, "error")) {
+        printf("error:    %s\n", row_string(vm.row, "error"));
+    }
+    if (node) {
+        tell_node(cli, node);
+    }
+    tell_volumes(cli, q_rows(&results, 0), q_rows(&results, 1), &vm.uuid);
+    printf("so:       %s\n", verdict(vm.row, node));
+    return NULL;
+}

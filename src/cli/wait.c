@@ -1,0 +1,283 @@
+/* cli/wait.c: waits until what a change wants is so, watching only the rows concerned.
+ *
+ * An agent answers to a generation: it sets observed_generation, and error if it could not do it,
+ * in one transaction.  On a terminal one line shows what is still awaited; it is gone when all is
+ * done.  A server that restarts meanwhile costs nothing: the replica connects again. */
+#include "base/clock.h"
+#include "cli/query_i.h"
+#include "loop/loop.h"
+
+#define SPIN_MS 200
+
+struct wait {
+    struct cli *cli;
+    int64_t start_ms;
+    bool line; /* The live line is on the screen. */
+};
+
+static const char *
+text_of(const struct replica_row *row, const char *column)
+{
+    const struct datum *d = replica_value(row, column);
+    return d && d->n ? datum_string(d) : NULL;
+}
+
+static int64_t
+int_of(const struct replica_row *row, const char *column)
+{
+    const struct datum *d = replica_value(row, column);
+    return d ? datum_int(d) : 0;
+}
+
+/* The agent's text may hold its three parts as lines; the error keeps them apart. */
+static struct err *
+agent_error(const struct goal *g, const char *text)
+{
+    struct strvec lines = STRVEC_INIT;
+    strvec_split(&lines, text, "\n");
+    struct err *e;
+    if (lines.n >= 3) {
+        e = err_wrap(err_new(ERR_IO, "%s", lines.v[1]), "%s", lines.v[0]);
+        e = err_wrap(err_hint(e, "%s", lines.v[2]), "%s", g->label);
+    } else {
+        e = err_wrap(err_new(ERR_IO, "%s", lines.n ? lines.v[0] : "no reason was given"),
+                     "%s", g->label);
+        if (lines.n == 2) {
+            e = err_hint(e, "%s", lines.v[1]);
+        } else if (str_starts(g->label, "vm ")) {
+            e = err_hint(e, "byre vm why %s", g->label + 3);
+        }
+    }
+    strvec_done(&lines);
+    return fail_as(e, EXIT_NOT_APPLIED);
+}
+
+static void
+look_at_job(struct goal *g, const struct replica_row *row)
+{
+    const char *state = text_of(row, "state");
+    const char *error = text_of(row, "error");
+    const struct datum *progress = replica_value(row, "progress");
+    g->progress = progress && progress->n ? datum_real(progress) : -1;
+    g->seen = text_of(row, "message");
+
+    if (str_eq(state, "done")) {
+        g->done = true;
+    } else if (str_eq(state, "failed")) {
+        g->done = true;
+        g->error = agent_error(g, error ? error : "the job failed");
+    } else if (str_eq(state, "cancelled")) {
+        g->done = true;
+        g->error = agent_error(g, "the job was cancelled");
+    }
+}
+
+static void
+look_at(struct wait *w, struct goal *g)
+{
+    const struct replica_row *row = replica_find(w->cli->replica, g->table, &g->uuid);
+    g->seen = NULL;
+    if (!row) {
+        if (g->kind == GOAL_GONE) {
+            g->done = true;
+        } else {
+            g->done = true;
+            g->error = agent_error(g, "it was removed by somebody else");
+        }
+        return;
+    }
+    const char *error = text_of(row, "error");
+    bool answered = int_of(row, "observed_generation") >= g->generation;
+
+    switch (g->kind) {
+    case GOAL_APPLIED:
+        g->seen = text_of(row, str_eq(g->table, "vm") ? "status" : "state");
+        g->done = answered;
+        break;
+    case GOAL_GONE: g->done = answered && error; break;
+    case GOAL_JOB: look_at_job(g, row); return;
+    case GOAL_ONLINE:
+        g->done = str_eq(text_of(row, "state"), "online");
+        g->seen = error;
+        return;
+    }
+    if (g->done && error) {
+        g->error = agent_error(g, error);
+    }
+}
+
+static void
+clear_line(struct wait *w)
+{
+    if (w->line) {
+        fputs("\r\033[K", stderr);
+        w->line = false;
+    }
+}
+
+/* "byre: vm demo: running ... 40 %  3 s" */
+static void
+show_line(struct wait *w)
+{
+    static const char spinner[] = "|/-\\";
+    struct cli *cli = w->cli;
+    const struct goal *waiting = NULL;
+    size_t n_waiting = 0;
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        if (!g->done) {
+            waiting = waiting ? waiting : g;
+            n_waiting++;
+        }
+    }
+    if (!waiting || cli->quiet || !cli->tty_err) {
+        return;
+    }
+    int64_t spent_ms = clock_mono_ms() - w->start_ms;
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    buf_printf(&b, "%c %s", spinner[spent_ms / SPIN_MS % 4], waiting->label);
+    if (waiting->seen) {
+        buf_printf(&b, ": %s", waiting->seen);
+    }
+    if (waiting->progress >= 0) {
+        buf_printf(&b, " %.0f%%", 100 * waiting->progress);
+    }
+    if (n_waiting > 1) {
+        buf_printf(&b, " and %zu more", n_waiting - 1);
+    }
+    buf_printf(&b, "  %" PRId64 " s", spent_ms / 1000);
+    size_t room = cli->columns_out > 1 ? (size_t) cli->columns_out - 1 : 79;
+    for (size_t i = 0; i < b.n; i++) { /* The message is a stranger's text. */
+        b.data[i] = (unsigned char) b.data[i] < ' ' || b.data[i] == 0x7f ? '?' : b.data[i];
+    }
+    fprintf(stderr, "\r\033[K%.*s", (int) min64((int64_t) room, (int64_t) b.n),
+            buf_cstr(&b));
+    fflush(stderr);
+    w->line = true;
+}
+
+static bool
+all_done(void *w_)
+{
+    struct wait *w = w_;
+    bool done = true;
+    for (size_t i = 0; i < w->cli->change.goals.n; i++) {
+        struct goal *g = &w->cli->change.goals.v[i];
+        if (!g->done) {
+            look_at(w, g);
+        }
+        if (!g->done) {
+            done = false;
+        }
+    }
+    show_line(w);
+    return done;
+}
+
+static void
+on_spin(void *w)
+{
+    show_line(w);
+}
+
+static void
+watch_table(struct cli *cli, const char *table)
+{
+    static const char *const columns[] = {
+        "observed_generation", "error", "state", "status", "progress", "message", NULL
+    };
+    struct json where = json_array();
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        if (str_eq(g->table, table)) {
+            json_add(&cli->arena, &where,
+                     q_clause(&cli->arena, "_uuid", "==", q_uuid(&cli->arena, &g->uuid)));
+        }
+    }
+    replica_watch(cli->replica, table, columns, &where, NULL);
+}
+
+static struct err *
+watch_goals(struct cli *cli)
+{
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        bool first = true;
+        for (size_t k = 0; k < i; k++) {
+            first &= !str_eq(cli->change.goals.v[i].table, cli->change.goals.v[k].table);
+        }
+        if (first) {
+            watch_table(cli, cli->change.goals.v[i].table);
+        }
+    }
+    return replica_wait_ready(cli->replica, CALL_MS);
+}
+
+static struct err *
+timed_out(const struct goal *g, int64_t timeout_ms)
+{
+    struct err *e =
+        err_new(ERR_TIMEOUT, "not seen done within %" PRId64 " s%s%s; it goes on",
+                timeout_ms / 1000, g->seen ? ": " : "", g->seen ? g->seen : "");
+    e = err_wrap(e, "%s", g->label);
+    if (str_starts(g->label, "vm ")) {
+        e = err_hint(e, "byre vm why %s", g->label + 3);
+    } else {
+        e = err_hint(e, "byre node list shows whether the host's agent is there");
+    }
+    return fail_as(e, EXIT_TIMED_OUT);
+}
+
+/* Says what became of each; the first failure is returned, the others are printed here. */
+static struct err *
+outcomes(struct cli *cli)
+{
+    struct err *first = NULL;
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        struct goal *g = &cli->change.goals.v[i];
+        struct err *e = g->done ? TAKE(g->error) : timed_out(g, cli->timeout_ms);
+        if (!e) {
+            cli_say(cli, "%s: %s", g->label, g->said);
+        } else if (!first) {
+            first = e;
+        } else {
+            fail_print(e, g->label, stderr);
+            err_free(e);
+        }
+    }
+    return first;
+}
+
+struct err *
+change_wait(struct cli *cli)
+{
+    struct change *c = &cli->change;
+    if (c->goals.n == 0 || cli->dry_run) {
+        return NULL;
+    } else if (cli->no_wait) {
+        for (size_t i = 0; i < c->goals.n; i++) {
+            if (c->goals.v[i].kind == GOAL_JOB) { /* `byre job wait` takes it. */
+                printf("%s\n", UUID_TEXT(&c->goals.v[i].uuid));
+            }
+        }
+        return NULL;
+    }
+
+    struct wait w = { cli, clock_mono_ms(), false };
+    struct err *e = watch_goals(cli);
+    if (!e) {
+        struct loop_timer *timer = NULL;
+        if (cli->tty_err && !cli->quiet) {
+            timer = loop_timer_new(cli->loop, on_spin, &w);
+            loop_timer_repeat(timer, SPIN_MS);
+        }
+        e = replica_wait_until(cli->replica, all_done, &w,
+                               cli->timeout_ms ? cli->timeout_ms : -1);
+        loop_timer_free(timer);
+        clear_line(&w);
+    }
+    if (e && !err_is(e, ERR_TIMEOUT)) {
+        return e;
+    }
+    err_free(e);
+    return outcomes(cli);
+}
