@@ -7,7 +7,6 @@
 #include "web/http.h"
 
 #include <libwebsockets.h>
-#include <uv.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -63,7 +62,9 @@ begin_request(struct http *http, struct http_request *r, struct lws *wsi, const 
     r->is_open = true;
     r->is_head = !is_get && lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     if (!is_get && !r->is_head) {
-        http_answer(r, HTTP_STATUS_METHOD_NOT_ALLOWED, "text/plain", "only GET and HEAD\n");
+        r->is_open = false; /* A body may follow that nobody reads, so close after it. */
+        lws_return_http_status(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "only GET and HEAD");
+        return -1;
     } else if (strlen(path) > HTTP_PATH_MAX) {
         http_answer(r, HTTP_STATUS_REQ_URI_TOO_LONG, "text/plain", "too long\n");
     } else {
@@ -176,6 +177,7 @@ http_new(struct loop *loop, const char *listen, const struct http_events *events
                    LWS_SERVER_OPTION_DISABLE_IPV6;
     info.foreign_loops = loops;
     info.user = http;
+    info.pcontext = &http->context; /* Becomes NULL when it is really gone. */
     http->context = lws_create_context(&info);
     struct err *e = NULL;
     if (!http->context) {
@@ -200,8 +202,11 @@ http_free(struct http *http)
     }
     if (http->context) {
         lws_context_destroy(http->context);
-        for (int i = 0; i < TEARDOWN_TURNS && uv_loop_alive(loop_uv(http->loop)); i++) {
+        for (int i = 0; i < TEARDOWN_TURNS && http->context; i++) {
             loop_turn(http->loop, 10);
+        }
+        if (http->context) {
+            lws_context_destroy(http->context);
         }
     }
     free(http);
