@@ -144,7 +144,7 @@ def test_cannot_listen(program, state_dir, listen):
     taken.listen(1)
     listen = listen % taken.getsockname()[1] if "%d" in listen else listen
     code, words = Webd(program, state_dir, "unix:/nonexistent", listen).end()
-    assert code == 1 and words.startswith("byre-webd: ") and "Sanitizer" not in words, words
+    assert code == 1 and "byre-webd: " in words and "Sanitizer" not in words, words
 
 
 def test_stale_socket_is_replaced(program, state_dir):
