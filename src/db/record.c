@@ -31,8 +31,38 @@ print_new_row(const struct row *row, struct buf *buf)
     buf_char(buf, '}');
 }
 
+/* A delta may have more elements than the column itself.  Readers up to Open vSwitch 3.1 refuse such
+ * a record and lose all that follows; so a transaction with one is written in full values. */
+static bool
+has_wide_delta(const struct txn *txn)
+{
+    for (size_t t = 0; t < txn->db->schema->n_tables; t++) {
+        for (const struct change *ch = txn->db->tables[t].changes; ch;
+             ch = ch->next_in_table) {
+            const struct row *row = ch->row;
+            for (size_t i = 0; !ch->inserted && !ch->deleted && i < row->table->n_fields;
+                 i++) {
+                const struct type *type =
+                    &row->table->schema->columns[i + N_SPECIAL_COLUMNS].type;
+                if (type->n_max <= 1 || type->n_max == TYPE_UNLIMITED ||
+                    !change_has(ch, i)) {
+                    continue;
+                }
+                struct datum delta;
+                datum_diff(&delta, &ch->saved[i], &row->fields[i], type);
+                bool wide = delta.n > type->n_max;
+                datum_done(&delta, type);
+                if (wide) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
 static void
-print_modified_row(const struct change *ch, struct buf *buf)
+print_modified_row(const struct change *ch, bool as_delta, struct buf *buf)
 {
     bool first = true;
     const struct row *row = ch->row;
@@ -40,9 +70,13 @@ print_modified_row(const struct change *ch, struct buf *buf)
     for (size_t i = 0; i < row->table->n_fields; i++) {
         const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
         if (c->persistent && change_has(ch, i)) {
+            print_name(buf, &first, c->name);
+            if (!as_delta) {
+                datum_print(&row->fields[i], &c->type, buf);
+                continue;
+            }
             struct datum delta;
             datum_diff(&delta, &ch->saved[i], &row->fields[i], &c->type);
-            print_name(buf, &first, c->name);
             datum_print(&delta, &c->type, buf);
             datum_done(&delta, &c->type);
         }
@@ -78,7 +112,7 @@ print_tail(struct buf *buf, bool *first, int64_t wall_ms, const char *comment,
 }
 
 static void
-print_table(const struct table *t, struct buf *buf, bool *first_table)
+print_table(const struct table *t, bool as_delta, struct buf *buf, bool *first_table)
 {
     bool first = true;
     for (const struct change *ch = t->changes; ch; ch = ch->next_in_table) {
@@ -95,7 +129,7 @@ print_table(const struct table *t, struct buf *buf, bool *first_table)
         } else if (ch->inserted) {
             print_new_row(ch->row, buf);
         } else {
-            print_modified_row(ch, buf);
+            print_modified_row(ch, as_delta, buf);
         }
     }
     if (!first) {
@@ -107,12 +141,12 @@ void
 record_print(struct txn *txn, const struct db_ctx *ctx)
 {
     struct buf *buf = &txn->record;
-    bool first = true;
+    bool first = true, as_delta = !has_wide_delta(txn);
 
     buf_char(buf, '{');
     for (size_t i = 0; i < txn->db->schema->n_tables; i++) {
         if (txn->db->tables[i].changes) {
-            print_table(&txn->db->tables[i], buf, &first);
+            print_table(&txn->db->tables[i], as_delta, buf, &first);
         }
     }
     if (first) { /* Only ephemeral columns. */
@@ -126,7 +160,7 @@ record_print(struct txn *txn, const struct db_ctx *ctx)
         buf_str(&txn->comment, ctx->author);
     }
     print_tail(buf, &first, ctx->wall_ms, txn->comment.data, txn->comment.n);
-    buf_str(buf, ",\"_is_diff\":true}");
+    buf_str(buf, as_delta ? ",\"_is_diff\":true}" : "}");
 }
 
 void
