@@ -311,9 +311,14 @@ do_convert(struct call *c)
         reply_err(c, rfc_syntax(c->params, "array expected"));
         return;
     }
-    reply_err(c, rfc_err(RFC_NOT_ALLOWED,
-                         "conversion is not allowed for read-only database %s",
-                         c->served->name));
+    struct err *e = served_convert(c->served, &c->params->elems[1]);
+    if (e) {
+        reply_err(c, e);
+        return;
+    }
+    reply_json(c, "{}");
+    server_flush(c->peer->server);
+    server_drop_unaware(c->peer->server, "a database was converted");
 }
 
 static const struct method {

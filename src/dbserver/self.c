@@ -29,15 +29,31 @@ self_transact(struct dbserver *server, struct arena *arena, struct json op)
     enum db_outcome outcome =
         db_transact(server->self->db, &params, &ctx, &reply, &txn, &wait);
 
-    ASSERT(outcome == DB_PREPARED);
-    served_commit(server->self, txn, &reply);
-    transact_rerun(server->self);
+    ASSERT(outcome != DB_PARKED);
+    if (outcome == DB_PREPARED) { /* Else nothing changed. */
+        served_commit(server->self, txn, &reply);
+        transact_rerun(server->self);
+    }
 }
 
 static struct json
 uuid_json(struct arena *arena, const struct uuid *uuid)
 {
     return json_pair(arena, json_string_ref("uuid"), json_string(arena, UUID_TEXT(uuid)));
+}
+
+/* [["_uuid","==",the database's row]] */
+static struct json
+where_row(struct arena *arena, const struct served *served)
+{
+    struct json where = json_array();
+    struct json clause = json_array();
+
+    json_add(arena, &clause, json_string_ref("_uuid"));
+    json_add(arena, &clause, json_string_ref("=="));
+    json_add(arena, &clause, uuid_json(arena, &served->row));
+    json_add(arena, &where, clause);
+    return where;
 }
 
 struct served *
@@ -69,19 +85,30 @@ self_add(struct dbserver *server, struct served *served)
 }
 
 void
+self_update(struct dbserver *server, struct served *served)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    CLEANUP(buf_done) struct buf schema = BUF_INIT;
+    struct json row = json_object();
+    struct json op = json_object();
+
+    schema_print(db_schema(served->db), &schema);
+    json_put(&arena, &row, "schema", json_string_ref(buf_cstr(&schema)));
+    json_put(&arena, &op, "op", json_string_ref("update"));
+    json_put(&arena, &op, "table", json_string_ref("Database"));
+    json_put(&arena, &op, "where", where_row(&arena, served));
+    json_put(&arena, &op, "row", row);
+    self_transact(server, &arena, op);
+}
+
+void
 self_remove(struct dbserver *server, struct served *served)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
-    struct json where = json_array();
-    struct json clause = json_array();
     struct json op = json_object();
 
-    json_add(&arena, &clause, json_string_ref("_uuid"));
-    json_add(&arena, &clause, json_string_ref("=="));
-    json_add(&arena, &clause, uuid_json(&arena, &served->row));
-    json_add(&arena, &where, clause);
     json_put(&arena, &op, "op", json_string_ref("delete"));
     json_put(&arena, &op, "table", json_string_ref("Database"));
-    json_put(&arena, &op, "where", where);
+    json_put(&arena, &op, "where", where_row(&arena, served));
     self_transact(server, &arena, op);
 }

@@ -103,9 +103,8 @@ server_find_db(struct dbserver *s, const char *name)
     return map_get(&s->dbs, name);
 }
 
-/* Clients that do not listen for changes of the list of databases have to look again. */
-static void
-drop_unaware(struct dbserver *s, const char *why)
+void
+server_drop_unaware(struct dbserver *s, const char *why)
 {
     LIST_FOR_EACH_SAFE (struct peer, p, in_server, &s->peers) {
         if (!p->aware) {
@@ -133,7 +132,7 @@ dbserver_add_db(struct dbserver *s, const char *path)
     }
     map_put(&s->dbs, served->name, served);
     self_add(s, served);
-    drop_unaware(s, "a database was added");
+    server_drop_unaware(s, "a database was added");
     server_flush(s);
     return NULL;
 }
@@ -152,7 +151,7 @@ dbserver_remove_db(struct dbserver *s, const char *name)
     monitors_cancel(served);
     transact_cancel_all(served);
     self_remove(s, served);
-    drop_unaware(s, "a database was removed");
+    server_drop_unaware(s, "a database was removed");
     LIST_FOR_EACH (struct peer, p, in_server, &s->peers) {
         peer_forget(p, served);
     }

@@ -55,6 +55,8 @@ struct served {
 
 /* server.c */
 struct served *server_find_db(struct dbserver *, const char *name); /* NULL if none. */
+/* Clients that do not listen for changes of databases have to come again. */
+void server_drop_unaware(struct dbserver *, const char *why);
 /* Sends what may go.  Call it at the end of whatever may have queued output. */
 void server_flush(struct dbserver *);
 void server_reap(struct dbserver *); /* Soon, from the loop. */
@@ -71,11 +73,14 @@ bool served_is_durable(const struct served *, uint64_t seq);
  * undone and 'reply' gets the error.  Takes 'txn'. */
 void served_commit(struct served *, struct txn *, struct buf *reply);
 struct err *served_compact(struct served *, const char *comment) MUST_CHECK;
+/* Another schema; clients that watch are told, others cut off.  All or nothing. */
+struct err *served_convert(struct served *, const struct json *schema) MUST_CHECK;
 bool served_wants_compaction(const struct served *, int64_t now_ms);
 
 /* self.c: the database _Server. */
 struct served *self_new(struct dbserver *);
 void self_add(struct dbserver *, struct served *);
+void self_update(struct dbserver *, struct served *); /* Its schema changed. */
 void self_remove(struct dbserver *, struct served *);
 
 /* remotes.c */

@@ -389,3 +389,35 @@ def test_second_server_on_one_file(dbd, make_dbd):
     second = make_dbd(db=dbd.db, name="second")
     run = subprocess.run(second.argv, capture_output=True, text=True, timeout=20)
     assert run.returncode == 1 and "lock" in run.stderr and str(dbd.pid) in run.stderr or "held" in run.stderr
+
+
+def test_convert(dbd, program):
+    new = json.loads(json.dumps(__import__("conftest").TEST_SCHEMA))
+    new["version"] = "2.0.0"
+    del new["tables"]["U"]
+    new["tables"]["A"]["columns"]["added"] = {"type": "string"}
+    with dbd.connect() as aware, dbd.connect() as unaware, dbd.connect() as caller:
+        for c in (aware, caller):
+            c.result("set_db_change_aware", True)
+        aware.result("monitor", "T", "m", {"A": {"columns": ["name"]}})
+        aware.result("monitor", "_Server", "s", {"Database": {"columns": ["schema"]}})
+        unaware.transact("T", insert(name="kept"), insert("U", a="gone"))
+        aware.note()
+        assert caller.call("convert", "T", dict(new, name="Z"))["error"]["error"] == "invalid parameters"
+        assert caller.call("convert", "T", {"name": "T"})["error"]["error"] == "syntax error"
+        assert caller.call("convert", "T")["error"]["details"] == "array expected"
+        assert caller.result("convert", "T", new) == {}
+        assert aware.note() == {"id": None, "method": "monitor_canceled", "params": ["m"]}
+        (row,) = aware.note()["params"][1]["Database"].values()
+        assert json.loads(row["new"]["schema"])["version"] == "2.0.0"
+        with pytest.raises(Closed):
+            unaware.recv(10)
+        rows = caller.transact("T", {"op": "select", "table": "A", "where": [], "columns": ["name", "added"]})[0]["rows"]
+        assert rows == [{"name": "kept", "added": ""}]
+        assert "No table named U" in caller.transact("T", insert("U"))[0]["details"]
+        caller.transact("T", insert(name="after", added="x"))
+    dbd.kill()
+    dbd.start()
+    with dbd.connect() as c:
+        assert names(c) == ["after", "kept"]
+        assert c.result("get_schema", "T")["version"] == "2.0.0"
