@@ -118,7 +118,10 @@ class Generator:
         if x < 0.45:
             column = r.choice([c for c in self.columns(table) if c in ("i", "r", "nums", "small", "imap", "eph", "b", "v")] or [column])
             argument = r.choice([1, 2, 0, -1, 3, 10, 1.5, -7]) if r.random() < 0.95 else r.choice(JUNK)
-            return [column, r.choice(["+=", "-=", "*=", "/=", "%="]), argument]
+            operator = r.choice(["+=", "-=", "*=", "/=", "%="])
+            if operator == "*=" and argument in (0, -1, -7):
+                argument = 2  # ovsdb-server dies of a negative number times 0, and negative times negative wraps around.
+            return [column, operator, argument]
         if x < 0.97:
             column = r.choice([c for c in self.columns(table) if c in ("tags", "nums", "opts", "imap", "strong", "weak", "color", "small", "v")] or [column])
             operator = r.choice(["insert", "delete"])
