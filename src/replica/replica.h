@@ -7,7 +7,8 @@
  *          are datums in the columns' canonical order; typed rows are in replica/typed.h.
  * Changes. One batch is one update message (or one synchronisation).  All of a batch is applied
  *          before the first 'changed', so that references between rows hold.
- * Threads. One, the loop's.
+ * Threads. One, the loop's.  A callback must not run the loop (no *_blocking, no *_wait) but may
+ *          send transactions, and may free the replica.
  * Source.  RFC 7047 section 4.1.5-4.1.7; ovsdb-server(7) "Monitor_Cond". */
 #ifndef REPLICA_REPLICA_H
 #define REPLICA_REPLICA_H 1
@@ -29,7 +30,8 @@ struct replica_row {
     struct uuid uuid;
     struct replica_table *table;
     struct datum *columns; /* By column->index of the schema; not watched: defaults. */
-    void *user; /* The user's; NULL at first.  Reset it when the row is deleted. */
+    void *user;            /* The user's; NULL at first. */
+    uint32_t seen;         /* The replica's own: the last synchronisation that had it. */
 };
 
 struct replica_table {
@@ -39,6 +41,7 @@ struct replica_table {
     struct hmap rows;                  /* Of struct replica_row, by uuid. */
     const struct column **watched;     /* Of the server's schema. */
     size_t n_watched;
+    const struct column **fields; /* Of 'class'; NULL: the server has none that fits. */
 };
 
 enum replica_kind { REPLICA_INSERTED, REPLICA_MODIFIED, REPLICA_DELETED };

@@ -80,8 +80,11 @@ struct row_class {
     const char *const *columns; /* All names, NULL-terminated: for replica_watch(). */
 };
 
-/* Fills all fields from the datums.  A column whose type does not fit the field reads as empty. */
-void typed_fill(struct replica_row *, const struct row_class *);
+/* Fills all fields from the datums.  A column whose type does not fit the field reads as empty.
+ * The replica calls it; others need not. */
+void typed_fill(struct replica_row *);
+/* May a field of this kind show a column of this type? */
+bool typed_fits(enum typed_kind, const struct type *);
 /* Did the change touch the field (enum ROW_T_X)?  True for all of an inserted or deleted row. */
 bool typed_changed(const struct replica_change *, const struct row_class *, int field);
 
