@@ -3,6 +3,7 @@
 #include "data/rfc7047.h"
 #include "db/txn_i.h"
 
+static struct err *drop_idle_cells(struct txn *);
 static struct err *drop_idle_changes(struct txn *);
 static struct err *check_max_rows(struct txn *);
 static struct err *new_versions(struct txn *);
@@ -16,9 +17,9 @@ commit_prepare(struct txn *txn)
         refs_collect,   /* Rows of non-root tables that nobody refers to go. */
         check_max_rows, /* maxRows of each table that changed. */
         weak_prune,     /* Weak references to missing rows go. */
-        drop_idle_changes, /* Which may have left nothing of a change. */
-        index_check,       /* Indexed values are unique. */
-        new_versions,      /* _version of the rows that changed. */
+        drop_idle_cells, /* Which may have left nothing of a change; the row still counts. */
+        index_check,     /* Indexed values are unique. */
+        new_versions,    /* _version of the rows that changed. */
     };
     for (size_t i = 0; i < N_ELEMS(passes); i++) {
         TRY(passes[i](txn));
@@ -36,30 +37,46 @@ commit_is_empty(const struct txn *txn)
     return true;
 }
 
+/* Puts back each cell that is what it was.  False if no other is left. */
+static bool
+drop_idle(struct change *ch)
+{
+    struct table *t = ch->row->table;
+    bool any = false;
+    for (size_t i = 0; i < t->n_fields && ch->changed; i++) {
+        if (!change_has(ch, i)) {
+            continue;
+        }
+        const struct type *type = &t->schema->columns[i + N_SPECIAL_COLUMNS].type;
+        if (datum_eq(&ch->saved[i], &ch->row->fields[i], type)) {
+            datum_done(&ch->row->fields[i], type);
+            ch->row->fields[i] = ch->saved[i];
+            ch->changed[i / 64] &= ~(UINT64_C(1) << (i % 64));
+        } else {
+            any = true;
+        }
+    }
+    return any;
+}
+
 static struct err *
 drop_idle_changes(struct txn *txn)
 {
     TXN_FOR_EACH(ch, txn)
     {
-        struct table *t = ch->row->table;
-        if (ch->inserted || ch->deleted) {
-            continue;
+        ch->gone = !ch->inserted && !ch->deleted && !drop_idle(ch);
+    }
+    return NULL;
+}
+
+static struct err *
+drop_idle_cells(struct txn *txn)
+{
+    TXN_FOR_EACH(ch, txn)
+    {
+        if (!ch->inserted && !ch->deleted) {
+            drop_idle(ch);
         }
-        bool any = false;
-        for (size_t i = 0; i < t->n_fields && ch->changed; i++) {
-            if (!change_has(ch, i)) {
-                continue;
-            }
-            const struct type *type = &t->schema->columns[i + N_SPECIAL_COLUMNS].type;
-            if (datum_eq(&ch->saved[i], &ch->row->fields[i], type)) {
-                datum_done(&ch->row->fields[i], type);
-                ch->row->fields[i] = ch->saved[i];
-                ch->changed[i / 64] &= ~(UINT64_C(1) << (i % 64));
-            } else {
-                any = true;
-            }
-        }
-        ch->gone = !any;
     }
     return NULL;
 }

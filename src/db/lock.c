@@ -110,7 +110,7 @@ struct err *
 lock_request(struct lock_session *s, const struct json *params, enum lock_mode mode,
              bool *ret_locked, struct lock_notices *notices)
 {
-    const char *method = mode == LOCK_STEAL ? "steal" : "lock", *name;
+    const char *method = mode == LOCK_STEAL ? "steal" : "lock", *name = NULL;
     TRY(parse_name(params, method, &name));
     if (find_waiter(s, name)) {
         return rfc_syntax(params, "must issue \"unlock\" before new \"%s\"", method);
@@ -155,11 +155,11 @@ struct err *
 lock_release(struct lock_session *s, const struct json *params,
              struct lock_notices *notices)
 {
-    const char *name;
+    const char *name = NULL;
     TRY(parse_name(params, "unlock", &name));
     struct lock_waiter *w = find_waiter(s, name);
     if (!w) {
-        return rfc_syntax(params, "\"unlock\" without \"lock\" or \"steal\"");
+        return rfc_syntax(params, "unlock: \"unlock\" without \"lock\" or \"steal\"");
     }
     remove_waiter(w, notices);
     return NULL;

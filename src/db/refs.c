@@ -19,9 +19,14 @@ step(struct txn *txn, struct row *target, int32_t delta)
     }
 }
 
+/* A row's reference to itself counts for nothing.  As in the reference, the UUID alone decides it, even
+ * if the column refers to another table: files with such rows exist. */
 static struct err *
 add_ref(struct ref_walk *w, const struct base_type *base, const struct uuid *to)
 {
+    if (uuid_eq(to, &w->src->uuid)) {
+        return NULL;
+    }
     struct table *t = db_ref_table(w->txn->db, base);
     struct row *target = table_find(t, to);
     if (!target) {
@@ -30,9 +35,8 @@ add_ref(struct ref_walk *w, const struct base_type *base, const struct uuid *to)
             "Table %s column %s row %s references nonexistent row %s in table %s.",
             w->src->table->schema->name, w->column->name, UUID_TEXT(&w->src->uuid),
             UUID_TEXT(to), t->schema->name);
-    } else if (target != w->src) {
-        step(w->txn, target, 1);
     }
+    step(w->txn, target, 1);
     return NULL;
 }
 
@@ -40,7 +44,7 @@ static void
 drop_ref(struct ref_walk *w, const struct base_type *base, const struct uuid *to)
 {
     struct row *target = table_find_any(db_ref_table(w->txn->db, base), to);
-    if (target && target != w->src) {
+    if (target && !uuid_eq(to, &w->src->uuid)) {
         step(w->txn, target, -1);
     }
 }
