@@ -38,6 +38,11 @@ start_libvirt()
         if [ ! -e /dev/pts/ptmx ]; then
             mkdir -p /dev/pts && mount -t devpts -o ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
         fi
+        # Without udev /dev/kvm is root's alone; libvirt then finds QEMU's abilities changed at each
+        # look and asks QEMU again, for seconds.  This is what Debian's udev rule does.
+        if [ -e /dev/kvm ] && getent group kvm > /dev/null; then
+            chgrp kvm /dev/kvm && chmod 0660 /dev/kvm || true
+        fi
         if ! answers $dir/virtlogd-sock; then
             virtlogd -d
             echo virtlogd >> "$1"

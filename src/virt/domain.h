@@ -1,0 +1,90 @@
+/* virt/domain.h: one virtual machine as values, and libvirt's XML for it.  Pure: no libvirt.
+ *
+ * Shape.   struct virt_domain is everything that decides what the guest's hardware is.  It owns
+ *          nothing: its strings are borrowed from whoever filled it, for as long as it is used.
+ * Mark.    Every domain that Byre makes says so in its metadata:
+ *
+ *              <byre:vm xmlns:byre='urn:byre:vm:1' row='ROW-UUID' print='0123456789abcdef'/>
+ *
+ *          'row' is the vm row it belongs to.  'print' is a fingerprint of the rest of the XML,
+ *          so that a later run can tell whether a domain is still what its row wants without
+ *          comparing XML that libvirt has filled in since.  A domain without the mark belongs to
+ *          somebody else and is never touched.
+ * Source.  https://libvirt.org/formatdomain.html, checked against libvirt's own domain.rng in
+ *          the tests. */
+#ifndef VIRT_DOMAIN_H
+#define VIRT_DOMAIN_H 1
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/uuid.h"
+
+#define VIRT_MARK_URI "urn:byre:vm:1"
+#define VIRT_MAX_DISKS 64
+#define VIRT_MAX_NICS 32
+
+struct virt_disk {
+    const char *path;   /* Absolute.  NULL: an empty CD drive. */
+    const char *format; /* "qcow2", "raw", ...; never guessed.  NULL with an empty drive. */
+    const char *target; /* Guest's name, "vda".  Unique in the domain. */
+    const char *bus;    /* "virtio", "sata", "scsi", "ide". */
+    const char *cache;  /* "none", "writeback", ...; NULL: QEMU's default. */
+    bool block;         /* The path is a block device. */
+    bool cdrom;
+    bool readonly, shareable;
+    int boot_order; /* 1 is first; 0: not a boot device.  If every disk has 0: all, as listed. */
+};
+
+struct virt_nic {
+    const char *mac;
+    const char *model;                 /* "virtio", "e1000"; NULL: virtio. */
+    const char *bridge;                /* Of the host; or NULL ... */
+    const char *network;               /* ... and then libvirt's network of this name. */
+    int64_t inbound_kib, outbound_kib; /* KiB/s, 0: no limit. */
+};
+
+struct virt_domain {
+    const char *name;
+    struct uuid uuid;        /* libvirt's domain UUID. */
+    struct uuid row;         /* The vm row. */
+    const char *description; /* NULL or text for people. */
+    bool kvm;                /* Hardware help; else QEMU's own translation (TCG). */
+    int64_t mem_mib;
+    int64_t vcpus;
+    int64_t cpu_shares;   /* Weight as cgroups v1 has it (1024 is usual); 0: not said. */
+    int64_t io_weight;    /* 0: not said. */
+    const char *machine;  /* "q35", "pc"; NULL: q35. */
+    const char *cpu_mode; /* "host-passthrough", "host-model", "maximum"; NULL: by kvm. */
+    const char *firmware; /* "bios" or "efi"; NULL: bios. */
+    const char *kernel, *initrd, *cmdline;          /* Direct boot; NULL: from the disks. */
+    const char *on_poweroff, *on_reboot, *on_crash; /* NULL: destroy, restart, destroy. */
+    const char *console_log; /* File that libvirt's virtlogd writes; NULL: none. */
+    bool vnc;                /* A VNC server on 127.0.0.1, port chosen by libvirt. */
+    const struct virt_disk *disks;
+    size_t n_disks;
+    const struct virt_nic *nics;
+    size_t n_nics;
+};
+
+/* Checks what libvirt would refuse late or badly: name, sizes, target names used twice, paths
+ * that are not absolute, control characters.  ERR_CONSTRAINT with a hint. */
+struct err *virt_domain_check(const struct virt_domain *) MUST_CHECK;
+
+/* Appends the domain's XML.  'd' must have passed virt_domain_check(). */
+void virt_domain_xml(const struct virt_domain *d, struct buf *ret);
+
+/* The value of 'print': 16 hex digits; the same values give the same text in any run. */
+#define VIRT_PRINT_CHARS 16
+void virt_domain_print(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1]);
+
+/* What a mark says.  'xml' is the metadata element alone, as libvirt hands it out for our name
+ * space, which it takes away:
+ *     <vm row="3508e65b-ea6c-4d6a-a53e-417114cd624e" print="d601ed07cd4f084a"/>
+ * False if it is not ours or cannot be read. */
+struct virt_mark {
+    struct uuid row;
+    char print[VIRT_PRINT_CHARS + 1]; /* "" if the mark has none. */
+};
+bool virt_mark_parse(const char *xml, struct virt_mark *ret);
+
+#endif /* virt/domain.h */
