@@ -19,7 +19,7 @@ enum step_kind {
     STEP_COMMAND,    /* 'args'. */
     STEP_ROOT,       /* Open the directory 'name' (absolute; links on the way are fine). */
     STEP_CHECK,      /* Is the directory 'name' there?  Sets the result's 'active'. */
-    STEP_MKDIRS,     /* Make the directory 'name' with its parents, 'perms', 'nocow'. */
+    STEP_MKDIRS,     /* Make the directory 'name' with its parents, 'perms', 'cow'. */
     STEP_RMDIR_ROOT, /* Remove the directory 'name' (absolute), which must be empty. */
     STEP_SCAN,       /* List the root, read each header, statvfs; drop dead temporaries. */
     STEP_STAT,       /* The entry 'name' alone, into the result's volumes. */
@@ -62,7 +62,10 @@ struct plan_step {
     size_t n_args;
     int64_t size, offset, length; /* Bytes. */
     struct perms perms;
-    bool write, sparse, shrink, nocow, reflink;
+    bool write, sparse, shrink, reflink;
+    bool overcommit;        /* STEP_ROOM: 'size' does not count. */
+    int default_mode;       /* STEP_MKDIRS: of a new directory if 'perms' has none. */
+    enum tristate cow;      /* STEP_MKDIRS. */
     bool keep_output;       /* The command's standard output is added to the result's. */
     struct plan_step *undo; /* Or NULL. */
 };

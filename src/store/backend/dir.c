@@ -23,8 +23,8 @@ dir_build(const struct pool *pool, int flags, struct plan *plan)
     }
     struct plan_step *step = plan_add(plan, STEP_MKDIRS, pool->target.path);
     step->perms = pool->target.perms;
-    step->length = POOL_MODE;
-    step->nocow = pool->cow != TRI_YES;
+    step->default_mode = POOL_MODE;
+    step->cow = pool->cow;
     return NULL;
 }
 

@@ -168,7 +168,7 @@ plan_room(struct plan *plan, int64_t capacity, int64_t at_once, int flags)
 {
     struct plan_step *step = plan_size(plan, STEP_ROOM, max64(capacity, 0));
     step->length = at_once;
-    step->shrink = flags & VOL_OVERCOMMIT; /* Then only what is needed at once counts. */
+    step->overcommit = flags & VOL_OVERCOMMIT;
 }
 
 static void

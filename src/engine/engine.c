@@ -1,0 +1,325 @@
+/* engine/engine.c: the loop over a plan's steps, and its way back. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/str.h"
+#include "engine/engine_i.h"
+#include "loop/child.h"
+#include "store/code.h"
+
+#define PROGRESS_EVERY_MS 100
+#define WAIT_SLICE_MS 200 /* How soon a raised cancel flag is seen while waiting. */
+#define MESSAGE_MAX_BYTES 4096
+
+void
+engine_result_init(struct engine_result *result)
+{
+    *result = (struct engine_result){ .vols = VOL_LIST_INIT, .output = BUF_INIT };
+    result->stat.perms = PERMS_INIT;
+}
+
+void
+engine_result_done(struct engine_result *result)
+{
+    vol_list_done(&result->vols);
+    buf_done(&result->output);
+    engine_result_init(result);
+}
+
+struct err *
+engine_interrupted(const struct engine *engine)
+{
+    const struct engine_env *env = engine->env;
+    if (engine->undoing) {
+        return NULL;
+    }
+    struct pollfd p = { env->cancel_fd, POLLIN | POLLRDHUP, 0 };
+    if ((env->cancel_flag && *env->cancel_flag) ||
+        (env->cancel_fd >= 0 && poll(&p, 1, 0) > 0)) {
+        return err_new(ERR_CANCELED, "canceled");
+    } else if (env->deadline_ms && clock_mono_ms() >= env->deadline_ms) {
+        return err_hint(err_new(ERR_TIMEOUT, "it took too long"),
+                        "try again with more time, or look whether the storage answers");
+    }
+    return NULL;
+}
+
+void
+engine_progress(struct engine *engine, int64_t done, int64_t total)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (!engine->env->progress || engine->undoing ||
+        (done && now_ms - engine->progress_ms < PROGRESS_EVERY_MS)) {
+        return;
+    }
+    engine->progress_ms = now_ms;
+    size_t n = engine->plan->steps.n;
+    double part = total > 0 ? (double) done / (double) total : 0;
+    CLEANUP(free_drop) char *text = step_text(engine->plan->steps.v[engine->i_step]);
+    engine->env->progress(engine->env->aux, ((double) engine->i_step + part) / (double) n,
+                          text);
+}
+
+struct err *
+engine_wait(struct engine *engine, int fd, short events)
+{
+    for (;;) {
+        TRY(engine_interrupted(engine));
+        struct pollfd p[2] = { { fd, events, 0 }, { engine->env->cancel_fd, POLLIN, 0 } };
+        int n = poll(p, 2, WAIT_SLICE_MS);
+        if (n > 0 && p[0].revents) {
+            return NULL;
+        } else if (n < 0 && errno != EINTR) {
+            return err_io(errno, "poll");
+        }
+    }
+}
+
+const char *
+engine_path(struct engine *engine, const char *name)
+{
+    CLEANUP(free_drop) char *path = path_join(engine->root_path, name);
+    return arena_str(&engine->ret->vols.arena, path);
+}
+
+struct err *
+engine_io(int errnum, const char *fmt, ...)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&text, fmt, args);
+    va_end(args);
+    struct err *e = store_err_io(errnum, "%s", buf_cstr(&text));
+    if (err_is(e, ERR_NO_SPACE)) {
+        e = err_hint(e, "make room in the pool, or choose a smaller allocation");
+    } else if (errnum == EIO) {
+        e = err_hint(e,
+                     "the storage below the pool fails: look at the kernel's log (dmesg)");
+    }
+    return e;
+}
+
+struct err *
+engine_busy(const char *name)
+{
+    return err_hint(err_tag(err_new(ERR_BUSY, "volume '%s' is still in use.", name),
+                            VE_OPERATION_INVALID),
+                    "stop the virtual machine or wait for the job that uses it");
+}
+
+/* What a command gets for an argument.  Open files go by /proc, so that what is opened is what
+ * was checked, whatever happens to the names meanwhile. */
+static char *
+arg_text(const struct engine *engine, const struct plan_arg *arg)
+{
+    switch (arg->kind) {
+    case ARG_FILE: return str_dupf("/proc/%d/fd/%d", (int) getpid(), engine->file);
+    case ARG_SOURCE: return str_dupf("/proc/%d/fd/%d", (int) getpid(), engine->source);
+    case ARG_FILE_AT:
+        return str_dupf("/proc/%d/fd/%d/%s", (int) getpid(), engine->root,
+                        engine->temp_name ? engine->temp_name : path_base(arg->text));
+    case ARG_TEXT: break;
+    }
+    return str_dup(arg->text);
+}
+
+/* What the command complained about, with its arguments as the user knows them. */
+static char *
+complaint(const struct plan_step *step, const struct strvec *argv, struct buf *text)
+{
+    char *s = str_dup_n(text->data ? text->data : "",
+                        min64((int64_t) text->n, MESSAGE_MAX_BYTES));
+    for (size_t i = 0; i < step->n_args; i++) {
+        char *at;
+        while (step->args[i].kind != ARG_TEXT && (at = strstr(s, argv->v[i]))) {
+            char *rest = at + strlen(argv->v[i]);
+            char *longer =
+                str_dupf("%.*s%s%s", (int) (at - s), s, step->args[i].text, rest);
+            free(s);
+            s = longer;
+        }
+    }
+    return s;
+}
+
+static struct err *
+command_error(const struct plan_step *step, const struct strvec *argv,
+              struct child_result *result)
+{
+    CLEANUP(free_drop) char *command = step_text(step);
+    CLEANUP(free_drop) char *text = complaint(step, argv, &result->err);
+    enum err_kind kind = strstr(text, "No space left on device") ? ERR_NO_SPACE : ERR_IO;
+    struct err *e;
+    if (result->exit_status < 0) {
+        e = err_new(ERR_IO, "Child process (%s) unexpected fatal signal %d: %s", command,
+                    result->signal, text);
+    } else {
+        e = err_new(kind, "Child process (%s) unexpected exit status %d: %s", command,
+                    result->exit_status, text);
+    }
+    e = err_tag(e, VE_INTERNAL);
+    return kind == ERR_NO_SPACE
+               ? err_hint(e, "make room in the pool, or choose a smaller size")
+               : e;
+}
+
+static struct err *
+run_command(struct engine *engine, const struct plan_step *step)
+{
+    CLEANUP(strvec_done) struct strvec argv = STRVEC_INIT;
+    for (size_t i = 0; i < step->n_args; i++) {
+        strvec_take(&argv, arg_text(engine, &step->args[i]));
+    }
+    const struct engine_env *env = engine->env;
+    struct child_spec spec = { .argv = (const char *const *) argv.v };
+    if (env->deadline_ms && !engine->undoing) {
+        spec.deadline_ms = max64(env->deadline_ms - clock_mono_ms(), 1);
+    }
+    CLEANUP(child_result_done) struct child_result result = CHILD_RESULT_INIT;
+    struct err *e = child_run_blocking(&spec, engine->undoing ? -1 : env->cancel_fd,
+                                       engine->undoing ? NULL : env->cancel_flag, &result);
+    if (e) {
+        return err_hint(e,
+                        "install the program '%s' on this host (Debian: apt-get install "
+                        "qemu-utils)",
+                        argv.v[0]);
+    } else if (result.timed_out || result.canceled) {
+        return child_result_check(&result, &spec);
+    } else if (result.exit_status != 0) {
+        return command_error(step, &argv, &result);
+    }
+    if (step->keep_output) {
+        buf_add(&engine->ret->output, result.out.data, result.out.n);
+    }
+    return NULL;
+}
+
+static struct err *
+set_owner(struct engine *engine, const struct plan_step *step)
+{
+    struct stat st;
+    if (fstat(engine->file, &st) < 0) {
+        return engine_io(errno, "cannot stat '%s'", engine->plan->file);
+    }
+    uid_t uid = step->perms.owner >= 0 ? (uid_t) step->perms.owner : (uid_t) -1;
+    gid_t gid = step->perms.group >= 0 ? (gid_t) step->perms.group : (gid_t) -1;
+    if ((uid == (uid_t) -1 || uid == st.st_uid) &&
+        (gid == (gid_t) -1 || gid == st.st_gid)) {
+        return NULL;
+    } else if (fchown(engine->file, uid, gid) < 0) {
+        return engine_io(errno, "cannot chown '%s' to (%" PRId64 ", %" PRId64 ")",
+                         engine->plan->file, step->perms.owner, step->perms.group);
+    }
+    return NULL;
+}
+
+static struct err *
+set_mode(struct engine *engine, const struct plan_step *step)
+{
+    if (fchmod(engine->file, (mode_t) step->perms.mode) < 0) {
+        return engine_io(errno, "cannot set mode of '%s' to %04o", engine->plan->file,
+                         (unsigned) step->perms.mode);
+    }
+    return NULL;
+}
+
+static struct err *
+set_nocow(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    err_free(place_nocow(engine->file)); /* Wished for, not required. */
+    return NULL;
+}
+
+static struct err *
+discard(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    return place_discard(engine);
+}
+
+static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
+                                                  const struct plan_step *) = {
+    [STEP_COMMAND] = run_command,
+    [STEP_ROOT] = place_root,
+    [STEP_CHECK] = place_check,
+    [STEP_MKDIRS] = place_mkdirs,
+    [STEP_RMDIR_ROOT] = place_rmdir_root,
+    [STEP_SCAN] = scan_root,
+    [STEP_STAT] = scan_one,
+    [STEP_ROOM] = place_room,
+    [STEP_TEMP] = place_temp,
+    [STEP_OPEN] = place_open_file,
+    [STEP_SOURCE] = place_open_source,
+    [STEP_BACKING] = place_backing,
+    [STEP_NOCOW] = set_nocow,
+    [STEP_SIZE] = data_size,
+    [STEP_ALLOCATE] = data_allocate,
+    [STEP_GROWS] = scan_grows,
+    [STEP_COPY] = data_copy,
+    [STEP_RECEIVE] = stream_receive,
+    [STEP_SEND] = stream_send,
+    [STEP_WIPE] = data_wipe,
+    [STEP_OWNER] = set_owner,
+    [STEP_MODE] = set_mode,
+    [STEP_PUBLISH] = place_publish,
+    [STEP_MKDIR] = place_mkdir,
+    [STEP_UNLINK] = place_unlink,
+    [STEP_RMDIR] = place_rmdir,
+    [STEP_DISCARD] = discard,
+};
+
+/* Back through the steps before 'n', after 'cause'.  Takes and returns it. */
+static struct err *
+undo(struct engine *engine, size_t n, struct err *cause)
+{
+    engine->undoing = true;
+    while (n-- > 0) {
+        const struct plan_step *step = engine->plan->steps.v[n]->undo;
+        CLEANUP(err_drop) struct err *e = step ? runners[step->kind](engine, step) : NULL;
+        if (e) {
+            CLEANUP(free_drop) char *text = step_text(step);
+            cause = err_hint(cause, "clean up by hand, because this failed too: %s: %s",
+                             text, err_text(e));
+        }
+    }
+    return cause;
+}
+
+static struct err *
+run_steps(struct engine *engine)
+{
+    const struct plan *plan = engine->plan;
+    for (size_t i = 0; i < plan->steps.n; i++) {
+        engine->i_step = i;
+        struct err *e = engine_interrupted(engine);
+        if (!e) {
+            engine_progress(engine, 0, 1);
+            e = runners[plan->steps.v[i]->kind](engine, plan->steps.v[i]);
+        }
+        if (e) {
+            return undo(engine, i, e);
+        }
+    }
+    return NULL;
+}
+
+struct err *
+engine_run(struct plan *plan, const struct engine_env *env, struct engine_result *ret)
+{
+    struct engine engine = { .plan = plan, .env = env, .ret = ret };
+    engine.root = engine.file = engine.source = -1;
+
+    struct err *e = run_steps(&engine);
+
+    fd_done(&engine.file);
+    fd_done(&engine.source);
+    fd_done(&engine.root);
+    free(engine.temp_name);
+    return e && plan->noun ? err_wrap(e, "%s", plan->noun) : e;
+}

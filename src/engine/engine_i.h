@@ -1,0 +1,78 @@
+/* engine/engine_i.h: one run of a plan, shared by the files of this room. */
+#ifndef ENGINE_ENGINE_I_H
+#define ENGINE_ENGINE_I_H 1
+
+#include <sys/stat.h>
+
+#include "engine/engine.h"
+
+#define ENGINE_CHUNK_BYTES (1 * MIB)      /* Of one read or write. */
+#define ENGINE_BIG_CHUNK_BYTES (64 * MIB) /* Of one fallocate(2) or copy_file_range(2). */
+#define ENGINE_MAX_VOLS 200000            /* Entries of a pool that are listed. */
+
+struct engine {
+    const struct plan *plan;
+    const struct engine_env *env;
+    struct engine_result *ret;
+    int root, file, source; /* Descriptors, -1 if not open. */
+    const char *root_path;
+    char *temp_name;     /* Of 'file' until it is published, else NULL. */
+    size_t i_step;       /* Running now. */
+    bool undoing;        /* Nothing interrupts an undo. */
+    int64_t progress_ms; /* When the last progress was told. */
+};
+
+/* ERR_CANCELED or ERR_TIMEOUT if the run is to end. */
+struct err *engine_interrupted(const struct engine *) MUST_CHECK;
+/* Tells how far the running step is, if it is time to. */
+void engine_progress(struct engine *, int64_t done, int64_t total);
+/* Waits until 'fd' can be read or written ('events' of poll(2)), or the run is to end. */
+struct err *engine_wait(struct engine *, int fd, short events) MUST_CHECK;
+/* "<root>/<name>" for messages; lives as long as the plan's arena does. */
+const char *engine_path(struct engine *, const char *name);
+/* ENOSPC and EDQUOT get a hint; all have VE_SYSTEM_ERROR. */
+struct err *engine_io(int errnum, const char *fmt, ...) MUST_CHECK PRINTF(2, 3);
+struct err *engine_busy(const char *name) MUST_CHECK; /* "volume 'X' is still in use." */
+
+/* place.c: names. */
+/* Opens the entry 'name' of 'dir' without following a link; -1 with errno. */
+int place_open(int dir, const char *name, int flags);
+struct err *place_root(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_check(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_mkdirs(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_rmdir_root(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_room(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_temp(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_open_file(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_open_source(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_backing(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_publish(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_discard(struct engine *) MUST_CHECK;
+struct err *place_mkdir(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_unlink(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_rmdir(struct engine *, const struct plan_step *) MUST_CHECK;
+/* Removes a temporary that no living worker holds. */
+void place_reap(struct engine *, const char *name);
+bool place_is_btrfs(int fd);
+struct err *place_nocow(int fd) MUST_CHECK;
+
+/* data.c: content of the file in work. */
+struct err *data_size(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *data_allocate(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *data_copy(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *data_wipe(struct engine *, const struct plan_step *) MUST_CHECK;
+/* stream.c: content from and to the requester. */
+struct err *stream_receive(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *stream_send(struct engine *, const struct plan_step *) MUST_CHECK;
+
+/* scan.c: what is there. */
+struct err *scan_root(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *scan_one(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *scan_grows(struct engine *, const struct plan_step *) MUST_CHECK;
+
+/* The next stretch of data of 'fd' in [from, end): [*ret_start, *ret_stop); false if only a
+ * hole follows.  Where a file system cannot tell, all is data. */
+bool data_next_extent(int fd, int64_t from, int64_t end, int64_t *ret_start,
+                      int64_t *ret_stop);
+
+#endif /* engine/engine_i.h */
