@@ -47,10 +47,10 @@ replica_let_go(struct replica *r)
     free(r);
 }
 
-static struct err *
-err_dup(const struct err *e)
+struct err *
+replica_err_dup(const struct err *e)
 {
-    struct err *copy = err_new(err_kind(e), "%s", err_text(e));
+    struct err *copy = err_tag(err_new(err_kind(e), "%s", err_text(e)), err_code(e));
     return err_next(e) ? err_hint(copy, "%s", err_next(e)) : copy;
 }
 
@@ -279,7 +279,7 @@ on_disconnected(void *r_, const struct err *why)
     r->phase = PHASE_OFFLINE;
     loop_timer_clear(r->later);
     err_free(r->last_error);
-    r->last_error = err_dup(why);
+    r->last_error = replica_err_dup(why);
     if (r->events->disconnected) {
         r->events->disconnected(r->aux, why);
     }

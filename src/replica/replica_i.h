@@ -51,6 +51,7 @@ struct replica {
 
 void replica_hold(struct replica *);
 void replica_let_go(struct replica *);
+struct err *replica_err_dup(const struct err *) MUST_CHECK; /* Kind, text, tag and hint. */
 
 /* apply.c */
 

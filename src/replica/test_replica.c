@@ -123,13 +123,13 @@ setup(struct fixture *f, const char *server)
 {
     *f = (struct fixture){ .server = server, .seen = BUF_INIT };
     CHECK_OK("loop", loop_new(&f->loop));
-    f->file = path_join(test_dir(), "vmmgr.db");
-    f->socket = path_join(test_dir(), "db.sock");
+    static int number;
+    f->file = str_dupf("%s/%d.db", test_dir(), ++number);
+    f->socket = str_dupf("%s/%d.sock", test_dir(), number);
     f->remote = str_dupf("unix:%s", f->socket);
     CLEANUP(free_drop) char *schema = path_join(test_dir(), "schema");
     CHECK_OK("schema",
              fs_write_atomic(schema, vmmgr_schema_text, strlen(vmmgr_schema_text), 0600));
-    unlink(f->file);
     CLEANUP(child_result_done) struct child_result r = CHILD_RESULT_INIT;
     struct child_spec spec = { .argv = ARGV("ovsdb-tool", "create", f->file, schema) };
     CHECK_OK("ovsdb-tool", child_run_blocking(&spec, -1, NULL, &r));
@@ -169,11 +169,21 @@ with_servers(void (*fn)(const char *server))
     }
 }
 
+/* A row with all that the schema demands, but for its name. */
+static struct txn_row *
+new_vm(struct txn *txn)
+{
+    struct txn_row *vm = txn_insert(txn, "vm");
+    txn_set_int(vm, "vcpu", 1);
+    txn_set_int(vm, "mem", 1);
+    return vm;
+}
+
 static struct uuid
 insert_vm(struct fixture *f, const char *name, int64_t mem)
 {
     CLEANUP(txn_drop) struct txn *txn = txn_new("vmmgr");
-    struct txn_row *vm = txn_insert(txn, "vm");
+    struct txn_row *vm = new_vm(txn);
     struct uuid libvirt_uuid;
     uuid_random(&libvirt_uuid);
     txn_set_string(vm, "name", name);
@@ -303,9 +313,10 @@ refusals(const char *server)
         } else if (i == 4) {
             struct txn_row *device = txn_insert(txn, "device");
             txn_set_uuid(device, "vm", &none);
+            txn_set_string(device, "type", "disk");
             txn_set_string(device, "targetdev", "vda");
         } else {
-            struct txn_row *vm = txn_insert(txn, "vm");
+            struct txn_row *vm = new_vm(txn);
             txn_set_string(vm, "name", i == 0 ? "web" : "other");
             if (i == 1) {
                 txn_set_string(vm, "mem", "much");
@@ -368,7 +379,7 @@ reconnecting(const char *server)
     CLEANUP(txn_drop) struct txn *txn = txn_new("vmmgr");
     txn_delete(txn, "vm", &goes);
     txn_set_int(txn_update(txn, "vm", &changes), "mem", 40);
-    struct txn_row *vm = txn_insert(txn, "vm");
+    struct txn_row *vm = new_vm(txn);
     txn_set_string(vm, "name", "comes");
     txn_set_int(vm, "mem", 8);
     CHECK_OK("commit", txn_commit_blocking(txn, c, TIMEOUT_MS));
@@ -478,7 +489,7 @@ asynchronous(const char *server)
     setup(&f, server);
     for (int i = 0; i < 2; i++) {
         struct txn *txn = txn_new("vmmgr");
-        txn_set_string(txn_insert(txn, "vm"), "name", "one");
+        txn_set_string(new_vm(txn), "name", "one");
         txn_commit(txn, replica_session(f.a), on_done, &f);
     }
     CHECK_OK("wait", replica_wait_until(f.a, two_done, &f, TIMEOUT_MS));

@@ -29,8 +29,7 @@ wait_for(struct replica *r, bool (*happened)(struct replica *, void *aux), void 
     while (!happened(r, aux)) {
         int64_t now_ms = clock_mono_ms();
         if (r->once && r->last_error) {
-            struct err *e = err_new(err_kind(r->last_error), "%s", err_text(r->last_error));
-            return err_next(r->last_error) ? err_hint(e, "%s", err_next(r->last_error)) : e;
+            return replica_err_dup(r->last_error);
         } else if (now_ms >= until_ms) {
             return timed_out(r, timeout_ms);
         }
