@@ -21,12 +21,12 @@ struct half {
     size_t begin, end; /* What has been read and not yet written. */
 };
 
-/* Who holds it: the callbacks of the stream and of the socket, one reference each. */
+/* Who holds it: the socket's watch, which frees it.  (libvirt 9.0 never calls the free function of
+ * a stream's callback.)  Both callbacks run in one thread, so none is under way by then. */
 struct console {
     virStreamPtr stream; /* NULL once ended. */
     int fd;
     int watch; /* libvirt's number of the socket's watch. */
-    int n_refs;
     bool over;
     pthread_mutex_t lock; /* Held by each callback, and while both are being set up. */
     struct half to_user, to_guest;
@@ -40,18 +40,18 @@ half_room(const struct half *h)
 }
 
 static void
-console_unref(void *aux)
+console_free(void *aux)
 {
     struct console *c = aux;
 
-    if (__atomic_sub_fetch(&c->n_refs, 1, __ATOMIC_ACQ_REL) == 0) {
-        close(c->fd);
-        pthread_mutex_destroy(&c->lock);
-        free(c);
-    }
+    pthread_mutex_lock(&c->lock); /* virt_console() may not be through with it. */
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_destroy(&c->lock);
+    close(c->fd);
+    free(c);
 }
 
-/* Both callbacks are taken away; libvirt then gives their references back, later. */
+/* Both callbacks are taken away; libvirt frees the console later. */
 static void
 console_end(struct console *c)
 {
@@ -212,22 +212,18 @@ virt_console(struct virt *v, const struct uuid *uuid, const char *log_path, int 
     pthread_mutex_init(&c->lock, NULL);
     c->stream = stream;
     c->fd = fd_take(&fd);
-    c->n_refs = 2;
     tail_read(log_path, &c->to_user);
 
     struct err *e = NULL;
     pthread_mutex_lock(&c->lock);
-    c->watch = virEventAddHandle(c->fd, 0, on_socket, c, console_unref);
+    c->watch = virEventAddHandle(c->fd, 0, on_socket, c, console_free);
     ASSERT(c->watch >= 0);
-    if (virStreamEventAddCallback(stream, 0, on_stream, c, console_unref) == 0) {
+    if (virStreamEventAddCallback(stream, 0, on_stream, c, NULL) == 0) {
         console_rewatch(c);
     } else {
         e = virt_last_error(v, "watch the console");
-        console_end(c); /* The watch gives its reference back, ... */
+        console_end(c);
     }
     pthread_mutex_unlock(&c->lock);
-    if (e) {
-        console_unref(c); /* ... the callback that never was cannot. */
-    }
     return e;
 }
