@@ -75,9 +75,10 @@ not_up(const struct super *s)
             struct err *e =
                 err_new(w->why ? ERR_IO : ERR_TIMEOUT, "%s",
                         w->why ? w->why : "it runs, but its socket does not answer");
-            e = err_wrap(e, "%s does not start", program_name(w->program));
-            return err_hint(e, "read %s/log/%s.log", s->place->state_dir,
-                            program_name(w->program));
+            const char *name = program_name(w->program);
+            e = err_wrap(e, "%s does not start", name);
+            return err_hint(e, "read %s/log: %s.log and %s.stderr", s->place->state_dir,
+                            name, name);
         }
     }
     return NULL;

@@ -169,7 +169,7 @@ def test_failed_start_leaves_nothing(byred):
     assert done.stderr.splitlines() == [
         "byred: byre-dbd does not start",
         "why:  exit status 3: cannot do byre-dbd",
-        "next: read %s/log/byre-dbd.log" % byred.state,
+        "next: read %s/log: byre-dbd.log and byre-dbd.stderr" % byred.state,
     ]
     assert byred.run("--status").stdout.count("does not run") == 5
 
