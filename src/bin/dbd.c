@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -83,7 +84,7 @@ open_all(struct dbd *d, const struct options *o)
     }
     CLEANUP(free_drop)
     char *ctl =
-        o->unixctl ? str_dup(o->unixctl) : str_dupf("byre-dbd.%ld.ctl", (long) getpid());
+        o->unixctl ? str_dup(o->unixctl) : str_dupf("%s.%ld.ctl", o->name, (long) getpid());
     if (o->unixctl) {
         return str_eq(ctl, "none") ? NULL : dbserver_serve_ctl(d->server, ctl);
     }
@@ -181,6 +182,20 @@ serve(struct dbd *d, const struct options *o, int *parent_fd)
     return e;
 }
 
+/* A descriptor a client: as many as we may have. */
+static void
+raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
+            log_info("at most %lu clients: the limit of open files cannot be raised",
+                     (unsigned long) limit.rlim_cur);
+        }
+    }
+}
+
 static MUST_CHECK struct err *
 run(const struct options *o, int *parent_fd)
 {
@@ -195,6 +210,7 @@ run(const struct options *o, int *parent_fd)
         log_set_spec(o->verbosity.v[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
     struct err *e = loop_new(&d.loop);
     if (!e) {
         e = serve(&d, o, parent_fd);

@@ -134,6 +134,11 @@ start_monitor(struct call *c, enum monitor_version version)
         reply_err(c, rfc_syntax(&params->elems[1], "duplicate monitor ID"));
         return;
     }
+    if (c->peer->n_monitors >= PEER_MONITORS_MAX) {
+        reply_err(c, rfc_err(RFC_NOT_ALLOWED, "a client has at most %d monitors",
+                             PEER_MONITORS_MAX));
+        return;
+    }
     if (version == MONITOR_V3) {
         struct uuid since;
         const struct json *last = &params->elems[3];
@@ -156,6 +161,7 @@ start_monitor(struct call *c, enum monitor_version version)
     m->peer = c->peer;
     m->served = c->served;
     m->id = TAKE(id);
+    c->peer->n_monitors++;
     list_push_back(&c->peer->monitors, &m->in_peer);
     list_push_back(&c->served->monitors, &m->in_served);
     set_head(m);

@@ -16,6 +16,7 @@ peer_monitor_find(const struct peer *p, const char *id)
 void
 peer_monitor_free(struct peer_monitor *m)
 {
+    m->peer->n_monitors--;
     list_remove(&m->in_peer);
     list_remove(&m->in_served);
     monitor_free(m->monitor);

@@ -73,11 +73,11 @@ set(char **where, char *value)
     *where = value;
 }
 
-/* A file in the run or log directory unless the name says where. */
+/* A file in the run or log directory unless 'arg' says where; by default PROGRAM.SUFFIX. */
 static char *
-in_dir(const char *dir, const char *name, const char *fallback)
+in_dir(const char *dir, const char *arg, const char *program, const char *suffix)
 {
-    name = name ? name : fallback;
+    CLEANUP(free_drop) char *name = arg ? str_dup(arg) : str_dupf("%s.%s", program, suffix);
     CLEANUP(free_drop)
     char *path = strchr(name, '/') ? str_dup(name) : path_join(dir, name);
     return path_absolute(path); /* --detach changes the directory. */
@@ -101,10 +101,10 @@ apply(struct options *o, int c, const char *arg)
     case OPT_REMOTE: strvec_add(&o->remotes, arg); return NULL;
     case OPT_UNIXCTL: set(&o->unixctl, str_dup(arg)); return NULL;
     case OPT_PIDFILE:
-        set(&o->pidfile, in_dir(dbserver_rundir(), arg, "byre-dbd.pid"));
+        set(&o->pidfile, in_dir(dbserver_rundir(), arg, o->name, "pid"));
         return NULL;
     case OPT_LOG_FILE:
-        set(&o->log_file, in_dir(log_dir(), arg, "byre-dbd.log"));
+        set(&o->log_file, in_dir(log_dir(), arg, o->name, "log"));
         return NULL;
     case OPT_DETACH: o->detach = true; return NULL;
     case OPT_NO_CHDIR: o->chdir = false; return NULL;
@@ -124,7 +124,7 @@ apply(struct options *o, int c, const char *arg)
 struct err *
 options_parse(int argc, char **argv, struct options *ret)
 {
-    struct options o = { .chdir = true };
+    struct options o = { .name = str_dup(path_base(argv[0])), .chdir = true };
     struct err *e = NULL;
     int c;
 
@@ -149,6 +149,7 @@ options_done(struct options *o)
     strvec_done(&o->databases);
     strvec_done(&o->remotes);
     strvec_done(&o->verbosity);
+    free(o->name);
     free(o->unixctl);
     free(o->pidfile);
     free(o->log_file);

@@ -8,13 +8,14 @@ enum options_mode { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
 struct options {
     enum options_mode mode;
+    char *name; /* What it was called by: names its own files, as for ovsdb-server. */
     struct strvec databases; /* Files. */
     struct strvec remotes;
     struct strvec verbosity; /* -v specs, in order. */
-    char *unixctl;           /* NULL: "<rundir>/byre-dbd.<pid>.ctl"; "none": no socket. */
-    char *pidfile;           /* NULL: none.  Absolute. */
-    char *log_file;          /* NULL: none. */
-    char *run;               /* --run's command, or NULL. */
+    char *unixctl;  /* NULL: "<name>.<pid>.ctl" in the run directory; "none": no socket. */
+    char *pidfile;  /* NULL: none.  Absolute. */
+    char *log_file; /* NULL: none. */
+    char *run;      /* --run's command, or NULL. */
     bool detach, chdir, no_durable;
 };
 

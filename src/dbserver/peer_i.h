@@ -8,6 +8,10 @@
 
 #include "dbserver/server_i.h"
 
+/* Of one client: far more than any real one has. */
+#define PEER_MONITORS_MAX 1000
+#define PEER_PENDING_MAX 10000
+
 struct peer {
     struct dbserver *server;
     struct list in_server; /* In the server's 'peers'. */
@@ -17,11 +21,12 @@ struct peer {
     struct lock_session locks; /* 'user' is the peer. */
     struct list monitors;      /* Of struct peer_monitor, by 'in_peer'. */
     struct list pending;       /* Of struct pending, by 'in_peer'. */
-    struct list out;           /* Of struct outgoing. */
-    size_t out_bytes;          /* In 'out'. */
-    size_t reply_bytes;        /* Of replies since the backlog was last empty. */
-    bool aware;                /* Of changes of databases: set_db_change_aware. */
-    bool closed;               /* Waits to be freed: send nothing, expect nothing. */
+    size_t n_monitors, n_pending;
+    struct list out;    /* Of struct outgoing. */
+    size_t out_bytes;   /* In 'out'. */
+    size_t reply_bytes; /* Of replies since the backlog was last empty. */
+    bool aware;         /* Of changes of databases: set_db_change_aware. */
+    bool closed;        /* Waits to be freed: send nothing, expect nothing. */
     bool paused;
     /* Called when the peer is freed; for outgoing remotes, which then connect again. */
     void (*gone)(void *aux);

@@ -7,6 +7,7 @@
 void
 pending_free(struct pending *p)
 {
+    p->peer->n_pending--;
     list_remove(&p->in_peer);
     list_remove(&p->in_served);
     loop_timer_free(p->timer);
@@ -75,6 +76,7 @@ park(struct peer *peer, struct served *served, struct jsonrpc_msg *msg, int64_t 
     *p = (struct pending){
         .peer = peer, .served = served, .msg = msg, .wait = wait, .came_ms = came_ms
     };
+    peer->n_pending++;
     list_push_back(&peer->pending, &p->in_peer);
     list_push_back(&served->parked, &p->in_served);
     p->timer = loop_timer_new(peer->server->loop, on_timeout, p);
@@ -93,6 +95,10 @@ transact_run(struct peer *peer, struct served *served, struct jsonrpc_msg *msg)
     if (run_once(peer, served, msg, now_ms, &wait)) {
         jsonrpc_msg_free(msg);
         transact_rerun(served);
+    } else if (peer->n_pending >= PEER_PENDING_MAX) {
+        db_wait_done(&wait);
+        jsonrpc_msg_free(msg);
+        peer_close(peer, "too many waiting transactions");
     } else {
         park(peer, served, msg, now_ms, wait);
     }

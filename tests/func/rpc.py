@@ -17,7 +17,12 @@ class Rpc:
         if kind == "unix":
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(timeout)
-            self.sock.connect(where)
+            while True:
+                try:
+                    self.sock.connect(where)
+                    break
+                except BlockingIOError:  # Its queue of connections is full.
+                    time.sleep(0.01)
         else:
             host, _, port = where.rpartition(":")
             self.sock = socket.create_connection((host.strip("[]"), int(port)), timeout)
