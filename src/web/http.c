@@ -80,8 +80,7 @@ write_answer(struct http_request *r, struct lws *wsi)
         return 0;
     }
     size_t n_body = strlen(r->body);
-    unsigned char *out = xmalloc(LWS_PRE + HEADERS_MAX_BYTES + n_body);
-    CLEANUP(free_drop) unsigned char *to_free = out;
+    CLEANUP(free_drop) unsigned char *out = xmalloc(LWS_PRE + HEADERS_MAX_BYTES + n_body);
     unsigned char *start = out + LWS_PRE, *at = start, *end = start + HEADERS_MAX_BYTES;
 
     if (lws_add_http_common_headers(wsi, r->status, r->type, n_body, &at, end) ||
