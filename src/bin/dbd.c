@@ -255,7 +255,10 @@ main(int argc, char **argv)
         e = run(&options, &parent_fd);
     }
     if (e) {
-        log_write(LOG_EMER, LOG_MODULE, "%s", err_text(e));
+        if (options.log_file) { /* Standard error gets it in three lines, not twice. */
+            log_set_level(LOG_INFO, LOG_OFF);
+            log_write(LOG_EMER, LOG_MODULE, "%s", err_text(e));
+        }
         print_failure(e);
         tell_parent(&parent_fd, "n");
         return 1;

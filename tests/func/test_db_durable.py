@@ -261,3 +261,64 @@ def test_reads_what_the_reference_wrote(make_dbd, make_reference, program):
     server.start()
     with server.connect() as c:
         assert c.transact("T", {"op": "select", "table": "A", "where": [], "columns": columns}) == want
+
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+/* A disk that fails while there is a file for it. */
+static int fails(const char *name) { return syscall(SYS_access, name, 0) == 0; }
+int fdatasync(int fd) { return fails("fail-sync") ? (errno = EIO, -1) : syscall(SYS_fdatasync, fd); }
+ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
+{
+    return fails("fail-write") ? (errno = EIO, -1) : syscall(SYS_pwritev, fd, v, n, (long) at, 0L);
+}
+ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at) { return pwritev64(fd, v, n, at); }
+"""
+
+
+@pytest.fixture
+def bad_disk(make_dbd, state_dir, monkeypatch):
+    source = state_dir / "shim.c"
+    source.write_text(SHIM)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(state_dir / "shim.so"), str(source)], check=True)
+    server = make_dbd()
+    server.argv[:0] = ["env", "LD_PRELOAD=%s/shim.so" % state_dir, "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0"]
+    return server
+
+
+def test_a_failed_write_refuses_the_transaction(bad_disk, state_dir):
+    bad_disk.start()
+    with bad_disk.connect() as c:
+        c.transact("T", insert(name="before"))
+        (state_dir / "fail-write").touch()
+        result = c.transact("T", insert(name="refused"))
+        assert result[1]["error"] == "I/O error" and result[1]["io-error"] == "Input/output error"
+        assert names(c) == ["before"]
+        (state_dir / "fail-write").unlink()
+        c.transact("T", insert(name="after"))
+        assert names(c) == ["after", "before"]
+    bad_disk.kill()
+    bad_disk.start()
+    with bad_disk.connect() as c:
+        assert names(c) == ["after", "before"]
+
+
+def test_a_failed_fdatasync_ends_the_server(bad_disk, state_dir):
+    """Nobody can know what is on the disk then; nobody is told that it is."""
+    bad_disk.start()
+    with bad_disk.connect() as c:
+        c.transact("T", insert(name="before"))
+        (state_dir / "fail-sync").touch()
+        id = c.request("transact", "T", insert(name="unknown"))
+        with pytest.raises(Closed):
+            c.reply(id)
+    assert bad_disk.process.wait(20) == 1
+    assert "fdatasync failed: Input/output error" in bad_disk.text()
+    (state_dir / "fail-sync").unlink()
+    bad_disk.start()
+    with bad_disk.connect() as c:
+        assert "before" in names(c)

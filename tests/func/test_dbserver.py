@@ -342,13 +342,28 @@ def test_detach_pidfile_and_log(make_dbd, program, state_dir):
     pid = int((state_dir / "dbd.pid").read_text())
     run = subprocess.run(server.argv, capture_output=True, text=True)
     assert run.returncode == 1 and str(pid) in run.stderr
-    os.environ["OVS_RUNDIR"] = str(state_dir)
     appctl(program, server, "exit")
     wait_for("the end", lambda: not rpc.alive(pid))
     assert not (state_dir / "dbd.pid").exists() and not server.sock.exists()
     lines = (state_dir / "dbd.log").read_text().splitlines()
     assert all(len(line.split("|")) >= 5 for line in lines)
     assert not any("|WARN|" in line or "|ERR|" in line or "|EMER|" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["byre-dbd", "ovsdb-server"])
+def test_found_by_name(make_dbd, program, state_dir, name):
+    """As ovs-appctl -t NAME does it: the pid file, its lock, and the control socket beside it."""
+    link = state_dir / name
+    link.symlink_to(program("byre-dbd"))
+    server = make_dbd(args=["--pidfile"])
+    server.argv = [str(link)] + [a for a in server.argv[1:] if not a.startswith("--unixctl")]
+    server.start()
+    env = dict(os.environ, OVS_RUNDIR=str(state_dir))
+    run = subprocess.run([program("ovs-appctl"), "-t", name, "ovsdb-server/list-dbs"], env=env, capture_output=True, text=True, timeout=30)
+    assert run.stdout == "T\n_Server\n", run.stderr
+    subprocess.run([program("ovs-appctl"), "-t", name, "exit"], env=env, check=True, timeout=30)
+    assert server.process.wait(20) == 0
+    assert sorted(p.name for p in state_dir.iterdir() if p.suffix in (".pid", ".ctl", ".sock")) == []
 
 
 @pytest.mark.parametrize("command, status", [("true", 0), ("exit 3", 1)])
