@@ -368,7 +368,7 @@ reconnecting(const char *server)
     CHECK_INT("the rows stay", replica_table(f.a, "vm")->rows.n, 3);
 
     /* Only 'c' sees the new server at first: it changes the content unseen by the others. */
-    CLEANUP(free_drop) char *remote = f.remote;
+    free(f.remote);
     CLEANUP(free_drop) char *hidden = path_join(test_dir(), "hidden.sock");
     CLEANUP(free_drop) char *seen_socket = f.socket;
     f.remote = str_dupf("unix:%s", hidden);
