@@ -68,22 +68,29 @@ stop_libvirt()
 }
 
 # libvirt runs root's machines as the user libvirt-qemu, who must be able to walk to their disks.
-open_path()
+# closed_path DIR: prints those of its parents, and itself, through which that user cannot pass.
+closed_path()
 {
     local user=libvirt-qemu dir=$1
     id $user > /dev/null 2>&1 || return 0
     while [ "$dir" != / ]; do
+        # Below a closed directory nothing can be tried, so what others may do decides as well.
         if ! runuser -u $user -- test -x "$dir"; then
-            # Parents may be closed as well, and then tell nothing about this one.
             case $(stat -c %A "$dir") in
             *[xt]) ;;
-            *)
-                setfacl -m u:$user:--x "$dir"
-                echo "let $user pass through $dir"
-                ;;
+            *) echo "$dir" ;;
             esac
         fi
         dir=$(dirname "$dir")
     done
-    runuser -u $user -- test -x "$1"
+}
+
+# open_path DIR: lets it pass.
+open_path()
+{
+    local dir
+    closed_path "$1" | while read -r dir; do
+        setfacl -m u:libvirt-qemu:--x "$dir"
+    done
+    ! id libvirt-qemu > /dev/null 2>&1 || runuser -u libvirt-qemu -- test -x "$1"
 }
