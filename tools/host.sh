@@ -41,7 +41,7 @@ start_libvirt()
         # Without udev /dev/kvm is root's alone; libvirt then finds QEMU's abilities changed at each
         # look and asks QEMU again, for seconds.  This is what Debian's udev rule does.
         if [ -e /dev/kvm ] && getent group kvm > /dev/null; then
-            chgrp kvm /dev/kvm && chmod 0660 /dev/kvm || true
+            if chgrp kvm /dev/kvm; then chmod 0660 /dev/kvm; fi
         fi
         if ! answers $dir/virtlogd-sock; then
             virtlogd -d
