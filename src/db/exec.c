@@ -108,7 +108,7 @@ db_transact(struct db *db, const struct json *params, const struct db_ctx *ctx,
 {
     size_t start = reply->n;
     struct txn *txn = txn_begin(db);
-    struct exec x = { .txn = txn, .ctx = ctx, .reply = reply, .timeout_ms = -1 };
+    struct exec x = { .txn = txn, .ctx = ctx, .reply = reply };
 
     buf_char(reply, '[');
     bool all_ran = run_all(&x, params);

@@ -10,7 +10,7 @@ struct exec {
     const struct db_ctx *ctx;
     struct buf *reply;  /* Each operation appends its result. */
     bool parked;        /* A "wait" does not hold and may still come to. */
-    int64_t timeout_ms; /* The least of the waits' so far; -1 without. */
+    int64_t timeout_ms; /* With 'parked': of that wait, -1 for ever. */
 };
 
 /* Members are read first and checked all together; then it runs. */

@@ -5,16 +5,11 @@
 #include "db/project_i.h"
 
 static struct err *
-check_times(struct exec *x, const struct json *timeout, const struct json *until)
+check_times(const struct json *timeout, const struct json *until)
 {
-    if (timeout) {
-        if (timeout->integer < 0) {
-            return rfc_syntax(timeout, "timeout must be nonnegative");
-        } else if (x->timeout_ms < 0 || timeout->integer < x->timeout_ms) {
-            x->timeout_ms = timeout->integer;
-        }
-    }
-    if (strcmp(until->string, "==") != 0 && strcmp(until->string, "!=") != 0) {
+    if (timeout && timeout->integer < 0) {
+        return rfc_syntax(timeout, "timeout must be nonnegative");
+    } else if (strcmp(until->string, "==") != 0 && strcmp(until->string, "!=") != 0) {
         return rfc_syntax(until, "\"until\" must be \"==\" or \"!=\"");
     }
     return NULL;
@@ -76,7 +71,7 @@ exec_wait(struct exec *x, struct decode *op, const struct json *whole)
     TRY(cond_parse(&cond, arena, t, where, &x->txn->symbols));
     TRY(schema_parse_columns(arena, t->schema, columns, &expected.columns,
                              &expected.n_columns));
-    TRY(check_times(x, timeout, until));
+    TRY(check_times(timeout, until));
 
     bool equal = false;
     struct cells *cells = arena_zalloc(arena, (rows->n + 1) * sizeof *cells);
@@ -92,6 +87,7 @@ exec_wait(struct exec *x, struct decode *op, const struct json *whole)
         return give_up(x);
     } else {
         x->parked = true;
+        x->timeout_ms = timeout ? timeout->integer : -1;
     }
     return NULL;
 }
