@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from rpc import wait_for
 from test_dbserver import insert
 
 
@@ -35,26 +34,27 @@ def test_ovsdb_client(dbd, program):
 @pytest.mark.parametrize("command", ["monitor", "monitor-cond", "monitor-cond-since"])
 def test_ovsdb_client_monitor(dbd, program, command):
     condition = {"monitor": [], "monitor-cond": ["[]"], "monitor-cond-since": ["00000000-0000-0000-0000-000000000000", "[]"]}[command]
-    if command == "monitor-cond-since":
-        argv = [program("ovsdb-client"), "--format=json", command, dbd.remote, "T", *condition, "A", "name"]
-    else:
-        argv = [program("ovsdb-client"), "--format=json", command, dbd.remote, "T", *condition, "A", "name"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
-        try:
-            with dbd.connect() as c:
-                # The monitor is there once the server counts it; until then a change might come too early.
-                time.sleep(0.5)
+    argv = [program("ovsdb-client"), "--format=json", command, dbd.remote, "T", *condition, "A", "name"]
+    with dbd.connect() as c:
+        c.transact("T", insert(name="zero"))
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as monitor:
+            def read_until(word):
+                seen = ""
+                while word not in seen:
+                    line = monitor.stdout.readline()
+                    assert line, monitor.stderr.read()
+                    seen += line
+                return seen
+
+            try:
+                read_until('"zero"')  # What is there comes first; so the monitor is there now.
                 (uuid,) = [r["uuid"] for r in c.transact("T", insert(name="one"))]
                 c.transact("T", {"op": "update", "table": "A", "where": [["_uuid", "==", uuid]], "row": {"name": "two"}})
-                c.transact("T", {"op": "delete", "table": "A", "where": []})
-            seen = ""
-            while '"delete"' not in seen:
-                line = monitor.stdout.readline()
-                assert line, monitor.stderr.read()
-                seen += line
-            assert '"one"' in seen and '"two"' in seen
-        finally:
-            monitor.terminate()
+                c.transact("T", {"op": "delete", "table": "A", "where": [["_uuid", "==", uuid]]})
+                seen = read_until('"delete"')
+                assert '"one"' in seen and '"two"' in seen
+            finally:
+                monitor.terminate()
 
 
 @pytest.fixture
