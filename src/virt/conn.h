@@ -115,10 +115,10 @@ struct err *virt_xml(struct virt *, const struct uuid *, bool inactive,
                      char **ret) MUST_CHECK;
 
 /* Joins 'fd' (a stream socket) to the guest's first serial console until either end closes;
- * then closes 'fd'.  Returns once the console is open.  The tail of 'log_path' (NULL: none) goes
- * out first.  A second client takes the console over, the first one's socket closes.  Takes 'fd'
+ * then closes 'fd'.  Returns once the console is open.  'greeting' goes out first (NULL: none),
+ * then the tail of 'log_path' (NULL: none).  A second client takes the console over, the first one's socket closes.  Takes 'fd'
  * (on failure too).  ERR_CONSTRAINT: the domain does not run. */
-struct err *virt_console(struct virt *, const struct uuid *, const char *log_path,
-                         int fd) MUST_CHECK;
+struct err *virt_console(struct virt *, const struct uuid *, const char *greeting,
+                         const char *log_path, int fd) MUST_CHECK;
 
 #endif /* virt/conn.h */

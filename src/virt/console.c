@@ -13,8 +13,7 @@
 #include "virt/conn_i.h"
 
 #define PIPE_BYTES 16384
-#define TAIL_BYTES PIPE_BYTES /* Of the log, shown first. */
-#define LOG_LAG_US 20000      /* QEMU -> virtlogd -> file. */
+#define LOG_LAG_US 20000 /* QEMU -> virtlogd -> file. */
 
 struct half {
     char bytes[PIPE_BYTES];
@@ -183,25 +182,34 @@ stream_open(struct virt *v, const struct uuid *uuid, virStreamPtr *ret)
     return NULL;
 }
 
-/* The end of the log goes first.  It is read after the stream was opened: what the guest says in
- * between comes twice rather than not at all. */
+/* The end of the log goes before the stream.  It is read after the stream was opened: what the
+ * guest says in between comes twice rather than not at all. */
 static void
-tail_read(const char *path, struct half *ret)
+tail_add(const char *path, struct half *h)
 {
     CLEANUP(fd_done) int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
     if (fd < 0) {
         return; /* virtlogd's files are root's; without them the console begins now. */
     }
     usleep(LOG_LAG_US);
-    off_t size = lseek(fd, 0, SEEK_END);
-    ssize_t n =
-        pread(fd, ret->bytes, TAIL_BYTES, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
-    ret->begin = 0;
-    ret->end = n > 0 ? (size_t) n : 0;
+    off_t size = lseek(fd, 0, SEEK_END), room = (off_t) (PIPE_BYTES - h->end);
+    ssize_t n = pread(fd, h->bytes + h->end, (size_t) room, size > room ? size - room : 0);
+    h->end += n > 0 ? (size_t) n : 0;
+}
+
+static void
+greeting_add(const char *greeting, struct half *h)
+{
+    size_t n = greeting ? strlen(greeting) : 0;
+
+    ASSERT(n <= PIPE_BYTES);
+    memcpy(h->bytes, greeting ? greeting : "", n);
+    h->end = n;
 }
 
 struct err *
-virt_console(struct virt *v, const struct uuid *uuid, const char *log_path, int fd_taken)
+virt_console(struct virt *v, const struct uuid *uuid, const char *greeting,
+             const char *log_path, int fd_taken)
 {
     CLEANUP(fd_done) int fd = fd_taken;
     virStreamPtr stream = NULL;
@@ -212,7 +220,8 @@ virt_console(struct virt *v, const struct uuid *uuid, const char *log_path, int 
     pthread_mutex_init(&c->lock, NULL);
     c->stream = stream;
     c->fd = fd_take(&fd);
-    tail_read(log_path, &c->to_user);
+    greeting_add(greeting, &c->to_user);
+    tail_add(log_path, &c->to_user);
 
     struct err *e = NULL;
     pthread_mutex_lock(&c->lock);

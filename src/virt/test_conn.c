@@ -294,12 +294,12 @@ TEST(the_console_carries_bytes_both_ways)
     fixture_open(&f);
     define(&f, 16);
     CHECK("pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-    CHECK_ERR("a domain that is off has none", virt_console(f.virt, &f.uuid, NULL, pair[1]),
-              ERR_CONSTRAINT);
+    CHECK_ERR("a domain that is off has none",
+              virt_console(f.virt, &f.uuid, NULL, NULL, pair[1]), ERR_CONSTRAINT);
     close(pair[0]);
     CHECK_OK("start paused, so that nothing is missed", virt_start(f.virt, &f.uuid, true));
     CHECK("pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-    CHECK_OK("console", virt_console(f.virt, &f.uuid, f.log, pair[1]));
+    CHECK_OK("console", virt_console(f.virt, &f.uuid, "hi\n", f.log, pair[1]));
     CHECK_OK("go", virt_resume(f.virt, &f.uuid));
     read_until(pair[0], "ok\n", &got);
     CHECK("the guest is heard", got.n && strstr(buf_cstr(&got), "ok\n"));
@@ -308,10 +308,10 @@ TEST(the_console_carries_bytes_both_ways)
     CHECK("and hears", strstr(buf_cstr(&got), "hello") != NULL);
 
     CHECK("pair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, other) == 0);
-    CHECK_OK("another takes over", virt_console(f.virt, &f.uuid, f.log, other[1]));
+    CHECK_OK("another takes over", virt_console(f.virt, &f.uuid, "hi\n", f.log, other[1]));
     read_until(other[0], "hello", &tail);
     CHECK("it is told what was said before",
-          tail.n && strstr(buf_cstr(&tail), "ok\nhello"));
+          tail.n && str_starts(buf_cstr(&tail), "hi\nok\nhello"));
     CHECK("the first one is closed", read(pair[0], &byte, 1) == 0);
     CHECK_OK("destroy", virt_destroy(f.virt, &f.uuid));
     CHECK("the end of the guest ends it", read(other[0], &byte, 1) == 0);

@@ -1,0 +1,327 @@
+/* model/vm.c: see vm.h.  Devices go into the domain in the order of their names in the guest, so that
+ * the same rows always give the same XML, whatever order the replica keeps them in. */
+#include "model/vm.h"
+
+#include <stdlib.h>
+
+#include "base/str.h"
+
+#define HOSTNAME_MACRO "($HOSTNAME)" /* As VMmanager's templates write it. */
+
+struct build {
+    const struct row_vm *row;
+    const struct model_vm_host *host;
+    struct model_vm *ret;
+};
+
+struct uuid
+model_vm_uuid(const struct row_vm *row)
+{
+    return uuid_is_zero(&row->uuid) ? row->base.uuid : row->uuid;
+}
+
+char *
+model_vm_console_log(const char *console_dir, const struct uuid *domain)
+{
+    return str_dupf("%s/%s.log", console_dir, UUID_TEXT(domain));
+}
+
+void
+model_vm_done(struct model_vm *m)
+{
+    arena_done(&m->arena);
+}
+
+static const char *
+copy(struct build *b, const char *text)
+{
+    return text && *text ? arena_str(&b->ret->arena, text) : NULL;
+}
+
+/* "default/demo" */
+static const char *
+volume_label(struct build *b, const struct row_volume *volume)
+{
+    const struct row_pool *pool = row_volume_get_pool(volume);
+    return arena_printf(&b->ret->arena, "%s/%s", pool ? pool->name : "?", volume->name);
+}
+
+/* The file of a volume.  One that is being made is waited for; one that failed or vanished is an
+ * error.  *ret is NULL while waiting. */
+static MUST_CHECK struct err *
+volume_path(struct build *b, const char *what, const struct row_volume *volume,
+            const char **ret)
+{
+    const char *label = volume_label(b, volume);
+
+    *ret = NULL;
+    const struct row_pool *pool = row_volume_get_pool(volume);
+    if (pool && !uuid_eq(&pool->hostnode, &b->row->hostnode)) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "%s: volume %s is on another host", what, label),
+            "copy the volume to this host's pool, or move the machine");
+    } else if (volume->deleted) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "%s: volume %s is being deleted", what, label),
+            "give the machine another volume");
+    } else if (str_eq(volume->state, "missing")) {
+        return err_hint(
+            err_new(ERR_NOT_FOUND, "%s: the file of volume %s is gone", what, label),
+            "put it back and refresh the pool, or give the machine another volume");
+    } else if (str_eq(volume->state, "failed")) {
+        return err_hint(
+            err_new(ERR_NOT_FOUND, "%s: volume %s could not be made", what, label),
+            "byre vol info %s tells why", label);
+    } else if (!str_eq(volume->state, "ready") || !volume->filepath) {
+        if (!b->ret->waits) {
+            b->ret->waits = arena_printf(
+                &b->ret->arena,
+                "the machine waits for volume %s\nits state is %s, not ready\nsee byre vol "
+                "info %s, and whether its pool runs",
+                label, volume->state ? volume->state : "unknown", label);
+        }
+        return NULL;
+    }
+    *ret = copy(b, volume->filepath);
+    return NULL;
+}
+
+/* A device that says nothing has the bus that its name suggests. */
+static const char *
+bus_of(const struct row_device *device, bool cdrom)
+{
+    if (device->controller) {
+        return device->controller;
+    }
+    switch (device->targetdev[0]) {
+    case 'v': return "virtio";
+    case 'h': return "ide";
+    case 's': return "sata";
+    default: return cdrom ? "sata" : "virtio";
+    }
+}
+
+static MUST_CHECK struct err *
+disk_from(struct build *b, const struct row_device *device, struct virt_disk *disk)
+{
+    const struct row_volume *volume = row_device_get_volume(device);
+    const char *what = arena_printf(&b->ret->arena, "disk %s", device->targetdev);
+
+    disk->cdrom = str_eq(device->type, "cdrom");
+    disk->target = copy(b, device->targetdev);
+    disk->bus = copy(b, bus_of(device, disk->cdrom));
+    disk->readonly = device->readonly;
+    disk->shareable = device->shareable;
+    disk->boot_order = (int) device->boot_order.v;
+    disk->cache = copy(b, device->cache);
+    if (volume) {
+        const struct row_pool *pool = row_volume_get_pool(volume);
+        const struct row_metapool *metapool = pool ? row_pool_get_metapool(pool) : NULL;
+        if (!disk->cache && metapool) {
+            disk->cache = copy(b, metapool->cache);
+        }
+        disk->block = str_eq(volume->type, "block");
+        disk->format = volume->format ? copy(b, volume->format) : "raw";
+        return volume_path(b, what, volume, &disk->path);
+    } else if (device->filepath) {
+        disk->path = copy(b, device->filepath);
+        disk->block = str_starts(disk->path, "/dev/");
+        disk->format = "raw";
+    } else if (!disk->cdrom) {
+        return err_hint(err_new(ERR_NOT_FOUND, "%s has no volume", what),
+                        "set the device's volume, or remove the device");
+    }
+    return NULL;
+}
+
+static int
+by_target(const void *a, const void *b)
+{
+    const struct row_device *x = *(const struct row_device *const *) a;
+    const struct row_device *y = *(const struct row_device *const *) b;
+    int order = strcmp(x->targetdev, y->targetdev);
+
+    return order ? order : uuid_cmp(&x->base.uuid, &y->base.uuid);
+}
+
+static MUST_CHECK struct err *
+disks_from(struct build *b)
+{
+    const struct replica *replica = b->row->base.table->replica;
+    const struct row_device *devices[VIRT_MAX_DISKS];
+    size_t n = 0;
+
+    ROW_FOR_EACH (struct row_device, device, row_device_table(replica)) {
+        if (!uuid_eq(&device->vm, &b->row->base.uuid)) {
+            continue;
+        } else if (n == VIRT_MAX_DISKS) {
+            return err_new(ERR_CONSTRAINT, "it has over %d devices", VIRT_MAX_DISKS);
+        }
+        devices[n++] = device;
+    }
+    qsort(devices, n, sizeof *devices, by_target);
+
+    struct virt_disk *disks = arena_zalloc(&b->ret->arena, (n + 1) * sizeof *disks);
+    for (size_t i = 0; i < n; i++) {
+        TRY(disk_from(b, devices[i], &disks[i]));
+    }
+    b->ret->domain.disks = disks;
+    b->ret->domain.n_disks = n;
+    return NULL;
+}
+
+static int
+by_mac(const void *a, const void *b)
+{
+    return strcmp((*(const struct row_iface *const *) a)->mac,
+                  (*(const struct row_iface *const *) b)->mac);
+}
+
+static MUST_CHECK struct err *
+nics_from(struct build *b)
+{
+    const struct replica *replica = b->row->base.table->replica;
+    const struct row_iface *ifaces[VIRT_MAX_NICS];
+    size_t n = 0;
+
+    ROW_FOR_EACH (struct row_iface, iface, row_iface_table(replica)) {
+        if (!uuid_eq(&iface->vm, &b->row->base.uuid)) {
+            continue;
+        } else if (n == VIRT_MAX_NICS) {
+            return err_new(ERR_CONSTRAINT, "it has over %d interfaces", VIRT_MAX_NICS);
+        }
+        ifaces[n++] = iface;
+    }
+    qsort(ifaces, n, sizeof *ifaces, by_mac);
+
+    struct virt_nic *nics = arena_zalloc(&b->ret->arena, (n + 1) * sizeof *nics);
+    for (size_t i = 0; i < n; i++) {
+        const struct row_network *network = row_iface_get_network(ifaces[i]);
+        if (!network) {
+            return err_new(ERR_NOT_FOUND, "interface %s has no network", ifaces[i]->mac);
+        }
+        bool bridge = str_eq(network->type, "bridge");
+        nics[i] = (struct virt_nic){
+            .mac = copy(b, ifaces[i]->mac),
+            .model = copy(b, ifaces[i]->model),
+            .bridge =
+                bridge ? copy(b, network->bridge ? network->bridge : network->name) : NULL,
+            .network = bridge ? NULL : copy(b, network->name),
+            .inbound_kib = ifaces[i]->inbound.v,
+            .outbound_kib = ifaces[i]->outbound.v,
+        };
+    }
+    b->ret->domain.nics = nics;
+    b->ret->domain.n_nics = n;
+    return NULL;
+}
+
+static const char *
+cmdline_from(struct build *b, const char *text)
+{
+    CLEANUP(buf_done) struct buf line = BUF_INIT;
+
+    if (!text || !*text) {
+        return NULL;
+    }
+    for (const char *at; (at = strstr(text, HOSTNAME_MACRO));
+         text = at + strlen(HOSTNAME_MACRO)) {
+        buf_add(&line, text, (size_t) (at - text));
+        buf_str(&line, b->row->name);
+    }
+    buf_str(&line, text);
+    return copy(b, buf_cstr(&line));
+}
+
+/* A vm without a kernel of its own boots that of its template, if it has one. */
+static MUST_CHECK struct err *
+boot_from(struct build *b)
+{
+    struct virt_domain *d = &b->ret->domain;
+    const struct row_vmi *vmi = row_vm_get_vmi(b->row);
+    const struct row_volume *kernel = row_vm_get_kernel(b->row);
+    const struct row_volume *initrd = row_vm_get_initrd(b->row);
+    const char *cmdline = b->row->cmdline;
+
+    if (!kernel && vmi) {
+        kernel = row_vmi_get_kernel(vmi);
+        initrd = initrd ? initrd : row_vmi_get_initrd(vmi);
+        cmdline = cmdline ? cmdline : vmi->cmdline;
+    }
+    if (!kernel) {
+        /* A template whose kernel was removed must not turn into a boot from an empty disk. */
+        if (vmi && str_eq(vmi->kind, "installer")) {
+            return err_hint(err_new(ERR_NOT_FOUND,
+                                    "its OS template %s has no kernel any more", vmi->name),
+                            "give the template a kernel, or the machine one of its own");
+        }
+        return NULL;
+    }
+    TRY(volume_path(b, "kernel", kernel, &d->kernel));
+    if (initrd) {
+        TRY(volume_path(b, "initrd", initrd, &d->initrd));
+    }
+    d->cmdline = cmdline_from(b, cmdline);
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+accel_from(struct build *b)
+{
+    const char *accel = b->row->accel ? b->row->accel : "auto";
+    bool wants_kvm = str_eq(accel, "kvm");
+
+    if (wants_kvm && !b->host->kvm) {
+        const char *why = b->host->kvm_why;
+        return err_hint(err_wrap(err_new(ERR_UNSUPPORTED, "%s",
+                                         why && *why ? why : "a probe guest did not run"),
+                                 "this host cannot run it with KVM"),
+                        "set accel to auto, or run it on another host");
+    }
+    b->ret->domain.kvm = wants_kvm || (b->host->kvm && !str_eq(accel, "qemu"));
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+domain_from(struct build *b)
+{
+    struct virt_domain *d = &b->ret->domain;
+    const struct row_vm *row = b->row;
+    struct uuid uuid = model_vm_uuid(row);
+    CLEANUP(free_drop) char *log = model_vm_console_log(b->host->console_dir, &uuid);
+
+    *d = (struct virt_domain){
+        .name = copy(b, row->name),
+        .uuid = uuid,
+        .row = row->base.uuid,
+        .description = copy(b, row->description),
+        .mem_mib = row->mem,
+        .vcpus = row->vcpu,
+        .cpu_shares = row->cputune.v,
+        .io_weight = row->blkiotune.v,
+        .machine = copy(b, row->machine),
+        .cpu_mode = copy(b, row->cpu_mode),
+        .firmware = copy(b, row->firmware),
+        .on_poweroff = copy(b, row->on_poweroff),
+        .on_reboot = copy(b, row->on_reboot),
+        .on_crash = copy(b, row->on_crash),
+        .console_log = copy(b, log),
+    };
+    TRY(accel_from(b));
+    TRY(boot_from(b));
+    TRY(disks_from(b));
+    TRY(nics_from(b));
+    return b->ret->waits ? NULL : virt_domain_check(d);
+}
+
+struct err *
+model_vm(const struct row_vm *row, const struct model_vm_host *host, struct model_vm *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->arena = ARENA_INIT;
+    struct err *e = domain_from(&(struct build){ row, host, ret });
+    if (e) {
+        model_vm_done(ret);
+    }
+    return e;
+}
