@@ -69,7 +69,7 @@ batch_change(struct batch *b, enum replica_kind kind, struct replica_row *row)
     struct change *c = VEC_ADD(&b->changes);
     c->kind = kind;
     c->row = row;
-    c->old = xcalloc(n, sizeof *c->old);
+    c->old = kind == REPLICA_MODIFIED ? xcalloc(n, sizeof *c->old) : NULL;
     c->changed = arena_zalloc(&b->arena, (n + 63) / 64 * sizeof *c->changed);
     return c;
 }
@@ -91,7 +91,11 @@ change_set(struct change *c, const struct column *column, struct datum *value)
     }
     ASSERT(!change_has(c, column->index)); /* Member names are unique. */
     c->changed[column->index / 64] |= UINT64_C(1) << (column->index % 64);
-    c->old[column->index] = *now;
+    if (c->old) {
+        c->old[column->index] = *now;
+    } else {
+        datum_done(now, &column->type);
+    }
     *now = *value;
     *value = DATUM_EMPTY;
 }
@@ -100,7 +104,7 @@ static void
 change_done(struct change *c)
 {
     const struct table_schema *schema = c->row->table->schema;
-    for (uint32_t i = 0; i < schema->n_columns; i++) {
+    for (uint32_t i = 0; c->old && i < schema->n_columns; i++) {
         if (change_has(c, i)) {
             datum_done(&c->old[i], &schema->columns[i].type);
         }

@@ -49,9 +49,11 @@ enum replica_kind { REPLICA_INSERTED, REPLICA_MODIFIED, REPLICA_DELETED };
 struct replica_change {
     enum replica_kind kind;
     struct replica_row *row; /* As it is now; of a deleted one, as it was last. */
-    const struct datum *old; /* By column->index; only where 'changed' has a bit. */
-    const uint64_t
-        *changed; /* Bit (index % 64) of word (index / 64): the column differs. */
+    /* Of a modified row, by column->index: what was, where 'changed' has a bit.  Else NULL. */
+    const struct datum *old;
+    /* Bit (index % 64) of word (index / 64): the column differs (from its default, if the row is
+     * inserted). */
+    const uint64_t *changed;
 };
 
 struct replica_events {

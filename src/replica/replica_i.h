@@ -59,7 +59,7 @@ struct err *replica_err_dup(const struct err *) MUST_CHECK; /* Kind, text, tag a
 struct change {
     enum replica_kind kind;
     struct replica_row *row;
-    struct datum *old; /* Owned; by column->index, valid where 'changed' has a bit. */
+    struct datum *old; /* Owned; as in struct replica_change. */
     uint64_t *changed; /* In the batch's arena. */
 };
 struct batch {
