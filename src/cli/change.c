@@ -19,6 +19,17 @@ change_done(struct change *c)
     VEC_DONE(&c->ops);
     VEC_DONE(&c->goals);
     buf_done(&c->plan);
+    buf_done(&c->said);
+}
+
+void
+change_say(struct cli *cli, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    buf_vprintf(&cli->change.said, fmt, args);
+    va_end(args);
+    buf_char(&cli->change.said, '\n');
 }
 
 void
@@ -404,5 +415,9 @@ change_commit(struct cli *cli)
     if (cli->change.ops.n == 0) {
         return NULL;
     }
-    return cli->dry_run ? dry_run(cli) : commit(cli);
+    TRY(cli->dry_run ? dry_run(cli) : commit(cli));
+    if (cli->change.said.n && !cli->quiet && !cli->dry_run) {
+        fputs(buf_cstr(&cli->change.said), stdout);
+    }
+    return NULL;
 }

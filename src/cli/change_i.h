@@ -52,6 +52,7 @@ struct change {
     VEC(struct change_op) ops;
     VEC(struct goal) goals;
     struct buf plan;     /* Storage plans, for --dry-run. */
+    struct buf said;     /* What to print once it is committed. */
     const char *comment; /* For the log of the database: the commands, without values. */
     bool not_twice;      /* Sending it a second time would not be harmless. */
 };
@@ -78,6 +79,9 @@ void change_await(struct cli *, enum goal_kind, const char *table, const struct 
 /* Goals without a generation: jobs, nodes. */
 void change_await_state(struct cli *, enum goal_kind, const char *table,
                         const struct uuid *, const char *label, const char *said);
+
+/* A line to print once the change is committed: "pool x: defined".  Not with -q, nor --dry-run. */
+void change_say(struct cli *, const char *fmt, ...) PRINTF(2, 3);
 
 /* Commits, or shows what would be.  Empty changes are fine. */
 struct err *change_commit(struct cli *) MUST_CHECK;

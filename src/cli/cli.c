@@ -204,6 +204,7 @@ cli_done(struct cli *cli)
 {
     change_done(&cli->change);
     err_free(cli->lost);
+    schema_unref(cli->schema);
     replica_free(cli->replica);
     loop_free(cli->loop);
     arena_done(&cli->arena);

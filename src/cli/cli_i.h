@@ -31,10 +31,11 @@ struct cli {
 
     struct loop *loop; /* NULL until cli_connect(). */
     struct replica
-        *replica; /* Likewise; it also connects again when the server restarts. */
-    const struct schema *schema; /* Likewise; borrowed from the replica. */
-    struct err *lost;            /* Why the connection is not there; NULL: it is. */
-    int n_lost;                  /* Attempts that failed since the last success. */
+        *replica;          /* Likewise; it also connects again when the server restarts. */
+    struct schema *schema; /* Likewise. */
+    struct err *lost;      /* Why the connection is not there; NULL: it is. */
+    bool may_come_back;    /* It refused once: there is, or was a moment ago, a server. */
+    int n_lost;            /* Attempts that failed since the last success. */
     /* Who wants to hear of changed rows of what is watched; NULL: nobody. */
     void (*on_changed)(void *aux, const struct replica_change *);
     void (*on_batch)(void *aux);

@@ -10,7 +10,7 @@ cmd_init(struct cli *cli, const struct args *args)
     struct json results;
     struct uuid uuid;
 
-    TRY(str_check_name("cluster", name));
+    TRY(fail_unless_name("cluster", name));
     json_add(a, &ops, q_select(a, "cluster", json_array(), "_uuid,name"));
     TRY(db_transact(cli, &ops, &results));
     const struct json *rows = q_rows(&results, 0);

@@ -56,7 +56,7 @@ cmd_add(struct cli *cli, const struct args *args)
     struct uuid uuid;
     bool known;
 
-    TRY(str_check_name("node", name));
+    TRY(fail_unless_name("node", name));
     json_put(a, &request, "method", json_string_ref("probe"));
     TRY(err_wrap(
         agent_call(cli, &request, -1, clock_mono_ms() + PROBE_MS, "probe", &probe, NULL),

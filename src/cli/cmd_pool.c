@@ -26,6 +26,12 @@ store_failed(struct err *e, const char *what)
     return fail_as(err_wrap(said, "%s", what), EXIT_REFUSED);
 }
 
+static struct err *
+as_usage(struct err *e)
+{
+    return e ? fail_as(e, EXIT_USAGE) : NULL;
+}
+
 /* A row of 'table' by its exact name; *ret_row NULL: none. */
 static struct err *
 find_row(struct cli *cli, const char *table, const char *name, const struct json **ret_row)
@@ -51,7 +57,7 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
     struct named node;
     struct uuid metapool_uuid;
 
-    TRY(str_check_name("pool", pool->name));
+    TRY(fail_unless_name("pool", pool->name));
     TRY(store_failed(gate_pool_define(pool), pool->name));
     TRY(pick_node(cli, args, &node));
     TRY(find_row(cli, "metapool", pool->name, &metapool));
@@ -81,9 +87,7 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
         json_put(a, &p, "autostart", json_bool(args_has(args, "autostart")));
         change_insert(cli, "pool", p, NULL);
     }
-    if (!cli->dry_run) {
-        cli_say(cli, "pool %s: defined", pool->name);
-    }
+    change_say(cli, "pool %s: defined", pool->name);
     return NULL;
 }
 
@@ -94,7 +98,7 @@ cmd_define(struct cli *cli, const struct args *args)
     CLEANUP(pool_done) struct pool pool;
     pool_init(&pool);
     TRY(read_input(args->pos.v[0], &text));
-    TRY(store_failed(poolxml_parse(text.data, text.n, &pool), args->pos.v[0]));
+    TRY(as_usage(store_failed(poolxml_parse(text.data, text.n, &pool), args->pos.v[0])));
     return define(cli, args, &pool);
 }
 
@@ -105,7 +109,7 @@ pool_from_options(struct cli *cli, const struct args *args, struct buf *xml)
     struct arena *a = &cli->arena;
     struct pool p;
     pool_init(&p);
-    const char *type = args_get(args, "type");
+    const char *type = args->pos.n > 1 ? args->pos.v[1] : args_get(args, "type");
     if (!pool_type_parse(type ? type : "dir", &p.type)) {
         return err_hint(err_new(ERR_SYNTAX, "there is no pool type \"%s\"", type),
                         "one of: dir, fs, netfs, logical, disk, iscsi, scsi, mpath");
@@ -148,9 +152,9 @@ cmd_define_as(struct cli *cli, const struct args *args)
     CLEANUP(buf_done) struct buf xml = BUF_INIT;
     CLEANUP(pool_done) struct pool pool;
     pool_init(&pool);
-    TRY(str_check_name("pool", args->pos.v[0]));
+    TRY(fail_unless_name("pool", args->pos.v[0]));
     TRY(pool_from_options(cli, args, &xml));
-    TRY(store_failed(poolxml_parse(xml.data, xml.n, &pool), args->pos.v[0]));
+    TRY(as_usage(store_failed(poolxml_parse(xml.data, xml.n, &pool), args->pos.v[0])));
     if (args_has(args, "print-xml")) {
         fputs(buf_cstr(&xml), stdout);
         return NULL;
@@ -327,9 +331,7 @@ undefine_one(struct cli *cli, const struct args *args, struct storage_pool *s)
     if (q_rows(&results, 1)->n <= 1) { /* No other host has one. */
         change_delete(cli, "metapool", &metapool);
     }
-    if (!cli->dry_run) {
-        cli_say(cli, "pool %s: undefined", s->pool.label);
-    }
+    change_say(cli, "pool %s: undefined", s->pool.label);
     return NULL;
 }
 
@@ -452,8 +454,8 @@ static const struct opt_spec opts_autostart[] = {
 const struct command cmds_pool[] = {
     { "pool", "define", "FILE", "defines a pool by libvirt's XML; - is standard input",
       cmd_define, CMD_CHANGE, opts_define, "file" },
-    { "pool", "define-as", "NAME", "defines a pool by options", cmd_define_as, CMD_CHANGE,
-      opts_define_as, NULL, "byre pool define-as fast --target /srv/fast\n" },
+    { "pool", "define-as", "NAME [TYPE]", "defines a pool by options", cmd_define_as,
+      CMD_CHANGE, opts_define_as, NULL, "byre pool define-as fast --target /srv/fast\n" },
     { "pool", "build", "NAME...", "makes what is underneath (a directory, a file system)",
       cmd_build, CMD_CHANGE, opts_build, "pool" },
     { "pool", "start", "NAME...", "makes it usable, and keeps it so", cmd_start, CMD_CHANGE,

@@ -25,7 +25,7 @@ cmd_create(struct cli *cli, const struct args *args)
     struct json results;
     struct json where = json_array();
 
-    TRY(str_check_name("vmi", name));
+    TRY(fail_unless_name("vmi", name));
     json_add(a, &where, q_clause(a, "name", "==", json_string(a, name)));
     json_add(a, &ops, q_select(a, "vmi", where, "_uuid"));
     TRY(db_transact(cli, &ops, &results));
@@ -47,9 +47,7 @@ cmd_create(struct cli *cli, const struct args *args)
         json_put(a, &row, "os", json_string(a, args_get(args, "os")));
     }
     change_insert(cli, "vmi", row, NULL);
-    if (!cli->dry_run) {
-        cli_say(cli, "vmi %s: created", name);
-    }
+    change_say(cli, "vmi %s: created", name);
     return NULL;
 }
 

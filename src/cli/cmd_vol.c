@@ -83,6 +83,25 @@ check_new(struct cli *cli, const struct storage_pool *s, const char *name,
     return NULL;
 }
 
+static struct err *
+check_format(const struct storage_pool *s, const struct vol *v)
+{
+    const char *const *formats = pool_traits(s->value.type)->vol_formats;
+    CLEANUP(strvec_done) struct strvec known = STRVEC_INIT;
+    for (size_t i = 0; formats && formats[i]; i++) {
+        if (str_eq(formats[i], v->target.format)) {
+            return NULL;
+        }
+        strvec_add(&known, formats[i]);
+    }
+    if (!formats || !v->target.format) {
+        return NULL;
+    }
+    CLEANUP(free_drop) char *all = strvec_join(&known, ", ");
+    return err_hint(err_new(ERR_SYNTAX, "unknown volume format type %s", v->target.format),
+                    "one of: %s", all);
+}
+
 /* The row of the backing volume: by its path, or by the name that was given for it. */
 static struct err *
 find_backing(struct cli *cli, const char *spec, struct vol *v, struct uuid *ret)
@@ -114,7 +133,11 @@ vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
         TRY(find_backing(cli, backing, v, &backing_uuid));
     }
     const char *label = arena_printf(a, "vol %s/%s", s->pool.label, v->name);
-    TRY(store_failed(vol_name_check(v->name), s->pool.label, v->name));
+    struct err *e = store_failed(vol_name_check(v->name), s->pool.label, v->name);
+    if (e) {
+        return fail_as(e, EXIT_USAGE);
+    }
+    TRY(check_format(s, v));
     TRY(err_wrap(check_new(cli, s, v->name, if_not_exists, &there), "%s", label));
     if (there) {
         return NULL;
@@ -203,10 +226,54 @@ cmd_list(struct cli *cli, const struct args *args)
     return list_run(cli, args, &l);
 }
 
+/* The positionals that name volumes, the last 'n_tail' being something else: POOL/NAME each, or a
+ * pool and then names in it, as virsh has it.  *ret is in the arena. */
+static struct err *
+volume_names(struct cli *cli, const struct args *args, size_t n_tail, struct strvec *ret)
+{
+    size_t n = args->pos.n - n_tail;
+    struct named pool;
+    *ret = (struct strvec){ args->pos.v, n, 0 };
+    if (n < 2 || strchr(args->pos.v[0], '/') || strchr(args->pos.v[1], '/')) {
+        return NULL;
+    }
+    bool exact = cli->exact;
+    cli->exact = true;
+    struct err *e = names_find(cli, "pool", args->pos.v[0], "_uuid", &pool);
+    cli->exact = exact;
+    if (e) { /* No pool, so it is the name of a volume. */
+        bool none = err_is(e, ERR_NOT_FOUND);
+        err_free(none ? e : NULL);
+        return none ? NULL : e;
+    }
+    ret->n = n - 1;
+    ret->v = arena_zalloc(&cli->arena, n * sizeof *ret->v);
+    for (size_t i = 1; i < n; i++) {
+        ret->v[i - 1] = arena_printf(&cli->arena, "%s/%s", args->pos.v[0], args->pos.v[i]);
+    }
+    return NULL;
+}
+
+/* The same where there must be one. */
+static struct err *
+volume_name(struct cli *cli, const struct args *args, size_t n_tail, const char **ret)
+{
+    struct strvec names;
+    TRY(volume_names(cli, args, n_tail, &names));
+    if (names.n != 1) {
+        return err_hint(err_new(ERR_SYNTAX, "it takes one volume, not %zu", names.n),
+                        "a volume is POOL/NAME, or POOL NAME");
+    }
+    *ret = names.v[0];
+    return NULL;
+}
+
 static struct err *
 cmd_info(struct cli *cli, const struct args *args)
 {
-    return info_noun(cli, args, "volume", NULL);
+    struct args same = *args;
+    TRY(volume_names(cli, args, 0, &same.pos));
+    return info_noun(cli, &same, "volume", NULL);
 }
 
 /* The volume's row and its pool. */
@@ -226,19 +293,15 @@ find_volume(struct cli *cli, const char *spec, struct named *ret,
 static struct err *
 cmd_dumpxml(struct cli *cli, const struct args *args)
 {
-    struct named named, backing;
+    struct named named;
     CLEANUP(storage_pool_done) struct storage_pool s;
     CLEANUP(vol_done) struct vol v;
     CLEANUP(buf_done) struct buf xml = BUF_INIT;
-    struct uuid backing_uuid;
     vol_init(&v);
-    TRY(find_volume(cli, args->pos.v[0], &named, &s));
-    storage_volume(cli, named.row, &v);
-    if (row_ref(named.row, "backing", &backing_uuid)) {
-        TRY(names_find(cli, "volume", UUID_TEXT(&backing_uuid), NULL, &backing));
-        v.backing.path = row_string(backing.row, "filepath");
-        v.backing.format = row_string(backing.row, "format");
-    }
+    const char *name;
+    TRY(volume_name(cli, args, 0, &name));
+    TRY(find_volume(cli, name, &named, &s));
+    TRY(storage_volume(cli, &s, named.row, &v));
     volxml_format(&v, s.value.type, &xml);
     fputs(buf_cstr(&xml), stdout);
     return NULL;
@@ -248,7 +311,9 @@ static struct err *
 cmd_path(struct cli *cli, const struct args *args)
 {
     struct named_list list = VEC_INIT;
-    struct err *e = names_match(cli, "volume", args->pos.v, args->pos.n, "filepath", &list);
+    struct strvec names;
+    TRY(volume_names(cli, args, 0, &names));
+    struct err *e = names_match(cli, "volume", names.v, names.n, "filepath", &list);
     for (size_t i = 0; i < list.n && !e; i++) {
         const char *path = row_string(list.v[i].row, "filepath");
         if (path) {
@@ -272,13 +337,16 @@ cmd_resize(struct cli *cli, const struct args *args)
     CLEANUP(vol_done) struct vol v;
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
     int64_t bytes;
+    const char *name;
+    const char *size = args->pos.v[args->pos.n - 1];
     vol_init(&v);
-    TRY(find_volume(cli, args->pos.v[0], &named, &s));
-    storage_volume(cli, named.row, &v);
-    TRY(parse_size("capacity", args->pos.v[1], 1, &bytes));
+    TRY(volume_name(cli, args, 1, &name));
+    TRY(find_volume(cli, name, &named, &s));
+    TRY(storage_volume(cli, &s, named.row, &v));
+    TRY(parse_size("capacity", size, 1, &bytes));
     if (args_has(args, "delta")) {
         if (bytes > INT64_MAX - v.capacity) {
-            return err_new(ERR_SYNTAX, "--delta %s is too much", args->pos.v[1]);
+            return err_new(ERR_SYNTAX, "--delta %s is too much", size);
         }
         bytes += v.capacity;
     }
@@ -317,12 +385,10 @@ delete_one(struct cli *cli, const struct named *named)
 
     vol_init(&v);
     pool_init(&s.value);
-    if (row_ref(named->row, "pool", &pool)) {
+    if (cli->dry_run && row_ref(named->row, "pool", &pool)) {
         TRY(storage_pool_find(cli, UUID_TEXT(&pool), &s));
-        storage_volume(cli, named->row, &v);
+        TRY(storage_volume(cli, &s, named->row, &v));
         TRY(store_failed(gate_vol_delete(&s.value, &v, &plan), s.pool.label, v.name));
-    }
-    if (cli->dry_run) {
         show_plan(cli, label, &plan);
     }
     json_put(a, &row, "deleted", json_bool(true));
@@ -335,7 +401,9 @@ static struct err *
 cmd_delete(struct cli *cli, const struct args *args)
 {
     struct named_list list = VEC_INIT;
-    struct err *e = names_match(cli, "volume", args->pos.v, args->pos.n, NULL, &list);
+    struct strvec names;
+    TRY(volume_names(cli, args, 0, &names));
+    struct err *e = names_match(cli, "volume", names.v, names.n, NULL, &list);
     if (err_is(e, ERR_NOT_FOUND) && args_has(args, "if-exists")) {
         err_free(e);
         e = NULL;
@@ -358,7 +426,9 @@ transfer(struct cli *cli, const struct args *args, const char *method, int fd)
     struct json result;
     int64_t offset = 0, length = 0;
 
-    TRY(names_find(cli, "volume", args->pos.v[0], "state", &named));
+    const char *name;
+    TRY(volume_name(cli, args, 1, &name));
+    TRY(names_find(cli, "volume", name, "state", &named));
     if (!str_eq(row_string(named.row, "state"), "ready")) {
         const char *state = row_string(named.row, "state");
         return err_hint(err_new(ERR_CONSTRAINT, "volume %s is %s, not ready", named.label,
@@ -381,7 +451,7 @@ transfer(struct cli *cli, const struct args *args, const char *method, int fd)
 static struct err *
 cmd_upload(struct cli *cli, const struct args *args)
 {
-    const char *path = args->pos.v[1];
+    const char *path = args->pos.v[args->pos.n - 1];
     CLEANUP(fd_done)
     int fd = str_eq(path, "-") ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -396,7 +466,7 @@ cmd_upload(struct cli *cli, const struct args *args)
 static struct err *
 cmd_download(struct cli *cli, const struct args *args)
 {
-    const char *path = args->pos.v[1];
+    const char *path = args->pos.v[args->pos.n - 1];
     int flags = O_RDWR | O_CREAT | O_CLOEXEC | (args_has(args, "force") ? O_TRUNC : O_EXCL);
     CLEANUP(fd_done)
     int fd = str_eq(path, "-") ? dup(STDOUT_FILENO) : open(path, flags, 0666);
@@ -447,17 +517,17 @@ const struct command cmds_vol[] = {
       "byre vol create-as default db.qcow2 20G --format qcow2\n" },
     { "vol", "list", "[POOL]", "volumes", cmd_list, CMD_LIST, NULL, "pool" },
     { "vol", "info", "VOLUME...", "all that is known of a volume", cmd_info, 0, NULL,
-      "volume", "VOLUME is POOL/NAME.\n" },
-    { "vol", "dumpxml", "VOLUME", "the volume as libvirt's XML", cmd_dumpxml, 0, NULL,
-      "volume" },
+      "volume", "VOLUME is POOL/NAME; POOL NAME... also does.\n" },
+    { "vol", "dumpxml", "[POOL] VOLUME", "the volume as libvirt's XML", cmd_dumpxml, 0,
+      NULL, "volume" },
     { "vol", "path", "VOLUME...", "its path on the host", cmd_path, 0, NULL, "volume" },
-    { "vol", "resize", "VOLUME CAPACITY", "makes it larger", cmd_resize, CMD_CHANGE,
+    { "vol", "resize", "[POOL] VOLUME CAPACITY", "makes it larger", cmd_resize, CMD_CHANGE,
       opts_resize, "volume file" },
     { "vol", "delete", "VOLUME...", "deletes the volume and its data", cmd_delete,
       CMD_CHANGE, opts_delete, "volume" },
-    { "vol", "upload", "VOLUME FILE", "a file's content into the volume", cmd_upload, 0,
-      opts_transfer, "volume file" },
-    { "vol", "download", "VOLUME FILE", "the volume's content into a new file",
+    { "vol", "upload", "[POOL] VOLUME FILE", "a file's content into the volume", cmd_upload,
+      0, opts_transfer, "volume file" },
+    { "vol", "download", "[POOL] VOLUME FILE", "the volume's content into a new file",
       cmd_download, 0, opts_transfer, "volume file" },
     { NULL },
 };

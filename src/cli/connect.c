@@ -21,6 +21,9 @@ on_lost(void *cli_, const struct err *why)
     cli->lost = err_io(why && err_errno(why) ? err_errno(why) : ECONNRESET, "%s",
                        why ? err_text(why) : "the connection was closed");
     cli->n_lost++;
+    int errnum = err_errno(cli->lost);
+    cli->may_come_back |= errnum == ECONNREFUSED || errnum == ECONNRESET ||
+                          errnum == EPIPE || errnum == EAGAIN;
 }
 
 static void
@@ -71,15 +74,6 @@ count_remotes(const char *remotes)
     return n;
 }
 
-/* Is the failure one that waiting may mend? */
-static bool
-may_come_back(const struct err *lost)
-{
-    int errnum = err_errno(lost);
-    return errnum == ECONNREFUSED || errnum == ECONNRESET || errnum == EPIPE ||
-           errnum == EAGAIN;
-}
-
 struct err *
 cli_connect(struct cli *cli)
 {
@@ -102,8 +96,8 @@ cli_connect(struct cli *cli)
     bool was_there = cli->schema != NULL;
     int64_t give_up_ms = clock_mono_ms() + cli->patience_ms;
     while (!replica_is_connected(cli->replica) || !replica_schema(cli->replica)) {
-        bool hopeless = !was_there && cli->n_lost >= count_remotes(cli->remote) &&
-                        cli->lost && !may_come_back(cli->lost);
+        bool hopeless =
+            !was_there && cli->n_lost >= count_remotes(cli->remote) && !cli->may_come_back;
         if (hopeless || clock_mono_ms() > give_up_ms) {
             return unreachable(cli, cli->lost ? err_errno(cli->lost) : 0,
                                cli->lost ? err_why(cli->lost) : "it is silent");
@@ -112,7 +106,10 @@ cli_connect(struct cli *cli)
     }
     err_free(TAKE(cli->lost));
     cli->n_lost = 0;
-    cli->schema = replica_schema(cli->replica);
+    if (!cli->schema) { /* Columns of it are borrowed everywhere: it stays, whatever happens. */
+        cli->schema =
+            schema_ref((struct schema *) (uintptr_t) replica_schema(cli->replica));
+    }
     return NULL;
 }
 

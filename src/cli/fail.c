@@ -6,7 +6,7 @@
  */
 #include "cli/fail_i.h"
 
-#include <errno.h>
+#include "base/str.h"
 
 /* Above all codes of RFC 7047 and libvirt that an error may carry. */
 #define EXIT_TAG 90000
@@ -15,6 +15,13 @@ struct err *
 fail_as(struct err *e, enum exit_code code)
 {
     return err_tag(e, EXIT_TAG + (int) code);
+}
+
+struct err *
+fail_unless_name(const char *noun, const char *name)
+{
+    struct err *e = str_check_name(noun, name);
+    return e ? fail_as(e, EXIT_USAGE) : NULL;
 }
 
 enum exit_code

@@ -297,6 +297,7 @@ not_found(const struct search *s, const struct spec *spec, const char *columns,
             add_found(ret, s, &rows->elems[i]);
         }
     }
+    strvec_sort(&labels); /* Of several that are as near, the first. */
     struct err *e = NULL;
     const char *noun = noun_of_table(s->table->name);
     if (ret->n > n_before + 1) {
@@ -328,6 +329,12 @@ with_names(struct cli *cli, const struct search *s, const char *columns)
                         str_eq(s->table->name, "volume") ? ",filepath" : "", columns);
 }
 
+static int
+by_label(const void *a, const void *b)
+{
+    return strcmp(((const struct named *) a)->label, ((const struct named *) b)->label);
+}
+
 static struct err *
 match_one(struct search *s, const struct spec *spec, const struct json *rows,
           const char *columns, struct named_list *ret)
@@ -339,6 +346,9 @@ match_one(struct search *s, const struct spec *spec, const struct json *rows,
         e = not_found(s, spec, columns, &found);
     } else if (found.n > 1 && !spec->is_glob) {
         e = ambiguous(s, spec, &found);
+    }
+    if (spec->is_glob && found.n) {
+        qsort(found.v, found.n, sizeof *found.v, by_label);
     }
     for (size_t i = 0; i < found.n && !e; i++) {
         add_found(ret, s, found.v[i].row);

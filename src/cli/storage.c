@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "cli/typed_i.h"
+#include "model/storage.h"
 #include "store/plan.h"
 
 #define XML_MAX_BYTES ((size_t) 1 << 20)
@@ -109,97 +111,6 @@ storage_metapool_row(struct cli *cli, const struct pool *p)
     return row;
 }
 
-/* The i-th text of a set of strings, or NULL. */
-static const char *
-set_at(const struct json *row, const char *column, size_t i)
-{
-    const struct json *value = json_get(row, column);
-    if (json_is(value, JSON_STRING)) {
-        return i == 0 ? value->string : NULL;
-    } else if (!json_is(value, JSON_ARRAY) || value->n != 2 ||
-               !json_is(&value->elems[1], JSON_ARRAY) || i >= value->elems[1].n) {
-        return NULL;
-    }
-    return value->elems[1].elems[i].string;
-}
-
-static size_t
-set_size(const struct json *row, const char *column)
-{
-    size_t n = 0;
-    while (set_at(row, column, n)) {
-        n++;
-    }
-    return n;
-}
-
-/* "[v6]:port", "name:port", "name". */
-static void
-host_parse(struct arena *a, const char *text, struct pool_host *ret)
-{
-    char *name = arena_str(a, text[0] == '[' ? text + 1 : text);
-    char *port = text[0] == '[' ? strstr(name, "]:") : strrchr(name, ':');
-    int64_t number = 0;
-    if (port && str_to_i64(port + (text[0] == '[' ? 2 : 1), &number)) {
-        *port = '\0';
-    }
-    *ret = (struct pool_host){ name, (int) number };
-}
-
-static int
-mode_parse(const char *text)
-{
-    return text ? (int) strtol(text, NULL, 8) : -1;
-}
-
-static void
-pool_from_rows(struct cli *cli, const struct json *metapool, const struct json *pool,
-               struct pool *ret)
-{
-    struct arena *a = &cli->arena;
-    struct pool_source *source = &ret->source;
-
-    pool_type_parse(row_string(metapool, "type"), &ret->type);
-    ret->name = row_string(metapool, "name");
-    for (size_t i = 0; i < N_ELEMS(texts); i++) {
-        *text_at(ret, i) = row_string(metapool, texts[i].column);
-    }
-    source->n_hosts = set_size(metapool, "source_hosts");
-    source->hosts = arena_zalloc(a, source->n_hosts * sizeof *source->hosts + 1);
-    for (size_t i = 0; i < source->n_hosts; i++) {
-        host_parse(a, set_at(metapool, "source_hosts", i), &source->hosts[i]);
-    }
-    source->n_devices = set_size(metapool, "source_devices");
-    source->devices = arena_zalloc(a, source->n_devices * sizeof *source->devices + 1);
-    for (size_t i = 0; i < source->n_devices; i++) {
-        source->devices[i].path = set_at(metapool, "source_devices", i);
-    }
-    const char *adapter = row_string(metapool, "source_adapter_type");
-    source->adapter.type = str_eq(adapter, "scsi_host") ? ADAPTER_SCSI_HOST
-                           : adapter                    ? ADAPTER_FC_HOST
-                                                        : ADAPTER_NONE;
-    source->adapter.managed =
-        row_bool(metapool, "source_adapter_managed") ? TRI_YES : TRI_ABSENT;
-    ret->target.perms = (struct perms){ mode_parse(row_string(metapool, "target_mode")),
-                                        row_int(metapool, "target_owner", -1),
-                                        row_int(metapool, "target_group", -1), NULL };
-    const char *options = row_string(metapool, "mount_options");
-    if (options) {
-        struct strvec words = STRVEC_INIT;
-        strvec_split(&words, options, ",");
-        ret->mount_opts = arena_zalloc(a, (words.n + 1) * sizeof *ret->mount_opts);
-        for (size_t i = 0; i < words.n; i++) {
-            ret->mount_opts[i] = arena_str(a, words.v[i]);
-        }
-        strvec_done(&words);
-    }
-    ret->uuid = row_uuid(pool);
-    row_ref(pool, "uuid", &ret->uuid);
-    ret->capacity = row_int(pool, "capacity", 0);
-    ret->allocation = row_int(pool, "allocation", 0);
-    ret->available = row_int(pool, "available", 0);
-}
-
 void
 storage_pool_done(struct storage_pool *s)
 {
@@ -218,8 +129,12 @@ storage_pool_find(struct cli *cli, const char *spec, struct storage_pool *ret)
     }
     TRY(names_find(cli, "metapool", UUID_TEXT(&metapool), NULL, &named));
     ret->metapool = named.row;
-    pool_from_rows(cli, ret->metapool, ret->pool.row, &ret->value);
-    return NULL;
+    CLEANUP(typed_row_drop)
+    struct replica_row *m = typed_row_new(cli, &row_metapool_class, ret->metapool);
+    CLEANUP(typed_row_drop)
+    struct replica_row *p = typed_row_new(cli, &row_pool_class, ret->pool.row);
+    return err_wrap(model_pool(row_metapool_of(m), row_pool_of(p), &ret->value), "pool %s",
+                    spec);
 }
 
 struct json
@@ -246,25 +161,32 @@ storage_volume_row(struct cli *cli, const struct vol *v)
     return row;
 }
 
-void
-storage_volume(struct cli *cli, const struct json *row, struct vol *ret)
+struct err *
+storage_volume(struct cli *cli, const struct storage_pool *s, const struct json *row,
+               struct vol *ret)
 {
-    vol_init(ret);
-    const char *type = row_string(row, "type");
+    struct uuid uuid;
+    struct named named;
+    CLEANUP(typed_row_drop) struct replica_row *backing = NULL;
+    CLEANUP(typed_row_drop)
+    struct replica_row *v = typed_row_new(cli, &row_volume_class, row);
+    if (row_ref(row, "backing", &uuid)) {
+        TRY(names_find(cli, "volume", UUID_TEXT(&uuid), NULL, &named));
+        backing = typed_row_new(cli, &row_volume_class, named.row);
+    }
+    TRY(model_vol(row_volume_of(v), backing ? row_volume_of(backing) : NULL, s->value.type,
+                  ret));
+
+    const char *type = row_string(row, "type"); /* Then what was observed, where it was. */
     if (type) {
         vol_type_parse(type, &ret->type);
     }
-    ret->name = row_string(row, "name");
     ret->key = row_string(row, "key");
-    ret->capacity = row_int(row, "capacity", row_int(row, "wanted_capacity", 0));
-    ret->allocation = row_int(row, "allocation", row_int(row, "wanted_allocation", 0));
-    ret->physical = row_int(row, "physical", 0);
     ret->target.path = row_string(row, "filepath");
-    ret->target.format = row_string(row, "format");
-    ret->target.compat = row_string(row, "compat");
-    ret->target.perms =
-        (struct perms){ mode_parse(row_string(row, "mode")), row_int(row, "owner", -1),
-                        row_int(row, "group", -1), NULL };
+    ret->capacity = row_int(row, "capacity", max64(ret->capacity, 0));
+    ret->allocation = row_int(row, "allocation", ret->allocation);
+    ret->physical = row_int(row, "physical", 0);
+    return NULL;
 }
 
 struct err *

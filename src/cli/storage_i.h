@@ -22,8 +22,10 @@ struct storage_pool {
 void storage_pool_done(struct storage_pool *); /* For CLEANUP(). */
 struct err *storage_pool_find(struct cli *, const char *spec,
                               struct storage_pool *ret) MUST_CHECK;
-/* A volume row as a struct vol; strings are borrowed from the row.  vol_done() it. */
-void storage_volume(struct cli *, const struct json *row, struct vol *ret);
+/* A volume's row as a struct vol: as wanted, with what was observed where it was.  'ret' is
+ * vol_init()ed here; vol_done() it, on failure too.  It borrows from the row. */
+struct err *storage_volume(struct cli *, const struct storage_pool *,
+                           const struct json *row, struct vol *ret) MUST_CHECK;
 
 /* The node that --node names, or the only one there is.  ERR_CONSTRAINT if there are several. */
 struct err *pick_node(struct cli *, const struct args *, struct named *ret) MUST_CHECK;

@@ -62,7 +62,7 @@ describe_integer(const struct base_type *base, enum out_unit unit, struct buf *b
 {
     buf_str(b, unit == UNIT_BYTES ? "a size in bytes (or 10G)"
                : unit == UNIT_MIB ? "a size in MiB (or 2G)"
-                                  : "a whole number");
+                                  : "an integer");
     if (base->integer.min != INT64_MIN && base->integer.max != INT64_MAX) {
         buf_printf(b, " from %" PRId64 " to %" PRId64, base->integer.min,
                    base->integer.max);

@@ -235,7 +235,7 @@ vm_create(struct cli *cli, const struct args *args)
     bool start = args_has(args, "start");
     bool there;
 
-    TRY(str_check_name("vm", name));
+    TRY(fail_unless_name("vm", name));
     TRY(check_new(cli, args, name, &there));
     if (there) {
         return NULL;
@@ -295,7 +295,7 @@ set_one(struct cli *cli, const struct table_schema *table, const char *text,
     }
     TRY(value_parse(cli, table, column, value_text, &value));
     if (str_eq(name, "name")) {
-        TRY(str_check_name("vm", value.string));
+        TRY(fail_unless_name("vm", value.string));
     }
     json_put(&cli->arena, row, column->name, value);
     return NULL;
