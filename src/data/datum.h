@@ -67,6 +67,10 @@ struct datum datum_of_uuid(const struct uuid *);
  * 'replace').  Takes 'key' and '*value' ('value' NULL for sets) in every case. */
 bool datum_add(struct datum *, const struct type *, union atom key, union atom *value,
                bool replace);
+/* A set of 'n' keys in any order.  Takes the keys (not the array).  False if two are equal: then
+ * 'ret' is empty. */
+bool datum_of_keys(struct datum *ret, const struct type *, const union atom *keys,
+                   uint32_t n);
 bool datum_remove_at(struct datum *, const struct type *, uint32_t i); /* Always true. */
 
 /* Reading scalars without ceremony.  An empty datum reads as the default. */

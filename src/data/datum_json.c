@@ -58,6 +58,19 @@ datum_sort(struct datum *d, const struct type *t)
     return true;
 }
 
+bool
+datum_of_keys(struct datum *ret, const struct type *t, const union atom *keys, uint32_t n)
+{
+    datum_reserve(ret, t, n);
+    memcpy(datum_keys_w(ret), keys, n * sizeof *keys);
+    ret->n = n;
+    if (n > 1 && !datum_sort(ret, t)) {
+        datum_done(ret, t);
+        return false;
+    }
+    return true;
+}
+
 static struct err *
 parse_atom(union atom *ret, const struct base_type *b, const struct json *j,
            struct symtab *symbols)

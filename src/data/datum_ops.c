@@ -120,18 +120,42 @@ datum_union(struct datum *a, const struct datum *b, const struct type *t)
     *a = both;
 }
 
+/* Is element 'i' of 'b' in 'a' as well, as far as 'pairs' says?  Then *ret_at is where. */
+static bool
+hits(const struct datum *a, const struct type *t, const struct datum *b, uint32_t i,
+     bool pairs, int64_t *ret_at)
+{
+    *ret_at = datum_find(a, &datum_keys(b)[i], t->key.type);
+    return *ret_at >= 0 && (!pairs || atom_eq(&datum_values(a)[*ret_at],
+                                              &datum_values(b)[i], t->value.type));
+}
+
 void
 datum_subtract(struct datum *a, const struct type *a_type, const struct datum *b,
                const struct type *b_type)
 {
     bool pairs = type_is_map(a_type) && type_is_map(b_type);
-    for (uint32_t i = 0; i < b->n && a->n; i++) {
-        int64_t at = datum_find(a, &datum_keys(b)[i], a_type->key.type);
-        if (at >= 0 && (!pairs || atom_eq(&datum_values(a)[at], &datum_values(b)[i],
-                                          a_type->value.type))) {
-            datum_remove_at(a, a_type, (uint32_t) at);
+    int64_t at;
+    if (b->n <= 4) { /* A few from many. */
+        for (uint32_t i = 0; i < b->n && a->n; i++) {
+            if (hits(a, a_type, b, i, pairs, &at)) {
+                datum_remove_at(a, a_type, (uint32_t) at);
+            }
+        }
+        tidy(a, a_type);
+        return;
+    }
+    struct datum kept;
+    datum_reserve(&kept, a_type, a->n);
+    for (uint32_t i = 0; i < a->n; i++) {
+        at = datum_find(b, &datum_keys(a)[i], a_type->key.type);
+        if (at < 0 || (pairs && !atom_eq(&datum_values(b)[at], &datum_values(a)[i],
+                                         a_type->value.type))) {
+            append(&kept, a, i, a_type);
         }
     }
+    datum_done(a, a_type);
+    *a = kept;
     tidy(a, a_type);
 }
 

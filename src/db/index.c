@@ -1,8 +1,8 @@
 /* db/index.c: indexes: sets of columns whose values are unique in a table.
  *
- * The hash tables hold the committed values until the last pass but one of a commit moves the
- * nodes of the rows that changed.  So a look-up inside a transaction must look at the changed
- * rows besides (query.c). */
+ * The hash tables follow the rows' current values, but lazily: a row that changed is marked stale and
+ * gets its place when somebody looks something up, or at the commit.  While a transaction runs
+ * there may be duplicates; the commit checks the rows that it changed. */
 #include "data/rfc7047.h"
 #include "db/txn_i.h"
 
@@ -137,27 +137,56 @@ duplicate(const struct row *a, const struct row *b, const struct index_schema *i
     return rfc_err(RFC_CONSTRAINT, "%s", buf_cstr(&text));
 }
 
+void
+index_touch(struct change *ch)
+{
+    struct table *t = ch->row->table;
+    if (!ch->stale && t->schema->n_indexes) {
+        ch->stale = true;
+        ch->next_stale = t->stale;
+        t->stale = ch;
+    }
+}
+
 static void
-take_out(struct txn *txn, struct change *ch)
+flush_change(struct change *ch)
 {
     struct table *t = ch->row->table;
     size_t n = t->schema->n_indexes;
-    if (n == 0) {
-        return;
+    bool first = !ch->index_steps;
+
+    if (first) {
+        ch->index_steps = arena_zalloc(&t->db->txn->arena, n * sizeof *ch->index_steps);
     }
-    ch->index_steps = arena_zalloc(&txn->arena, n * sizeof *ch->index_steps);
     for (size_t i = 0; i < n; i++) {
-        if (!ch->inserted && change_touches_index(ch, &t->schema->indexes[i])) {
-            struct hmap_node *node = row_index_node(ch->row, i);
-            ch->index_steps[i].old_hash = node->hash;
-            ch->index_steps[i].removed = true;
+        struct index_step *step = &ch->index_steps[i];
+        struct hmap_node *node = row_index_node(ch->row, i);
+        if (first && !ch->inserted) {
+            *step = (struct index_step){ true, true, node->hash };
+        }
+        if (step->is_in) {
             hmap_remove(&t->indexes[i], node);
+        }
+        step->is_in = !ch->deleted;
+        if (step->is_in) {
+            hmap_insert(&t->indexes[i], node, hash_row(ch->row, &t->schema->indexes[i]));
         }
     }
 }
 
+void
+index_flush(struct table *t)
+{
+    while (t->stale) {
+        struct change *ch = t->stale;
+        t->stale = ch->next_stale;
+        ch->stale = false;
+        flush_change(ch);
+    }
+}
+
 static struct err *
-put_in(struct change *ch)
+check_change(const struct change *ch)
 {
     struct row *row = ch->row;
     struct table *t = row->table;
@@ -166,16 +195,14 @@ put_in(struct change *ch)
         if (!change_touches_index(ch, index)) {
             continue;
         }
-        uint32_t hash = hash_row(row, index);
+        uint32_t hash = row_index_node(row, i)->hash;
         for (struct hmap_node *node = hmap_first_with_hash(&t->indexes[i], hash); node;
              node = hmap_next_with_hash(node)) {
             struct row *other = row_of_index_node(t, node, i);
-            if (same_values(row, other, index)) {
+            if (other != row && same_values(row, other, index)) {
                 return duplicate(row, other, index);
             }
         }
-        hmap_insert(&t->indexes[i], row_index_node(row, i), hash);
-        ch->index_steps[i].added = true;
     }
     return NULL;
 }
@@ -183,13 +210,12 @@ put_in(struct change *ch)
 struct err *
 index_check(struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
-        take_out(txn, ch);
+    for (size_t i = 0; i < txn->db->schema->n_tables; i++) {
+        index_flush(&txn->db->tables[i]);
     }
     TXN_FOR_EACH(ch, txn)
     {
-        TRY(put_in(ch));
+        TRY(check_change(ch));
     }
     return NULL;
 }
@@ -200,10 +226,10 @@ index_undo(struct change *ch)
     struct table *t = ch->row->table;
     for (size_t i = 0; i < t->schema->n_indexes && ch->index_steps; i++) {
         struct hmap_node *node = row_index_node(ch->row, i);
-        if (ch->index_steps[i].added) {
+        if (ch->index_steps[i].is_in) {
             hmap_remove(&t->indexes[i], node);
         }
-        if (ch->index_steps[i].removed) {
+        if (ch->index_steps[i].was_in) {
             hmap_insert(&t->indexes[i], node, ch->index_steps[i].old_hash);
         }
     }

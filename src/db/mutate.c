@@ -159,40 +159,42 @@ mutate_real(enum mutator op, double *x, double y)
     return *x >= -DBL_MAX && *x <= DBL_MAX ? RFC_NONE : RFC_RANGE;
 }
 
+static struct err *
+calculate(const struct mutation *m, union atom *a)
+{
+    const union atom *arg = datum_keys(&m->arg);
+    enum rfc_tag tag = m->column->type.key.type == ATOM_INTEGER
+                           ? mutate_integer(m->mutator, &a->integer, arg->integer)
+                           : mutate_real(m->mutator, &a->real, arg->real);
+    if (tag == RFC_DOMAIN) {
+        return rfc_err(tag, "Division by zero.");
+    }
+    return tag == RFC_NONE ? NULL
+                           : rfc_err(tag, "Result of \"%s\" operation is out of range.",
+                                     mutator_names[m->mutator]);
+}
+
 /* Arithmetic on each element of '*d', whose keys are numbers. */
 static struct err *
 arithmetic(const struct mutation *m, struct datum *d)
 {
     const struct type *t = &m->column->type;
-    bool integer = t->key.type == ATOM_INTEGER;
-    const union atom *arg = datum_keys(&m->arg);
-    struct datum result = DATUM_EMPTY;
-    struct err *e = NULL;
-    bool duplicates = false;
+    CLEANUP(free_drop) union atom *keys = xmemdup(datum_keys(d), d->n * sizeof *keys);
+    struct datum result;
 
-    for (uint32_t i = 0; i < d->n && !e; i++) {
-        union atom a = datum_keys(d)[i];
-        enum rfc_tag tag = integer ? mutate_integer(m->mutator, &a.integer, arg->integer)
-                                   : mutate_real(m->mutator, &a.real, arg->real);
-        if (tag == RFC_DOMAIN) {
-            e = rfc_err(tag, "Division by zero.");
-        } else if (tag == RFC_RANGE) {
-            e = rfc_err(tag, "Result of \"%s\" operation is out of range.",
-                        mutator_names[m->mutator]);
-        } else if (!datum_add(&result, t, a, NULL, false)) {
-            duplicates = true;
-        }
+    for (uint32_t i = 0; i < d->n; i++) {
+        TRY(calculate(m, &keys[i]));
     }
-    if (!e) {
-        e = datum_check(&result, t);
+    for (uint32_t i = 0; i < d->n; i++) {
+        TRY(base_type_check(&t->key, &keys[i]));
     }
-    if (!e && duplicates) {
-        e = rfc_err(RFC_CONSTRAINT, "Result of \"%s\" operation contains duplicates.",
-                    mutator_names[m->mutator]);
+    if (!datum_of_keys(&result, t, keys, d->n)) {
+        return rfc_err(RFC_CONSTRAINT, "Result of \"%s\" operation contains duplicates.",
+                       mutator_names[m->mutator]);
     }
     datum_done(d, t);
     *d = result;
-    return e;
+    return NULL;
 }
 
 static struct err *

@@ -22,8 +22,6 @@ add_if(struct row *row, const struct cond *cond, struct row_vec *ret)
     }
 }
 
-/* The index's table has the committed values: rows that the running transaction changed are
- * looked at one by one. */
 static bool
 by_index(struct table *t, size_t i, const struct cond *cond, struct row_vec *ret)
 {
@@ -40,18 +38,11 @@ by_index(struct table *t, size_t i, const struct cond *cond, struct row_vec *ret
         values[k] = &cl->arg;
     }
 
+    index_flush(t);
     uint32_t hash = index_hash(index, values);
     for (struct hmap_node *node = hmap_first_with_hash(&t->indexes[i], hash); node;
          node = hmap_next_with_hash(node)) {
-        struct row *row = row_of_index_node(t, node, i);
-        if (!row->change) {
-            add_if(row, cond, ret);
-        }
-    }
-    for (struct change *ch = t->changes; ch; ch = ch->next_in_table) {
-        if (!ch->deleted) {
-            add_if(ch->row, cond, ret);
-        }
+        add_if(row_of_index_node(t, node, i), cond, ret);
     }
     return true;
 }

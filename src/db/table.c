@@ -11,6 +11,15 @@ table_init(struct table *t, struct db *db, const struct table_schema *schema)
     t->indexes = xcalloc(schema->n_indexes + 1, sizeof *t->indexes);
     t->defaults = xcalloc(t->n_fields + 1, sizeof *t->defaults);
     t->default_is_bad = xcalloc(t->n_fields + 1, sizeof *t->default_is_bad);
+    t->is_indexed = xcalloc(t->n_fields + 1, sizeof *t->is_indexed);
+    for (size_t i = 0; i < schema->n_indexes; i++) {
+        for (size_t k = 0; k < schema->indexes[i].n_columns; k++) {
+            uint32_t c = schema->indexes[i].columns[k]->index;
+            if (c >= N_SPECIAL_COLUMNS) {
+                t->is_indexed[c - N_SPECIAL_COLUMNS] = true;
+            }
+        }
+    }
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct type *type = &schema->columns[i + N_SPECIAL_COLUMNS].type;
         datum_default(&t->defaults[i], type);
@@ -37,6 +46,7 @@ table_done(struct table *t)
     free(t->indexes);
     free(t->defaults);
     free(t->default_is_bad);
+    free(t->is_indexed);
 }
 
 static struct row *

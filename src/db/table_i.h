@@ -44,6 +44,8 @@ struct table {
     uint64_t last_seq;      /* db's 'seq' after the last commit that changed this table. */
     bool was_read;          /* By the running transaction. */
     struct change *changes; /* By the running transaction, newest first. */
+    struct change *stale;   /* Those whose index nodes lag behind (index.c). */
+    bool *is_indexed;       /* n_fields: some index has the column. */
     struct watch_table *watches; /* monitor_i.h. */
 };
 

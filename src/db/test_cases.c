@@ -6,6 +6,7 @@
  *                                  read-only; MS after it came; with a journal that cannot write
  *     > record                     < what the journal got last, without _date
  *     > replay RECORD              < ok, or < error {...}
+ *     > convert SCHEMA             < ok, or < error {...}
  *     > restart                    the content goes through a snapshot into a new database
  *     > due                        < yes or < no: should the last parked one run again?
  *     > monitor NAME 1|2 REQUESTS  < reply {...}; from then on < NAME {...} before each reply
@@ -328,6 +329,26 @@ do_restart(struct run *r)
     CHECK_OK(r->file, db_replay(r->db, &j));
 }
 
+static void
+do_convert(struct run *r, const char *text)
+{
+    struct json j = input(r, text);
+    CLEANUP(schema_drop) struct schema *schema = NULL;
+    struct db *db;
+    struct err *e = schema_parse(&j, &schema);
+    if (!e) {
+        e = db_convert(r->db, schema, &db);
+    }
+    if (e) {
+        say_error(r, "error", e);
+        return;
+    }
+    close_db(r);
+    r->schema = TAKE(schema);
+    r->db = db;
+    buf_str(&r->out, "< ok\n");
+}
+
 static size_t
 find_monitor(struct run *r, const char *name)
 {
@@ -448,6 +469,8 @@ do_line(struct run *r, char *line)
             r->record.n ? r->record.n : 4);
     } else if (strcmp(w[0], "replay") == 0) {
         do_replay(r, rest);
+    } else if (strcmp(w[0], "convert") == 0) {
+        do_convert(r, rest);
     } else if (strcmp(w[0], "restart") == 0) {
         do_restart(r);
     } else if (strcmp(w[0], "due") == 0) {

@@ -48,7 +48,9 @@ txn_insert(struct txn *txn, struct table *t, const struct uuid *uuid)
     struct row *row = row_new(t, uuid);
     uuid_random(&row->version);
     hmap_insert(&t->rows, &row->node, uuid_hash(uuid));
-    change_of(txn, row)->inserted = true;
+    struct change *ch = change_of(txn, row);
+    ch->inserted = true;
+    index_touch(ch);
     return row;
 }
 
@@ -71,6 +73,9 @@ txn_set(struct txn *txn, struct row *row, size_t field, struct datum new)
         ch->saved[field] = row->fields[field];
     }
     row->fields[field] = new;
+    if (t->is_indexed[field]) {
+        index_touch(ch);
+    }
 }
 
 void
@@ -79,6 +84,7 @@ txn_delete(struct txn *txn, struct row *row)
     struct change *ch = change_of(txn, row);
     ch->deleted = true;
     ch->gone = false;
+    index_touch(ch);
     hmap_remove(&row->table->rows, &row->node);
     hmap_insert(&row->table->deleted, &row->node, uuid_hash(&row->uuid));
 }
@@ -117,6 +123,7 @@ txn_free(struct txn *txn)
 {
     for (size_t i = 0; i < txn->db->schema->n_tables; i++) {
         txn->db->tables[i].changes = NULL;
+        txn->db->tables[i].stale = NULL;
     }
     txn->db->txn = NULL;
     symtab_done(&txn->symbols);

@@ -5,21 +5,23 @@
 #include "base/arena.h"
 #include "db/table_i.h"
 
-/* What index_check() did to one index node of a row. */
+/* What became of one index node of a row. */
 struct index_step {
-    bool removed; /* The node of the old values, */
-    bool added;   /* and put in that of the new ones. */
+    bool was_in; /* Before the transaction, with 'old_hash'. */
+    bool is_in;
     uint32_t old_hash;
 };
 
 /* What a transaction did to one row.  In its arena. */
 struct change {
     struct row *row;
-    struct change *next;            /* In txn's list, oldest first. */
-    struct change *next_in_table;   /* In table's 'changes', newest first. */
-    bool inserted, deleted;         /* Both: it never was. */
-    bool gone;                      /* Undone again: the row is as it was. */
-    struct index_step *index_steps; /* schema->n_indexes; NULL before index_check(). */
+    struct change *next;          /* In txn's list, oldest first. */
+    struct change *next_in_table; /* In table's 'changes', newest first. */
+    bool inserted, deleted;       /* Both: it never was. */
+    bool gone;                    /* Undone again: the row is as it was. */
+    bool stale; /* In table's 'stale': its index nodes are not those of its values. */
+    struct change *next_stale;
+    struct index_step *index_steps; /* schema->n_indexes; NULL while untouched. */
     struct uuid old_version;
     uint64_t *changed;   /* Bit per field: 'saved' holds what it was.  NULL if inserted. */
     struct datum *saved; /* Per field; those with a bit are owned. */
@@ -103,6 +105,8 @@ struct err *weak_prune(struct txn *) MUST_CHECK;   /* weak.c: references to miss
 void weak_commit(struct txn *);                    /* weak.c: the reverse index. */
 void weak_forget(struct db *);
 struct err *index_check(struct txn *) MUST_CHECK; /* index.c: uniqueness. */
+void index_touch(struct change *); /* Its values changed, or it came or went. */
+void index_flush(struct table *);  /* All nodes are those of the current values. */
 void index_undo(struct change *);
 uint32_t index_hash(const struct index_schema *, const struct datum **values);
 
