@@ -75,7 +75,7 @@ stream_receive(struct engine *engine, const struct plan_step *step)
     int64_t end = step->length ? step->offset + step->length : INT64_MAX;
     int64_t expected = step->length ? step->length : max64(st.st_size - at, 1);
     while (at < end) {
-        size_t n;
+        size_t n = 0;
         TRY(get_some(engine, block, (size_t) min64(ENGINE_CHUNK_BYTES, end - at), &n));
         if (n == 0) {
             break;
