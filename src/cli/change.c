@@ -245,6 +245,18 @@ ask_generations(struct cli *cli)
     return NULL;
 }
 
+/* Takes 'e', which broke the connection between sending and hearing. */
+static struct err *
+uncertain(struct err *e)
+{
+    struct err *said =
+        err_new(ERR_TIMEOUT, "%s; nobody knows whether it was committed", err_why(e));
+    err_free(e);
+    return fail_as(
+        err_hint(said, "look at the rows (byre list) before giving the command again"),
+        EXIT_UNREACHABLE);
+}
+
 static struct err *
 commit(struct cli *cli)
 {

@@ -6,25 +6,8 @@
 #include "base/clock.h"
 #include "cli/list_i.h"
 #include "cli/storage_i.h"
-#include "store/code.h"
 #include "store/gate.h"
 #include "store/poolxml.h"
-
-/* Usage errors of libvirt's parser are still refusals of what was asked. */
-static struct err *
-store_failed(struct err *e, const char *what)
-{
-    CLEANUP(free_drop) char *message = e ? store_err_message(e) : NULL;
-    if (!e) {
-        return NULL;
-    }
-    struct err *said = err_new(err_kind(e), "%s", message);
-    if (err_next(e)) {
-        said = err_hint(said, "%s", err_next(e));
-    }
-    err_free(e);
-    return fail_as(err_wrap(said, "%s", what), EXIT_REFUSED);
-}
 
 static struct err *
 as_usage(struct err *e)
@@ -58,7 +41,7 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
     struct uuid metapool_uuid;
 
     TRY(fail_unless_name("pool", pool->name));
-    TRY(store_failed(gate_pool_define(pool), pool->name));
+    TRY(storage_refusal(gate_pool_define(pool), "pool %s", pool->name));
     TRY(pick_node(cli, args, &node));
     TRY(find_row(cli, "metapool", pool->name, &metapool));
     struct json row = storage_metapool_row(cli, pool);
@@ -98,7 +81,8 @@ cmd_define(struct cli *cli, const struct args *args)
     CLEANUP(pool_done) struct pool pool;
     pool_init(&pool);
     TRY(read_input(args->pos.v[0], &text));
-    TRY(as_usage(store_failed(poolxml_parse(text.data, text.n, &pool), args->pos.v[0])));
+    TRY(as_usage(
+        storage_refusal(poolxml_parse(text.data, text.n, &pool), "%s", args->pos.v[0])));
     return define(cli, args, &pool);
 }
 
@@ -154,7 +138,8 @@ cmd_define_as(struct cli *cli, const struct args *args)
     pool_init(&pool);
     TRY(fail_unless_name("pool", args->pos.v[0]));
     TRY(pool_from_options(cli, args, &xml));
-    TRY(as_usage(store_failed(poolxml_parse(xml.data, xml.n, &pool), args->pos.v[0])));
+    TRY(as_usage(
+        storage_refusal(poolxml_parse(xml.data, xml.n, &pool), "pool %s", args->pos.v[0])));
     if (args_has(args, "print-xml")) {
         fputs(buf_cstr(&xml), stdout);
         return NULL;
@@ -218,7 +203,8 @@ build_one(struct cli *cli, const struct args *args, struct storage_pool *s)
         return err_new(ERR_SYNTAX, "--overwrite and --no-overwrite exclude each other");
     }
     int flags = over ? BUILD_OVERWRITE : no_over ? BUILD_NO_OVERWRITE : 0;
-    TRY(store_failed(gate_pool_build(&s->value, flags, &plan), s->pool.label));
+    TRY(storage_refusal(gate_pool_build(&s->value, flags, &plan), "pool %s",
+                        s->pool.label));
     return add_job(cli, s, "pool.build", "built",
                    over      ? "overwrite"
                    : no_over ? "no-overwrite"
@@ -235,7 +221,7 @@ refresh_one(struct cli *cli, const struct args *args, struct storage_pool *s)
             err_new(ERR_CONSTRAINT, "storage pool '%s' is not active", s->value.name),
             "byre pool start %s", s->pool.label);
     }
-    TRY(store_failed(gate_pool_refresh(&s->value, &plan), s->pool.label));
+    TRY(storage_refusal(gate_pool_refresh(&s->value, &plan), "pool %s", s->pool.label));
     return add_job(cli, s, "pool.refresh", "refreshed", NULL, &plan);
 }
 
@@ -248,7 +234,7 @@ delete_one(struct cli *cli, const struct args *args, struct storage_pool *s)
             err_new(ERR_CONSTRAINT, "storage pool '%s' is still active", s->value.name),
             "byre pool stop %s", s->pool.label);
     }
-    TRY(store_failed(gate_pool_delete(&s->value, &plan), s->pool.label));
+    TRY(storage_refusal(gate_pool_delete(&s->value, &plan), "pool %s", s->pool.label));
     return add_job(cli, s, "pool.delete", "deleted", NULL, &plan);
 }
 
@@ -258,9 +244,9 @@ set_active(struct cli *cli, struct storage_pool *s, bool active)
     struct json row = json_object();
     const char *label = arena_printf(&cli->arena, "pool %s", s->pool.label);
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
-    TRY(store_failed(active ? gate_pool_start(&s->value, &plan)
-                            : gate_pool_stop(&s->value, &plan),
-                     s->pool.label));
+    TRY(storage_refusal(active ? gate_pool_start(&s->value, &plan)
+                               : gate_pool_stop(&s->value, &plan),
+                        "pool %s", s->pool.label));
     if (cli->dry_run) {
         show_plan(cli, label, &plan);
     }

@@ -11,26 +11,8 @@
 #include "cli/agent_i.h"
 #include "cli/list_i.h"
 #include "cli/vol_i.h"
-#include "store/code.h"
 #include "store/gate.h"
 #include "store/volxml.h"
-
-/* libvirt's code and words, as a refusal. */
-static struct err *
-store_failed(struct err *e, const char *pool, const char *name)
-{
-    CLEANUP(free_drop) char *message = e ? store_err_message(e) : NULL;
-    if (!e) {
-        return NULL;
-    }
-    struct err *said =
-        err_wrap(err_new(err_kind(e), "%s", message), "volume %s/%s", pool, name);
-    if (err_next(e)) {
-        said = err_hint(said, "%s", err_next(e));
-    }
-    err_free(e);
-    return fail_as(said, EXIT_REFUSED);
-}
 
 /* The pool must be in use, or about to be by this very line. */
 static struct err *
@@ -133,7 +115,8 @@ vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
         TRY(find_backing(cli, backing, v, &backing_uuid));
     }
     const char *label = arena_printf(a, "vol %s/%s", s->pool.label, v->name);
-    struct err *e = store_failed(vol_name_check(v->name), s->pool.label, v->name);
+    struct err *e =
+        storage_refusal(vol_name_check(v->name), "vol %s/%s", s->pool.label, v->name);
     if (e) {
         return fail_as(e, EXIT_USAGE);
     }
@@ -143,7 +126,8 @@ vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
         return NULL;
     }
     TRY(err_wrap(check_pool(s, v), "%s", label));
-    TRY(store_failed(gate_vol_create(&s->value, v, 0, &plan), s->pool.label, v->name));
+    TRY(storage_refusal(gate_vol_create(&s->value, v, 0, &plan), "vol %s/%s", s->pool.label,
+                        v->name));
     if (cli->dry_run) {
         show_plan(cli, label, &plan);
     }
@@ -171,8 +155,8 @@ cmd_create(struct cli *cli, const struct args *args)
     vol_init(&v);
     TRY(storage_pool_find(cli, args->pos.v[0], &s));
     TRY(read_input(args->pos.v[1], &text));
-    TRY(store_failed(volxml_parse(text.data, text.n, s.value.type, 0, &v), s.pool.label,
-                     args->pos.v[1]));
+    TRY(storage_refusal(volxml_parse(text.data, text.n, s.value.type, 0, &v), "%s",
+                        args->pos.v[1]));
     if (v.allocation < 0) {
         v.allocation = vol_wanted_allocation(&v);
     }
@@ -298,7 +282,7 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     CLEANUP(vol_done) struct vol v;
     CLEANUP(buf_done) struct buf xml = BUF_INIT;
     vol_init(&v);
-    const char *name;
+    const char *name = NULL;
     TRY(volume_name(cli, args, 0, &name));
     TRY(find_volume(cli, name, &named, &s));
     TRY(storage_volume(cli, &s, named.row, &v));
@@ -337,7 +321,7 @@ cmd_resize(struct cli *cli, const struct args *args)
     CLEANUP(vol_done) struct vol v;
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
     int64_t bytes;
-    const char *name;
+    const char *name = NULL;
     const char *size = args->pos.v[args->pos.n - 1];
     vol_init(&v);
     TRY(volume_name(cli, args, 1, &name));
@@ -359,7 +343,8 @@ cmd_resize(struct cli *cli, const struct args *args)
     }
     v.capacity = bytes;
     TRY(err_wrap(check_pool(&s, &v), "vol %s", named.label));
-    TRY(store_failed(gate_vol_resize(&s.value, &v, bytes, 0, &plan), s.pool.label, v.name));
+    TRY(storage_refusal(gate_vol_resize(&s.value, &v, bytes, 0, &plan), "vol %s/%s",
+                        s.pool.label, v.name));
     const char *label = arena_printf(a, "vol %s", named.label);
     if (cli->dry_run) {
         show_plan(cli, label, &plan);
@@ -388,7 +373,8 @@ delete_one(struct cli *cli, const struct named *named)
     if (cli->dry_run && row_ref(named->row, "pool", &pool)) {
         TRY(storage_pool_find(cli, UUID_TEXT(&pool), &s));
         TRY(storage_volume(cli, &s, named->row, &v));
-        TRY(store_failed(gate_vol_delete(&s.value, &v, &plan), s.pool.label, v.name));
+        TRY(storage_refusal(gate_vol_delete(&s.value, &v, &plan), "vol %s/%s", s.pool.label,
+                            v.name));
         show_plan(cli, label, &plan);
     }
     json_put(a, &row, "deleted", json_bool(true));
@@ -426,7 +412,7 @@ transfer(struct cli *cli, const struct args *args, const char *method, int fd)
     struct json result;
     int64_t offset = 0, length = 0;
 
-    const char *name;
+    const char *name = NULL;
     TRY(volume_name(cli, args, 1, &name));
     TRY(names_find(cli, "volume", name, "state", &named));
     if (!str_eq(row_string(named.row, "state"), "ready")) {

@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "cli/typed_i.h"
 #include "model/storage.h"
+#include "store/code.h"
 #include "store/plan.h"
 
 #define XML_MAX_BYTES ((size_t) 1 << 20)
@@ -187,6 +188,26 @@ storage_volume(struct cli *cli, const struct storage_pool *s, const struct json 
     ret->allocation = row_int(row, "allocation", ret->allocation);
     ret->physical = row_int(row, "physical", 0);
     return NULL;
+}
+
+struct err *
+storage_refusal(struct err *e, const char *what, ...)
+{
+    if (!e) {
+        return NULL;
+    }
+    CLEANUP(free_drop) char *message = store_err_message(e);
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    va_list args;
+    va_start(args, what);
+    buf_vprintf(&b, what, args);
+    va_end(args);
+    struct err *said = err_wrap(err_new(err_kind(e), "%s", message), "%s", buf_cstr(&b));
+    if (err_next(e)) {
+        said = err_hint(said, "%s", err_next(e));
+    }
+    err_free(e);
+    return fail_as(said, EXIT_REFUSED);
 }
 
 struct err *

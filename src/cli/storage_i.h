@@ -27,6 +27,9 @@ struct err *storage_pool_find(struct cli *, const char *spec,
 struct err *storage_volume(struct cli *, const struct storage_pool *,
                            const struct json *row, struct vol *ret) MUST_CHECK;
 
+/* A failure of room store as a refusal, in libvirt's words (prefix and text).  Takes 'e'. */
+struct err *storage_refusal(struct err *e, const char *what, ...) MUST_CHECK PRINTF(2, 3);
+
 /* The node that --node names, or the only one there is.  ERR_CONSTRAINT if there are several. */
 struct err *pick_node(struct cli *, const struct args *, struct named *ret) MUST_CHECK;
 /* A file's content, "-" for standard input. */

@@ -17,7 +17,7 @@ struct watch {
     struct out_style style;
     const char *sort;
     struct labels labels;
-    struct map shown; /* Labels of the rows that fit, by UUID's text; in cli->arena. */
+    struct map shown; /* Rows that fit, by UUID's text; the values say nothing. */
     struct out_table out;
     bool initial, redraw, headers_done;
 };
@@ -111,7 +111,7 @@ on_changed(void *w_, const struct replica_change *change)
         return;
     }
     struct json row = row_json(w->cli, change->row);
-    const char *key = arena_str(&w->cli->arena, UUID_TEXT(&change->row->uuid));
+    const char *key = UUID_TEXT(&change->row->uuid);
     bool was = map_has(&w->shown, key);
     bool is = change->kind != REPLICA_DELETED && filter_matches(w->cli, w->filter, &row);
 
@@ -155,7 +155,9 @@ on_batch(void *w_)
 {
     struct watch *w = w_;
     if (w->redraw) {
+        w->initial = false;
         redraw(w);
+        arena_reset(&w->cli->arena);
         return;
     }
     if (w->out.rows.n || !w->headers_done) {
@@ -170,6 +172,7 @@ on_batch(void *w_)
     }
     w->initial = false;
     begin_table(w);
+    arena_reset(&w->cli->arena);
 }
 
 static bool
@@ -219,12 +222,20 @@ watch_run(struct cli *cli, const struct args *args, const struct list *l,
     cli->on_changed = on_changed;
     cli->on_batch = on_batch;
     cli->on_aux = &w;
+
+    /* From here on the arena is emptied after each batch, for this may run for weeks. */
+    struct arena kept = cli->arena;
+    cli->arena = ARENA_INIT;
     struct err *e = replica_wait_ready(cli->replica, CALL_MS);
     if (!e) {
-        e = replica_wait_until(
-            cli->replica, never, &w,
-            args_has(args, "timeout") && cli->timeout_ms ? cli->timeout_ms : -1);
+        bool ends = args_has(args, "timeout") && cli->timeout_ms;
+        if (w.initial) { /* There was nothing, so no batch. */
+            on_batch(&w);
+        }
+        e = replica_wait_until(cli->replica, never, &w, ends ? cli->timeout_ms : -1);
     }
+    arena_done(&cli->arena);
+    cli->arena = kept;
     if (err_is(e, ERR_TIMEOUT)) { /* It was asked to stop then. */
         err_free(e);
         e = NULL;

@@ -8,6 +8,7 @@ import pathlib
 import pty
 import re
 import select
+import socket
 import subprocess
 import threading
 import time
@@ -615,3 +616,64 @@ def test_the_manual_names_every_command_and_option(program):
     result = subprocess.run(["man", "-l", "--warnings", str(pathlib.Path(conftest.ROOT, "docs", "man", "byre.1"))],
                             capture_output=True, text=True, env=dict(os.environ, MANPAGER="cat", LC_ALL="C"))
     assert result.stderr == ""
+
+
+# A reply that is lost.
+
+class Proxy(threading.Thread):
+    """Between a client and the server; cuts the connection instead of handing on the reply to a change, 'n_cuts' times."""
+
+    def __init__(self, path, target, n_cuts):
+        super().__init__(daemon=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.target = target
+        self.n_cuts = n_cuts
+        self.n_changes = 0
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.relay, args=(client,), daemon=True).start()
+
+    def relay(self, client):
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self.target))
+        cut = False
+        with client, server:
+            while True:
+                for side in select.select([client, server], [], [])[0]:
+                    data = side.recv(1 << 16)
+                    if not data or (side is server and cut):
+                        return
+                    if side is client and b'"comment"' in data:  # Only changes carry one.
+                        self.n_changes += 1
+                        cut, self.n_cuts = self.n_cuts > 0, self.n_cuts - 1
+                    (server if side is client else client).sendall(data)
+
+
+def test_a_lost_reply_is_settled(full, tmp_path):
+    """What was inserted is found again and not inserted twice; what only sets columns is sent again."""
+    proxy = Proxy(tmp_path / "proxy", full.server.sock, 1)
+    remote = "unix:%s" % (tmp_path / "proxy")
+    assert full.run("--db", remote, "vm", "create", "a", "--disk", "default/a:1G") == "vol default/a: created\nvm a: created\n"
+    assert proxy.n_changes == 1 and len(full.rows("vm")) == 1
+    proxy.n_cuts = 1
+    assert full.run("--db", remote, "vm", "start", "a") == "vm a: running\n"
+    assert proxy.n_changes == 3
+    proxy.n_cuts = 1  # Asking a second time would reboot it twice.
+    text = full.run("--db", remote, "vm", "reboot", "a", code=UNREACHABLE)
+    assert "nobody knows" in text and full.rows("vm")[0]["reboots"] == 1
+    proxy.listener.close()
+
+
+def test_watching_nothing(lab, watcher):
+    reader = watcher("vm", "list", "-w", "-o", "jsonl", "-c", "name")
+    time.sleep(0.5)
+    lab.run("create", "vm", "name=a", "mem=5", "vcpu=1")
+    assert json.loads(reader.wait_for(1)) == {"action": "insert", "name": "a"}
