@@ -273,14 +273,12 @@ commit(struct cli *cli)
         struct err *lookup = was_committed(cli, &done);
         if (lookup) {
             err_free(lookup);
-            return err_hint(
-                e, "nobody knows whether it was committed: look before trying again");
+            return uncertain(e);
         } else if (done) {
             err_free(e);
             return ask_generations(cli);
         } else if (cli->change.not_twice) {
-            return err_hint(
-                e, "nobody knows whether it was committed: look before trying again");
+            return uncertain(e);
         }
         err_free(e);
     }
