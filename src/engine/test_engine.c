@@ -448,7 +448,6 @@ TEST(unreadable_files)
         bed_init(&bed);
         write_in(&bed, "mine", "x", 1);
         write_in(&bed, "secret", "xy", 2);
-        CLEANUP(free_drop) char *secret = path_join(bed.path, "secret");
         CHECK_INT("owner", chown(bed.path, 65534, 65534), 0);
         CHECK_INT("open the way", chmod(test_dir(), 0755), 0);
         CLEANUP(free_drop) char *mine = path_join(bed.path, "mine");
