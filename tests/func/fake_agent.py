@@ -32,7 +32,7 @@ class FakeAgent:
         self.rpc = rpc.Rpc(remote)
         self.stopping = threading.Event()
         self.console = b"early line\r\ndemo is up: disk /dev/vda 1073741824 bytes\r\nlater line\r\n"
-        self.typed = b""
+        self.console_stays = False  # Else it ends after what was printed so far.
         self.uploaded = {}
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(os.path.join(directory, "agent.sock"))
@@ -141,6 +141,11 @@ class FakeAgent:
             reply = {"result": {"uid": UID, "hostname": "testhost"}}
         elif method == "console":
             connection.sendall(b'{"result":{}}\n' + self.console)
+            while self.console_stays and not request.get("log"):
+                typed = connection.recv(1000)
+                if not typed:
+                    return
+                connection.sendall(typed.upper())
             return
         elif method == "upload":
             with os.fdopen(fds[0], "rb") as source:

@@ -506,9 +506,10 @@ def test_no_agent(lab):
 
 # A terminal.
 
-def on_terminal(lab, *arguments, timeout=20):
-    """What the command prints on a terminal, and its exit code."""
+def on_terminal(lab, *arguments, timeout=20, keys=()):
+    """What the command prints on a terminal, and its exit code.  'keys': what is typed after which text was printed."""
     pid, fd = pty.fork()
+    keys = list(keys)
     if pid == 0:
         os.execve(lab.byre, [lab.byre, *arguments], dict(lab.env, TERM="xterm"))
     text = b""
@@ -522,6 +523,8 @@ def on_terminal(lab, *arguments, timeout=20):
             if not more:
                 break
             text += more
+            while keys and keys[0][0] in text:
+                os.write(fd, keys.pop(0)[1])
     os.close(fd)
     return text.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -538,6 +541,23 @@ def test_a_terminal_takes_unique_prefixes(full):
     assert code == REFUSED and "begins more than one name" in text
     text, code = on_terminal(full, "vm", "create", "slow", "--timeout", "1")
     assert code == TIMED_OUT and "vm slow" in text and "\r\x1b[K" in text  # The live line.
+
+
+def test_console_on_a_terminal(full):
+    full.run("vm", "create", "demo", "--start")
+    full.agent.console_stays = True
+    text, code = on_terminal(full, "vm", "console", "demo", keys=[(b"later line", b"echo me"), (b"ECHO ME", b"\x03x"),
+                                                                  (b"\x03X", b"\x1d")])
+    assert code == DONE and "leave by Ctrl-]" in text and "ECHO ME" in text
+    text = full.run("vm", "console", "demo", "--until", "never said", "--timeout", "1", code=TIMED_OUT)
+    assert "never said" in text
+
+
+def test_a_watched_table_is_drawn_anew(lab):
+    lab.run("create", "vm", "name=a", "mem=5", "vcpu=1")
+    threading.Timer(0.7, lab.run, ["set", "vm", "a", "mem=7"]).start()
+    text, code = on_terminal(lab, "vm", "list", "-w", "--timeout", "2")
+    assert code == DONE and text.count("\x1b[H\x1b[J") == 2 and "5.00 MiB" in text and "7.00 MiB" in text
 
 
 # Unreachable.
