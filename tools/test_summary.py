@@ -4,8 +4,8 @@
     test_summary.py FILE...
 
 A FILE is JUnit XML (from `meson test` or pytest), or a text file of lines `ok NAME`,
-`not ok NAME` and `skip NAME` (from ./test itself).  Prints the name of each failure and last
-`N passed, N failed` (with `, N skipped` between if there are any).  Exits 1 if anything failed,
+`not ok NAME` and `skip NAME` (from ./test itself).  Prints each failure with the end of what it
+said, and last `N passed, N failed` (with `, N skipped` between if there are any).  Exits 1 if anything failed,
 if a FILE cannot be read, or if nothing passed at all: no evidence is not success.
 """
 
@@ -14,13 +14,16 @@ import sys
 import xml.etree.ElementTree as ET
 
 
+MAX_LINES = 40  # Of a failure's words.
+
+
 class Tally:
     def __init__(self):
         self.passed, self.skipped, self.failed = 0, 0, []
 
-    def add(self, name, failed, skipped):
+    def add(self, name, failed, skipped, words=""):
         if failed:
-            self.failed.append(name)
+            self.failed.append((name, words))
         elif skipped:
             self.skipped += 1
         else:
@@ -32,15 +35,17 @@ def read_junit(tally, text):
     root = ET.fromstring(text)
     for suite in root.iter("testsuite"):
         failures = 0
+        said = "\n".join(suite.findtext(tag) or "" for tag in ("system-out", "system-err"))
         for case in suite.findall("testcase"):
             kinds = {child.tag for child in case}
             name = " ".join(filter(None, [case.get("classname"), case.get("name")]))
             failed = bool(kinds & {"failure", "error"})
             failures += failed
-            tally.add(name, failed, "skipped" in kinds)
+            words = "\n".join(child.text or child.get("message", "") for child in case if child.tag != "properties")
+            tally.add(name, failed, "skipped" in kinds, words.strip() or said)
         stated = int(suite.get("failures") or 0) + int(suite.get("errors") or 0)
         for i in range(stated - failures):
-            tally.add(f"{suite.get('name')} (as a whole)", True, False)
+            tally.add(f"{suite.get('name')} (as a whole)", True, False, said)
 
 
 def read_lines(tally, text):
@@ -62,8 +67,10 @@ def main(argv):
                 read_lines(tally, text)
         except (OSError, ET.ParseError, ValueError) as e:
             tally.add(f"{path}: {e}", True, False)
-    for name in tally.failed:
+    for name, words in tally.failed:
         print(f"FAILED {name}")
+        for line in words.strip().splitlines()[-MAX_LINES:]:
+            print(f"    {line}")
     skipped = f", {tally.skipped} skipped" if tally.skipped else ""
     print(f"{tally.passed} passed{skipped}, {len(tally.failed)} failed")
     return 1 if tally.failed or not tally.passed else 0
