@@ -39,7 +39,9 @@ struct db_ctx {
     int64_t elapsed_ms;         /* Since the request came; 0 at its first run. */
     int64_t wall_ms;            /* For the record's "_date". */
     const char *author;         /* Last line of the record's "_comment"; NULL for none. */
-    const char *role, *id;      /* For RBAC; NULL: no restriction. */
+    /* For RBAC, db/rbac_i.h: the connection's role (NULL or "": no restriction) and the client's
+     * name (NULL: it may write nothing). */
+    const char *role, *id;
 };
 
 enum db_outcome {

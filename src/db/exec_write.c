@@ -3,6 +3,7 @@
 #include "db/cond_i.h"
 #include "db/exec_i.h"
 #include "db/mutate_i.h"
+#include "db/rbac_i.h"
 
 static void
 print_count(struct exec *x, size_t count)
@@ -87,6 +88,8 @@ exec_insert(struct exec *x, struct decode *op, const struct json *whole)
             datum_swap(&row->fields[i], &cells.v[i + N_SPECIAL_COLUMNS]);
         }
     }
+    TRY(rbac_check_insert(x->ctx,
+                          row)); /* A failed operation undoes the whole transaction. */
     union atom a = { .uuid = uuid };
     buf_str(x->reply, "{\"uuid\":");
     atom_print(&a, ATOM_UUID, x->reply);
@@ -106,6 +109,20 @@ check_mutable(const struct table *t, const struct cells *cells, const struct jso
         }
     }
     return NULL;
+}
+
+static size_t
+given_columns(struct arena *arena, const struct cells *cells, const struct column ***ret)
+{
+    const struct table_schema *ts = cells->table->schema;
+    size_t n = 0;
+    *ret = arena_alloc(arena, ts->n_columns * sizeof **ret);
+    for (size_t i = 0; i < ts->n_columns; i++) {
+        if (cells->given[i]) {
+            (*ret)[n++] = &ts->columns[i];
+        }
+    }
+    return n;
 }
 
 static void
@@ -137,6 +154,9 @@ exec_update(struct exec *x, struct decode *op, const struct json *whole)
 
     CLEANUP(row_vec_done) struct row_vec found = ROW_VEC_INIT;
     query(t, &cond, &found);
+    const struct column **columns;
+    size_t n_columns = given_columns(&x->txn->arena, &cells, &columns);
+    TRY(rbac_check_update(x->ctx, t, &found, columns, n_columns));
     VEC_FOR_EACH (struct row **row, &found.rows) {
         update_row(x->txn, *row, &cells);
     }
@@ -160,7 +180,13 @@ exec_mutate(struct exec *x, struct decode *op, const struct json *whole)
 
     CLEANUP(row_vec_done) struct row_vec found = ROW_VEC_INIT;
     query(t, &cond, &found);
-    for (size_t i = 0; i < found.rows.n; i++) {
+    const struct column **columns =
+        arena_alloc(&x->txn->arena, (mutations.n + 1) * sizeof *columns);
+    for (size_t i = 0; i < mutations.n; i++) {
+        columns[i] = mutations.v[i].column;
+    }
+    TRY(rbac_check_mutate(x->ctx, t, &found, columns, mutations.n));
+    for (size_t i = 0; i < found.rows.n && mutations.n; i++) {
         TRY(mutations_apply(&mutations, x->txn, found.rows.v[i]));
     }
     print_count(x, found.rows.n);
@@ -180,6 +206,7 @@ exec_delete(struct exec *x, struct decode *op, const struct json *whole)
 
     CLEANUP(row_vec_done) struct row_vec found = ROW_VEC_INIT;
     query(t, &cond, &found);
+    TRY(rbac_check_delete(x->ctx, t, &found));
     VEC_FOR_EACH (struct row **row, &found.rows) {
         txn_delete(x->txn, *row);
     }

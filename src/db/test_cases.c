@@ -3,6 +3,7 @@
  *     > schema SCHEMA              a new, empty database
  *     > transact [OP, ...]         < reply [...], or < parked timeout MS reads [TABLE, ...]
  *     > transact_ro, transact_at MS, transact_full [OP, ...]
+ *     > transact_as ROLE ID [OP, ...]
  *                                  read-only; MS after it came; with a journal that cannot write
  *     > record                     < what the journal got last, without _date
  *     > replay RECORD              < ok, or < error {...}
@@ -461,6 +462,9 @@ do_line(struct run *r, char *line)
         do_transact(r, rest, (struct db_ctx){ .read_only = true }, false);
     } else if (strcmp(w[0], "transact_full") == 0) {
         do_transact(r, rest, (struct db_ctx){ .author = "me" }, true);
+    } else if (strcmp(w[0], "transact_as") == 0) {
+        struct db_ctx ctx = { .role = w[1], .id = strcmp(w[2], "-") ? w[2] : NULL };
+        do_transact(r, w[3], ctx, false);
     } else if (strcmp(w[0], "transact_at") == 0) {
         do_transact(r, strchr(rest, ' ') + 1, (struct db_ctx){ .elapsed_ms = atoi(rest) },
                     false);
