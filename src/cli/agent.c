@@ -120,7 +120,11 @@ agent_error(const struct json *error)
     if (kind_name && !err_kind_parse(kind_name, &kind)) {
         kind = ERR_IO;
     }
+    const char *what = json_get_string(error, "what");
     struct err *e = err_new(kind, "%s", text ? text : "the agent gave no reason");
+    if (what && what[0]) {
+        e = err_wrap(e, "%s", what);
+    }
     if (hint && hint[0]) {
         e = err_hint(e, "%s", hint);
     }

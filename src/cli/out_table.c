@@ -26,12 +26,15 @@ header_of(const char *name)
     return header;
 }
 
-/* Control bytes as \xNN; everything else, UTF-8 included, stays. */
+/* Control bytes as \xNN; everything else, UTF-8 included, stays.  A further line of the value is
+ * set below the first, which begins 'indent' columns from the left. */
 static void
-put_safe(const char *s, FILE *file)
+put_safe(const char *s, size_t indent, FILE *file)
 {
     for (; *s; s++) {
-        if ((unsigned char) *s < ' ' || *s == 0x7f) {
+        if (*s == '\n') {
+            fprintf(file, "\n%*s", (int) indent, "");
+        } else if ((unsigned char) *s < ' ' || *s == 0x7f) {
             fprintf(file, "\\x%02x", (unsigned char) *s);
         } else {
             putc(*s, file);
@@ -56,7 +59,7 @@ print_vertical(const struct out_table *t, FILE *file)
             char *text = out_cell_text(&t->rows.v[r].cells[c], column->unit);
             fprintf(file, "%s:%*s", column->name, (int) (width - strlen(column->name) + 1),
                     "");
-            put_safe(text, file);
+            put_safe(text, width + 2, file);
             putc('\n', file);
         }
     }
@@ -89,6 +92,21 @@ add_columns(const struct out_table *t, const struct out_style *style,
     }
 }
 
+/* An error has three lines; a table has one.  Takes 'text'. */
+static char *
+one_line(char *text)
+{
+    if (!strchr(text, '\n')) {
+        return text;
+    }
+    struct strvec lines = STRVEC_INIT;
+    strvec_split(&lines, text, "\n");
+    free(text);
+    text = strvec_join(&lines, "; ");
+    strvec_done(&lines);
+    return text;
+}
+
 void
 out_print_table(const struct out_table *t, const struct out_style *style, FILE *file)
 {
@@ -112,7 +130,8 @@ out_print_table(const struct out_table *t, const struct out_style *style, FILE *
         size_t shown = 0;
         for (size_t c = 0; c < t->columns.n; c++) {
             if (is_shown(&t->columns.v[c], style)) {
-                char *text = out_cell_text(&t->rows.v[r].cells[c], t->columns.v[c].unit);
+                char *text =
+                    one_line(out_cell_text(&t->rows.v[r].cells[c], t->columns.v[c].unit));
                 ASSERT(scols_line_refer_data(line, shown++, text) == 0); /* Takes 'text'. */
             }
         }

@@ -142,6 +142,21 @@ TEST(an_empty_table)
     }
 }
 
+TEST(errors_have_lines)
+{
+    CLEANUP(out_table_done) struct out_table t = OUT_TABLE_INIT;
+    char *text = NULL;
+    size_t n;
+    FILE *file = open_memstream(&text, &n);
+    out_add_column(&t, "error", UNIT_NONE, false);
+    out_add_row(&t, "x")[0] = json_string(&t.arena, "what\nwhy");
+    out_print(&t, &(struct out_style){ .format = OUT_TABLE }, file);
+    out_print(&t, &(struct out_style){ .format = OUT_TABLE, .vertical = true }, file);
+    fclose(file);
+    CHECK_STR("both", text, "ERROR\nwhat; why\nerror: what\n       why\n");
+    free(text);
+}
+
 TEST(control_bytes_do_not_reach_the_terminal)
 {
     CLEANUP(out_table_done) struct out_table t = OUT_TABLE_INIT;

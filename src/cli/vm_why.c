@@ -41,6 +41,19 @@ fits(const char *state, const char *status)
     return !state;
 }
 
+/* What, why and what next, below each other. */
+static void
+tell_error(const struct json *row)
+{
+    struct strvec lines = STRVEC_INIT;
+    const char *error = row_string(row, "error");
+    strvec_split(&lines, error ? error : "", "\n");
+    for (size_t i = 0; i < lines.n; i++) {
+        printf("%s%s\n", i ? "          " : "error:    ", lines.v[i]);
+    }
+    strvec_done(&lines);
+}
+
 static void
 tell_node(struct cli *cli, const struct json *node)
 {
@@ -132,9 +145,7 @@ vm_why(struct cli *cli, const struct args *args)
            or_unset(row_string(vm.row, "status"), "unknown"),
            ago(cli, row_int(vm.row, "observed_at", 0)),
            row_int(vm.row, "observed_generation", 0));
-    if (row_string(vm.row, "error")) {
-        printf("error:    %s\n", row_string(vm.row, "error"));
-    }
+    tell_error(vm.row);
     if (node) {
         tell_node(cli, node);
     }
