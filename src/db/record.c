@@ -31,30 +31,32 @@ print_new_row(const struct row *row, struct buf *buf)
     buf_char(buf, '}');
 }
 
+static bool
+is_wide_delta(const struct change *ch, size_t field)
+{
+    const struct type *type =
+        &ch->row->table->schema->columns[field + N_SPECIAL_COLUMNS].type;
+    if (type->n_max <= 1 || type->n_max == TYPE_UNLIMITED || !change_has(ch, field)) {
+        return false;
+    }
+    struct datum delta;
+    datum_diff(&delta, &ch->saved[field], &ch->row->fields[field], type);
+    bool wide = delta.n > type->n_max;
+    datum_done(&delta, type);
+    return wide;
+}
+
 /* A delta may have more elements than the column itself.  Readers up to Open vSwitch 3.1 refuse such
  * a record and lose all that follows; so a transaction with one is written in full values. */
 static bool
 has_wide_delta(const struct txn *txn)
 {
-    for (size_t t = 0; t < txn->db->schema->n_tables; t++) {
-        for (const struct change *ch = txn->db->tables[t].changes; ch;
-             ch = ch->next_in_table) {
-            const struct row *row = ch->row;
-            for (size_t i = 0; !ch->inserted && !ch->deleted && i < row->table->n_fields;
-                 i++) {
-                const struct type *type =
-                    &row->table->schema->columns[i + N_SPECIAL_COLUMNS].type;
-                if (type->n_max <= 1 || type->n_max == TYPE_UNLIMITED ||
-                    !change_has(ch, i)) {
-                    continue;
-                }
-                struct datum delta;
-                datum_diff(&delta, &ch->saved[i], &row->fields[i], type);
-                bool wide = delta.n > type->n_max;
-                datum_done(&delta, type);
-                if (wide) {
-                    return true;
-                }
+    TXN_FOR_EACH(ch, txn)
+    {
+        for (size_t i = 0; !ch->inserted && !ch->deleted && i < ch->row->table->n_fields;
+             i++) {
+            if (is_wide_delta(ch, i)) {
+                return true;
             }
         }
     }
