@@ -30,8 +30,7 @@ commit_prepare(struct txn *txn)
 bool
 commit_is_empty(const struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         return false;
     }
     return true;
@@ -62,8 +61,7 @@ drop_idle(struct change *ch)
 static struct err *
 drop_idle_changes(struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         ch->gone = !ch->inserted && !ch->deleted && !drop_idle(ch);
     }
     return NULL;
@@ -72,8 +70,7 @@ drop_idle_changes(struct txn *txn)
 static struct err *
 drop_idle_cells(struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         if (!ch->inserted && !ch->deleted) {
             drop_idle(ch);
         }
@@ -100,8 +97,7 @@ check_max_rows(struct txn *txn)
 static struct err *
 new_versions(struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         if (!ch->inserted && !ch->deleted) {
             uuid_random(&ch->row->version);
         }

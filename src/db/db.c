@@ -101,8 +101,7 @@ db_txn_commit(struct txn *txn, db_deliver_fn *deliver, void *aux)
 {
     struct db *db = txn->db;
     db->seq++;
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         ch->row->table->last_seq = db->seq;
     }
     weak_commit(txn);

@@ -118,8 +118,7 @@ watches_deliver(struct txn *txn, db_deliver_fn *deliver, void *aux)
     if (wd->n_monitors == 0) {
         return;
     }
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         dl.change = ch;
         wd->change_no++;
         find_watches(&dl);

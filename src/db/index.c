@@ -213,8 +213,7 @@ index_check(struct txn *txn)
     for (size_t i = 0; i < txn->db->schema->n_tables; i++) {
         index_flush(&txn->db->tables[i]);
     }
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         TRY(check_change(ch));
     }
     return NULL;

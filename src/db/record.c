@@ -51,8 +51,7 @@ is_wide_delta(const struct change *ch, size_t field)
 static bool
 has_wide_delta(const struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         for (size_t i = 0; !ch->inserted && !ch->deleted && i < ch->row->table->n_fields;
              i++) {
             if (is_wide_delta(ch, i)) {

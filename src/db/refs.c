@@ -133,12 +133,10 @@ count_change(struct txn *txn, struct change *ch)
 struct err *
 refs_count(struct txn *txn)
 {
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         TRY(count_change(txn, ch));
     }
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         if (ch->deleted && ch->row->n_refs) {
             return rfc_err(
                 RFC_REFERENTIAL,

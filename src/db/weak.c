@@ -99,8 +99,7 @@ struct err *
 weak_prune(struct txn *txn)
 {
     /* The list grows: cells that are pruned here belong to changed rows, too. */
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         struct row *row = ch->row;
         if (ch->deleted) {
             for (struct weak_ref *w = row->weak_in; w; w = w->next) {
@@ -226,8 +225,7 @@ void
 weak_commit(struct txn *txn)
 {
     static const struct datum empty;
-    TXN_FOR_EACH(ch, txn)
-    {
+    TXN_FOR_EACH (ch, txn) {
         struct table *t = ch->row->table;
         for (size_t i = 0; i < t->n_fields; i++) {
             const struct column *c = &t->schema->columns[i + N_SPECIAL_COLUMNS];
