@@ -1,59 +1,54 @@
 /* bin/dbtool.c: work on database files without a server; man page docs/man/byre-dbtool.1.
- * Commands and words are ovsdb-tool's where it has them. */
-#include <errno.h>
+ * Commands, words and exit statuses are ovsdb-tool's where it has them. */
 #include <getopt.h>
 #include <stdio.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
-#include "data/schema.h"
+#include "base/str.h"
+#include "bin/dbtool_i.h"
 #include "data/vmmgr_schema.h"
-#include "dbserver/dbfile.h"
-#include "journal/journal.h"
 
 #define SCHEMA_MAX_BYTES ((size_t) (16 * MIB))
+#define DEFAULT_DB "/var/lib/byre/db/vmmgr.db"
 
-struct flags {
-    bool if_not_exists, cut, more;
-};
-
-static void
+void
 db_close(struct journal **journal)
 {
     journal_close(TAKE(*journal));
 }
 
-/* The canonical text of a schema: from a file, or Byre's own. */
-static MUST_CHECK struct err *
-read_schema(const char *path, struct schema **ret)
+const char *
+tool_db(const char *path)
+{
+    return path ? path : DEFAULT_DB;
+}
+
+struct err *
+tool_schema(const char *path, struct schema **ret)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     if (!path) {
         return schema_parse_text(vmmgr_schema_text, strlen(vmmgr_schema_text), ret);
     }
-    TRY(fs_read(path, SCHEMA_MAX_BYTES, &text));
+    TRY(err_wrap(fs_read(path, SCHEMA_MAX_BYTES, &text), "failed to read schema"));
     return err_wrap(schema_parse_text(text.data, text.n, ret), "schema %s", path);
 }
 
-static struct err *
-do_create(const struct flags *f, char **argv)
+struct err *
+tool_schema_of(const char *path, struct schema **ret)
 {
-    CLEANUP(schema_drop) struct schema *schema = NULL;
-    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    CLEANUP(db_close) struct journal *journal = NULL;
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    struct json record;
+    bool more;
 
-    if (f->if_not_exists && fs_exists(argv[0])) {
-        return NULL;
-    }
-    TRY(read_schema(argv[1], &schema));
-    schema_print(schema, &text);
-    return err_wrap(journal_create(argv[0], buf_cstr(&text)), "create database %s",
-                    argv[0]);
+    TRY(journal_open(path, JOURNAL_READ_ONLY, &journal));
+    TRY(journal_read(journal, &arena, &record, &more));
+    return err_wrap(schema_parse(&record, ret), "%s: the schema", path);
 }
 
-/* Opens and replays.  Damage is left to the caller to judge. */
-static MUST_CHECK struct err *
-open_db(const char *path, int flags, struct journal **ret_journal, struct db **ret_db)
+struct err *
+tool_open(const char *path, int flags, struct journal **ret_journal, struct db **ret_db)
 {
     CLEANUP(db_close) struct journal *journal = NULL;
     TRY(journal_open(path, flags, &journal));
@@ -62,19 +57,52 @@ open_db(const char *path, int flags, struct journal **ret_journal, struct db **r
     return NULL;
 }
 
-static struct err *
-do_check(const struct flags *f UNUSED, char **argv)
+struct err *
+tool_open_good(const char *path, int flags, struct journal **ret_journal,
+               struct db **ret_db)
 {
     CLEANUP(db_close) struct journal *journal = NULL;
     CLEANUP(db_drop) struct db *db = NULL;
-    TRY(open_db(argv[0], JOURNAL_READ_ONLY, &journal, &db));
+    TRY(tool_open(path, flags, &journal, &db));
+    const struct journal_damage *d = journal_damage(journal);
+    if (d->why) {
+        return err_hint(err_new(ERR_SYNTAX, "%s", err_text(d->why)),
+                        "see: byre-dbtool check %s", path);
+    }
+    *ret_journal = TAKE(journal);
+    *ret_db = TAKE(db);
+    return NULL;
+}
+
+static struct err *
+do_create(struct tool *t, const char **args)
+{
+    CLEANUP(schema_drop) struct schema *schema = NULL;
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    const char *path = tool_db(args[0]);
+
+    if (t->if_not_exists && fs_exists(path)) {
+        return NULL;
+    }
+    TRY(tool_schema(args[1], &schema));
+    schema_print(schema, &text);
+    return err_wrap(journal_create(path, buf_cstr(&text)), "create database %s", path);
+}
+
+static struct err *
+do_check(struct tool *t UNUSED, const char **args)
+{
+    CLEANUP(db_close) struct journal *journal = NULL;
+    CLEANUP(db_drop) struct db *db = NULL;
+    const char *path = tool_db(args[0]);
+    TRY(tool_open(path, JOURNAL_READ_ONLY, &journal, &db));
 
     struct db_figures figures;
     const struct journal_damage *d = journal_damage(journal);
     db_figures(db, &figures);
     printf("%s: database %s, %" PRIu64 " good transactions, %" PRIu64 " rows, %" PRId64
            " good bytes\n",
-           argv[0], db_schema(db)->name, journal_n_records(journal) - 1, figures.n_rows,
+           path, db_schema(db)->name, journal_n_records(journal) - 1, figures.n_rows,
            journal_size(journal));
     if (!d->why) {
         return NULL;
@@ -91,146 +119,33 @@ do_check(const struct flags *f UNUSED, char **argv)
                             d->offset, d->offset + d->n_bytes, err_text(d->why)),
                     "restore a copy, or keep what is before the damage with: "
                     "byre-dbtool compact --cut %s",
-                    argv[0]);
-}
-
-static struct err *
-do_compact(const struct flags *f, char **argv)
-{
-    CLEANUP(db_close) struct journal *journal = NULL;
-    CLEANUP(db_drop) struct db *db = NULL;
-    TRY(open_db(argv[0], 0, &journal, &db));
-
-    int64_t before = journal_size(journal);
-    if (f->cut) {
-        journal_allow_cut(journal);
-    }
-    TRY(dbfile_compact(journal, db, "compacted by byre-dbtool"));
-    printf("%s: %" PRId64 " bytes before, %" PRId64 " after\n", argv[0], before,
-           journal_size(journal));
-    return NULL;
-}
-
-static void
-show_rows(const struct json *record)
-{
-    for (uint32_t t = 0; t < record->n; t++) {
-        const struct json_member *table = &record->members[t];
-        if (table->name[0] == '_' || table->value.type != JSON_OBJECT) {
-            continue;
-        }
-        for (uint32_t r = 0; r < table->value.n; r++) {
-            const struct json_member *row = &table->value.members[r];
-            CLEANUP(free_drop) char *text = json_text(&row->value, JSON_SORTED);
-            printf("  table %s row %s: %s\n", table->name, row->name,
-                   row->value.type == JSON_NULL ? "deleted" : text);
-        }
-    }
-}
-
-static void
-show_transaction(uint64_t number, const struct json *record, bool more)
-{
-    const char *comment = json_get_string(record, "_comment");
-    int64_t date_ms;
-
-    printf("record %" PRIu64 ":", number);
-    if (json_get_int(record, "_date", &date_ms)) {
-        date_ms *= date_ms < INT64_C(1) << 32 ? 1000 : 1; /* Ancient files have seconds. */
-        time_t seconds = (time_t) (date_ms / 1000);
-        struct tm tm;
-        char text[32];
-        if (gmtime_r(&seconds, &tm) &&
-            strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm)) {
-            printf(" %s.%03d", text, (int) (date_ms % 1000));
-        }
-    }
-    if (comment) {
-        CLEANUP(buf_done) struct buf quoted = BUF_INIT;
-        json_print_string(comment, strlen(comment), &quoted);
-        printf(" %s", buf_cstr(&quoted));
-    }
-    putchar('\n');
-    if (more) {
-        show_rows(record);
-    }
-}
-
-static struct err *
-do_show_log(const struct flags *f, char **argv)
-{
-    CLEANUP(db_close) struct journal *journal = NULL;
-    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
-    CLEANUP(schema_drop) struct schema *schema = NULL;
-    struct json record;
-    bool more;
-
-    TRY(journal_open(argv[0], JOURNAL_READ_ONLY, &journal));
-    TRY(journal_read(journal, &arena, &record, &more));
-    TRY(schema_parse(&record, &schema));
-    printf("record 0: \"%s\" schema, version=\"%s\", cksum=\"%s\"\n", schema->name,
-           schema->version, schema->cksum);
-    for (uint64_t i = 1;; i++) {
-        arena_reset(&arena);
-        TRY(journal_read(journal, &arena, &record, &more));
-        if (!more) {
-            break;
-        }
-        show_transaction(i, &record, f->more);
-    }
-    const struct journal_damage *d = journal_damage(journal);
-    return d->why ? err_hint(
-                        err_new(ERR_SYNTAX, "stopped at the damage: %s", err_text(d->why)),
-                        "see: byre-dbtool check %s", argv[0])
-                  : NULL;
-}
-
-static MUST_CHECK struct err *
-schema_of(const char *path, struct schema **ret)
-{
-    CLEANUP(db_close) struct journal *journal = NULL;
-    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
-    struct json record;
-    bool more;
-
-    TRY(journal_open(path, JOURNAL_READ_ONLY, &journal));
-    TRY(journal_read(journal, &arena, &record, &more));
-    return err_wrap(schema_parse(&record, ret), "%s: the schema", path);
-}
-
-static struct err *
-do_db_name(const struct flags *f UNUSED, char **argv)
-{
-    CLEANUP(schema_drop) struct schema *schema = NULL;
-    TRY(schema_of(argv[0], &schema));
-    puts(schema->name);
-    return NULL;
-}
-
-static struct err *
-do_db_version(const struct flags *f UNUSED, char **argv)
-{
-    CLEANUP(schema_drop) struct schema *schema = NULL;
-    TRY(schema_of(argv[0], &schema));
-    puts(schema->version);
-    return NULL;
+                    path);
 }
 
 static const struct command {
     const char *name, *args, *help;
-    int min_args, max_args;
-    struct err *(*run)(const struct flags *,
-                       char **argv); /* argv[max_args - 1] may be NULL. */
+    int min_args, max_args; /* At most TOOL_ARGS_MAX. */
+    tool_fn *run;
 } commands[] = {
-    { "create", "DB [SCHEMA]", "a new database file (Byre's own schema unless given)", 1, 2,
-      do_create },
-    { "check", "DB", "read all of it; tell whether and where it is damaged", 1, 1,
-      do_check },
-    { "compact", "DB", "keep the rows, forget how they came about", 1, 1, do_compact },
-    { "show-log", "DB", "the transactions: when, why, by whom; with -m what", 1, 1,
-      do_show_log },
-    { "db-name", "DB", "the database's name", 1, 1, do_db_name },
-    { "db-version", "DB", "the schema's version", 1, 1, do_db_version },
+    /* clang-format off */
+    { "create", "[DB [SCHEMA]]", "a new database file (Byre's own schema unless given)", 0, 2, do_create },
+    { "check", "[DB]", "read all of it; tell whether and where it is damaged", 0, 1, do_check },
+    { "compact", "[DB [DST]]", "keep the rows, forget how they came about", 0, 2, tool_compact },
+    { "convert", "[DB [SCHEMA [DST]]]", "put the rows under another schema", 0, 3, tool_convert },
+    { "needs-conversion", "[DB [SCHEMA]]", "say yes if its schema differs, else no", 0, 2, tool_needs_conversion },
+    { "show-log", "[DB]", "the transactions: when, why, by whom; with -m which rows, -mm what", 0, 1, tool_show_log },
+    { "query", "[DB] TXN", "run a transaction that only reads", 1, 2, tool_query },
+    { "transact", "[DB] TXN", "run a transaction", 1, 2, tool_transact },
+    { "db-name", "[DB]", "the database's name", 0, 1, tool_db_name },
+    { "db-version", "[DB]", "its schema's version", 0, 1, tool_db_version },
+    { "db-cksum", "[DB]", "its schema's checksum", 0, 1, tool_db_cksum },
+    { "db-is-standalone", "DB", "exit status 0 for yes, 2 for no", 1, 1, tool_db_is_standalone },
+    { "db-is-clustered", "DB", "exit status 0 for yes, 2 for no", 1, 1, tool_db_is_clustered },
+    { "schema-name", "[SCHEMA]", "the name in a schema file", 0, 1, tool_schema_name },
+    { "schema-version", "[SCHEMA]", "its version", 0, 1, tool_schema_version },
+    { "schema-cksum", "[SCHEMA]", "its checksum", 0, 1, tool_schema_cksum },
+    { "compare-versions", "A OP B", "exit status 0 if the relation holds, else 2", 3, 3, tool_compare_versions },
+    /* clang-format on */
 };
 
 static void
@@ -238,57 +153,51 @@ print_usage(FILE *to)
 {
     fputs("usage: byre-dbtool [OPTION]... COMMAND [ARG]...\n", to);
     for (size_t i = 0; i < N_ELEMS(commands); i++) {
-        fprintf(to, "  %-10s %-12s %s\n", commands[i].name, commands[i].args,
+        fprintf(to, "  %-16s %-19s %s\n", commands[i].name, commands[i].args,
                 commands[i].help);
     }
     fputs(
+        "default DB: " DEFAULT_DB "\n"
         "options: --if-not-exists (create), --cut (compact: drop what is behind damage; it is\n"
-        "         saved beside the file), -m, --more (show-log), -h, --help, -V, --version\n",
+        "         saved beside the file), -m, --more (show-log, compact), --rbac-role=ROLE\n"
+        "         (query, transact), -h, --help, -V, --version\n",
         to);
 }
 
-static struct flags
+static struct tool
 parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "if-not-exists", no_argument, NULL, 'i' }, { "cut", no_argument, NULL, 'c' },
-        { "more", no_argument, NULL, 'm' },          { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },       { NULL, 0, NULL, 0 },
+        { "if-not-exists", no_argument, NULL, 'i' },
+        { "cut", no_argument, NULL, 'c' },
+        { "more", no_argument, NULL, 'm' },
+        { "rbac-role", required_argument, NULL, 'r' },
+        { "verbose", optional_argument, NULL, 'v' }, /* ovsdb-tool's; nothing to say. */
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
+        { NULL, 0, NULL, 0 },
     };
-    struct flags f = { false, false, false };
+    struct tool t = { 0 };
     int c;
 
-    while ((c = getopt_long(argc, argv, "mhV", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "mv::hV", options, NULL)) != -1) {
         switch (c) {
-        case 'i': f.if_not_exists = true; break;
-        case 'c': f.cut = true; break;
-        case 'm': f.more = true; break;
+        case 'i': t.if_not_exists = true; break;
+        case 'c': t.cut = true; break;
+        case 'm': t.more++; break;
+        case 'r': t.rbac_role = optarg; break;
+        case 'v': break;
         case 'h': print_usage(stdout); exit(0);
         case 'V': puts("byre-dbtool " BYRE_VERSION); exit(0);
-        default: print_usage(stderr); exit(2);
+        default: print_usage(stderr); exit(1);
         }
     }
-    return f;
+    return t;
 }
 
-int
-main(int argc, char **argv)
+static int
+print_failure(const struct err *e)
 {
-    struct flags f = parse_options(argc, argv);
-    const struct command *c = NULL;
-
-    for (size_t i = 0; i < N_ELEMS(commands) && optind < argc; i++) {
-        c = strcmp(commands[i].name, argv[optind]) == 0 ? &commands[i] : c;
-    }
-    int n_args = argc - optind - 1;
-    if (!c || n_args < c->min_args || n_args > c->max_args) {
-        print_usage(stderr);
-        return 2;
-    }
-    CLEANUP(err_drop) struct err *e = c->run(&f, argv + optind + 1);
-    if (!e) {
-        return 0;
-    }
     const char *what = err_what(e), *next = err_next(e);
     fflush(stdout);
     fprintf(stderr, "byre-dbtool: %s\n", *what ? what : err_text(e));
@@ -299,4 +208,26 @@ main(int argc, char **argv)
         fprintf(stderr, "next: %s\n", next);
     }
     return 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct tool t = parse_options(argc, argv);
+    const char *args[TOOL_ARGS_MAX] = { NULL };
+    const struct command *c = NULL;
+
+    for (size_t i = 0; i < N_ELEMS(commands) && optind < argc; i++) {
+        c = str_eq(commands[i].name, argv[optind]) ? &commands[i] : c;
+    }
+    int n_args = argc - optind - 1;
+    if (!c || n_args < c->min_args || n_args > c->max_args) {
+        print_usage(stderr);
+        return 1;
+    }
+    for (int i = 0; i < n_args; i++) {
+        args[i] = argv[optind + 1 + i];
+    }
+    CLEANUP(err_drop) struct err *e = c->run(&t, args);
+    return e ? print_failure(e) : t.status;
 }

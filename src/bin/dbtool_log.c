@@ -1,0 +1,159 @@
+/* bin/dbtool_log.c: show-log: what happened in a database, transaction by transaction, in
+ * ovsdb-tool's form:
+ *
+ *     record 0: "T" schema, version="1.2.3", cksum="1 2"
+ *
+ *     record 1: 2026-11-21 22:54:26.976 "by uid 0 pid 12 unix#3"
+ *       table A insert row "web" (1b1e5aad):
+ *         i=5
+ *
+ * A comment is one JSON string in one line, whatever a client put into it. */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "bin/dbtool_i.h"
+#include "data/datum.h"
+
+/* The rows that exist, and what they are called. */
+struct names {
+    struct map by_uuid; /* Of char *, owned. */
+};
+
+static void
+names_done(struct names *names)
+{
+    MAP_FOR_EACH (entry, &names->by_uuid) {
+        free(entry->value);
+    }
+    map_done(&names->by_uuid);
+}
+
+static char *
+value_text(const struct table_schema *table, const char *name, const struct json *value)
+{
+    const struct column *column = table ? schema_find_column(table, name) : NULL;
+    struct datum datum;
+
+    if (column) {
+        struct err *e = datum_parse(&datum, &column->type, value, NULL, DATUM_ANY_SIZE);
+        if (!e) {
+            struct buf text = BUF_INIT;
+            datum_print_text(&datum, &column->type, &text);
+            datum_done(&datum, &column->type);
+            return buf_take(&text);
+        }
+        err_free(e);
+    }
+    return json_text(value, JSON_SORTED);
+}
+
+static void
+show_row(const struct table_schema *table, const struct json_member *row,
+         struct names *names, const char *table_name, bool is_diff, int more)
+{
+    const char *old = map_get(&names->by_uuid, row->name);
+    const struct json *name =
+        row->value.type == JSON_OBJECT ? json_get(&row->value, "name") : NULL;
+    CLEANUP(free_drop) char *new = name ? json_text(name, JSON_SORTED) : NULL;
+
+    if (old) {
+        printf("  table %s row %s (%.8s)%s:\n", table_name, old, row->name,
+               is_diff ? " diff" : "");
+    } else if (new) {
+        printf("  table %s insert row %s (%.8s):\n", table_name, new, row->name);
+    } else {
+        printf("  table %s insert row %.8s:\n", table_name, row->name);
+    }
+    if (row->value.type != JSON_OBJECT) {
+        puts("    delete row");
+        free(map_remove(&names->by_uuid, row->name));
+        return;
+    }
+    for (uint32_t i = 0; i < row->value.n && more > 1; i++) {
+        const struct json_member *cell = &row->value.members[i];
+        CLEANUP(free_drop) char *text = value_text(table, cell->name, &cell->value);
+        printf("    %s=%s\n", cell->name, text);
+    }
+    if (!old || new) {
+        free(map_put(&names->by_uuid, row->name,
+                     new ? TAKE(new) : str_dupf("%.8s", row->name)));
+    }
+}
+
+static void
+show_rows(const struct schema *schema, const struct json *record, struct names *names,
+          int more)
+{
+    const struct json *diff = json_get(record, "_is_diff");
+    for (uint32_t t = 0; t < record->n; t++) {
+        const struct json_member *table = &record->members[t];
+        if (table->name[0] == '_' || table->value.type != JSON_OBJECT) {
+            continue;
+        }
+        for (uint32_t r = 0; r < table->value.n; r++) {
+            show_row(schema_find_table(schema, table->name), &table->value.members[r],
+                     names, table->name, json_is(diff, JSON_TRUE), more);
+        }
+    }
+}
+
+static void
+show_head(uint64_t number, const struct json *record)
+{
+    const char *comment = json_get_string(record, "_comment");
+    int64_t date_ms;
+
+    printf("record %" PRIu64 ":", number);
+    if (json_get_int(record, "_date", &date_ms)) {
+        date_ms *= date_ms < INT64_C(1) << 32 ? 1000 : 1; /* Ancient files have seconds. */
+        time_t seconds = (time_t) (date_ms / 1000);
+        struct tm tm;
+        char text[32];
+        if (gmtime_r(&seconds, &tm) &&
+            strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm)) {
+            printf(" %s.%03d", text, (int) (date_ms % 1000));
+        }
+    }
+    if (comment) {
+        CLEANUP(buf_done) struct buf quoted = BUF_INIT;
+        json_print_string(comment, strlen(comment), &quoted);
+        printf(" %s", buf_cstr(&quoted));
+    }
+    putchar('\n');
+}
+
+struct err *
+tool_show_log(struct tool *t, const char **args)
+{
+    CLEANUP(db_close) struct journal *journal = NULL;
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    CLEANUP(schema_drop) struct schema *schema = NULL;
+    CLEANUP(names_done) struct names names = { MAP_INIT };
+    const char *path = tool_db(args[0]);
+    struct json record;
+    bool more;
+
+    TRY(journal_open(path, JOURNAL_READ_ONLY, &journal));
+    TRY(journal_read(journal, &arena, &record, &more));
+    TRY(schema_parse(&record, &schema));
+    printf("record 0: \"%s\" schema, version=\"%s\", cksum=\"%s\"\n\n", schema->name,
+           schema->version, schema->cksum);
+    for (uint64_t i = 1;; i++) {
+        arena_reset(&arena);
+        TRY(journal_read(journal, &arena, &record, &more));
+        if (!more) {
+            break;
+        }
+        show_head(i, &record);
+        if (t->more) {
+            show_rows(schema, &record, &names, t->more);
+            putchar('\n');
+        }
+    }
+    const struct journal_damage *d = journal_damage(journal);
+    return d->why ? err_hint(
+                        err_new(ERR_SYNTAX, "stopped at the damage: %s", err_text(d->why)),
+                        "see: byre-dbtool check %s", path)
+                  : NULL;
+}
