@@ -42,9 +42,9 @@ struct priv_request {
 /* What came of it.  Strings in vols.arena. */
 struct priv_reply {
     bool active;   /* pool_check; true after pool_start. */
-    bool has_stat; /* pool_refresh, and vol_* but download: the pool as it now is. */
+    bool has_stat; /* pool_start, pool_refresh; vol_* but delete, download: the pool now. */
     struct pool_stat stat;
-    struct vol_list vols; /* pool_refresh: all.  vol_* but delete: the one as it now is. */
+    struct vol_list vols; /* pool_start, pool_refresh: all.  Those vol_*: the one, now. */
     int64_t n_bytes;      /* vol_upload, vol_download: bytes moved. */
 };
 void priv_reply_init(struct priv_reply *);

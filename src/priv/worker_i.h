@@ -1,0 +1,14 @@
+/* priv/worker_i.h: one request, in a process of its own. */
+#ifndef PRIV_WORKER_I_H
+#define PRIV_WORKER_I_H 1
+
+#include <sys/types.h>
+
+/* Serves the connection and ends the process.  'parent' is the server's pid: the worker is
+ * canceled when it dies.  'uid' is the requester's, for the log. */
+void worker_run(int fd, pid_t parent, uid_t uid) __attribute__((noreturn));
+
+/* Answers with an error and nothing else; does not wait for a slow reader. */
+void worker_refuse(int fd, struct err *e); /* Takes 'e'. */
+
+#endif /* priv/worker_i.h */
