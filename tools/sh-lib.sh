@@ -51,6 +51,7 @@ try()
     set +e
     set -m # A process group of its own, so that an interrupt reaches all of it.
     (
+        set +m
         set -e
         "$@"
     ) >> "$LOG" 2>&1 < /dev/null &
