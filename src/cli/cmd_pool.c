@@ -5,147 +5,10 @@
  * (build, refresh, delete) is a job that the host's agent runs. */
 #include "base/clock.h"
 #include "cli/list_i.h"
+#include "cli/pool_i.h"
 #include "cli/storage_i.h"
 #include "store/gate.h"
 #include "store/poolxml.h"
-
-static struct err *
-as_usage(struct err *e)
-{
-    return e ? fail_as(e, EXIT_USAGE) : NULL;
-}
-
-/* A row of 'table' by its exact name; *ret_row NULL: none. */
-static struct err *
-find_row(struct cli *cli, const char *table, const char *name, const struct json **ret_row)
-{
-    struct named named;
-    bool exact = cli->exact;
-    cli->exact = true;
-    struct err *e = names_find(cli, table, name, NULL, &named);
-    cli->exact = exact;
-    *ret_row = e ? NULL : named.row;
-    if (err_is(e, ERR_NOT_FOUND)) {
-        err_free(e);
-        return NULL;
-    }
-    return e;
-}
-
-static struct err *
-define(struct cli *cli, const struct args *args, struct pool *pool)
-{
-    struct arena *a = &cli->arena;
-    const struct json *metapool, *there;
-    struct named node;
-    struct uuid metapool_uuid;
-
-    TRY(fail_unless_name("pool", pool->name));
-    TRY(storage_refusal(gate_pool_define(pool), "pool %s", pool->name));
-    TRY(pick_node(cli, args, &node));
-    TRY(find_row(cli, "metapool", pool->name, &metapool));
-    struct json row = storage_metapool_row(cli, pool);
-    if (metapool) {
-        metapool_uuid = row_uuid(metapool);
-        if (!str_eq(row_string(metapool, "type"), pool_type_name(pool->type))) {
-            return err_hint(err_new(ERR_EXISTS, "pool %s is there with type %s", pool->name,
-                                    row_string(metapool, "type")),
-                            "byre pool undefine %s, or take another name", pool->name);
-        }
-        change_update(cli, "metapool", &metapool_uuid, row);
-    } else {
-        change_insert(cli, "metapool", row, &metapool_uuid);
-    }
-
-    CLEANUP(free_drop) char *spec = str_dupf("%s@%s", pool->name, node.label);
-    TRY(find_row(cli, "pool", spec, &there));
-    if (!there) {
-        struct json p = json_object();
-        json_put(a, &p, "metapool", q_uuid(a, &metapool_uuid));
-        json_put(a, &p, "hostnode", q_uuid(a, &node.uuid));
-        json_put(a, &p, "name", json_string(a, pool->name));
-        if (!uuid_is_zero(&pool->uuid)) {
-            json_put(a, &p, "uuid", q_uuid(a, &pool->uuid));
-        }
-        json_put(a, &p, "autostart", json_bool(args_has(args, "autostart")));
-        change_insert(cli, "pool", p, NULL);
-    }
-    change_say(cli, "pool %s: defined", pool->name);
-    return NULL;
-}
-
-static struct err *
-cmd_define(struct cli *cli, const struct args *args)
-{
-    CLEANUP(buf_done) struct buf text = BUF_INIT;
-    CLEANUP(pool_done) struct pool pool;
-    pool_init(&pool);
-    TRY(read_input(args->pos.v[0], &text));
-    TRY(as_usage(
-        storage_refusal(poolxml_parse(text.data, text.n, &pool), "%s", args->pos.v[0])));
-    return define(cli, args, &pool);
-}
-
-/* The options as a struct pool, then through XML and back: one set of checks for both ways in. */
-static struct err *
-pool_from_options(struct cli *cli, const struct args *args, struct buf *xml)
-{
-    struct arena *a = &cli->arena;
-    struct pool p;
-    pool_init(&p);
-    const char *type = args->pos.n > 1 ? args->pos.v[1] : args_get(args, "type");
-    if (!pool_type_parse(type ? type : "dir", &p.type)) {
-        return err_hint(err_new(ERR_SYNTAX, "there is no pool type \"%s\"", type),
-                        "one of: dir, fs, netfs, logical, disk, iscsi, scsi, mpath");
-    }
-    p.name = args->pos.v[0];
-    p.target.path = args_get(args, "target");
-    p.source.dir = args_get(args, "source-path");
-    p.source.name = args_get(args, "source-name");
-    p.source.format = args_get(args, "source-format");
-    p.source.initiator = args_get(args, "source-initiator");
-    p.source.protocol_ver = args_get(args, "source-protocol-ver");
-    p.source.adapter.name = args_get(args, "adapter-name");
-    p.source.adapter.type = p.source.adapter.name ? ADAPTER_SCSI_HOST : ADAPTER_NONE;
-    const char *value;
-    while ((value = args_nth(args, "source-host", p.source.n_hosts))) {
-        p.source.hosts = p.source.hosts ? p.source.hosts
-                                        : arena_zalloc(a, 64 * sizeof(struct pool_host));
-        if (p.source.n_hosts == 64) {
-            return err_new(ERR_CONSTRAINT, "more than 64 hosts");
-        }
-        p.source.hosts[p.source.n_hosts++].name = value;
-    }
-    while ((value = args_nth(args, "source-dev", p.source.n_devices))) {
-        p.source.devices = p.source.devices
-                               ? p.source.devices
-                               : arena_zalloc(a, 64 * sizeof(struct pool_device));
-        if (p.source.n_devices == 64) {
-            return err_new(ERR_CONSTRAINT, "more than 64 devices");
-        }
-        p.source.devices[p.source.n_devices++].path = value;
-    }
-    uuid_random(&p.uuid);
-    poolxml_format(&p, xml);
-    return NULL;
-}
-
-static struct err *
-cmd_define_as(struct cli *cli, const struct args *args)
-{
-    CLEANUP(buf_done) struct buf xml = BUF_INIT;
-    CLEANUP(pool_done) struct pool pool;
-    pool_init(&pool);
-    TRY(fail_unless_name("pool", args->pos.v[0]));
-    TRY(pool_from_options(cli, args, &xml));
-    TRY(as_usage(
-        storage_refusal(poolxml_parse(xml.data, xml.n, &pool), "pool %s", args->pos.v[0])));
-    if (args_has(args, "print-xml")) {
-        fputs(buf_cstr(&xml), stdout);
-        return NULL;
-    }
-    return define(cli, args, &pool);
-}
 
 /* One job for the pool's agent, and the plan it will run. */
 static struct err *
@@ -395,32 +258,6 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     return NULL;
 }
 
-#define OPT_NODE                                                                           \
-    {                                                                                      \
-        "node", "NODE", "on which host (the only one)", "hostnode"                         \
-    }
-static const struct opt_spec opts_define[] = {
-    OPT_NODE,
-    { "autostart", NULL, "start it when the host has booted" },
-    { NULL },
-};
-static const struct opt_spec opts_define_as[] = {
-    OPT_NODE,
-    { "autostart", NULL, "start it when the host has booted" },
-    { "type", "TYPE", "dir (default), fs, netfs, logical, disk, iscsi, scsi, mpath",
-      "dir|fs|netfs|logical|disk|iscsi|scsi|mpath" },
-    { "target", "PATH", "where it is on the host", "file" },
-    { "source-host", "HOST", "server; may be repeated" },
-    { "source-path", "PATH", "exported directory" },
-    { "source-dev", "PATH", "device; may be repeated", "file" },
-    { "source-name", "NAME", "volume group ..." },
-    { "source-format", "FORMAT", "nfs, ext4, lvm2 ..." },
-    { "source-initiator", "IQN", "of iscsi" },
-    { "source-protocol-ver", "VERSION", "of NFS" },
-    { "adapter-name", "HOST", "of scsi: host3" },
-    { "print-xml", NULL, "print the XML instead of defining it" },
-    { NULL },
-};
 static const struct opt_spec opts_build[] = {
     { "overwrite", NULL, "even if something is there" },
     { "no-overwrite", NULL, "only if nothing is there" },
@@ -439,9 +276,10 @@ static const struct opt_spec opts_autostart[] = {
 
 const struct command cmds_pool[] = {
     { "pool", "define", "FILE", "defines a pool by libvirt's XML; - is standard input",
-      cmd_define, CMD_CHANGE, opts_define, "file" },
-    { "pool", "define-as", "NAME [TYPE]", "defines a pool by options", cmd_define_as,
-      CMD_CHANGE, opts_define_as, NULL, "byre pool define-as fast --target /srv/fast\n" },
+      pool_define, CMD_CHANGE, opts_pool_define, "file" },
+    { "pool", "define-as", "NAME [TYPE]", "defines a pool by options", pool_define_as,
+      CMD_CHANGE, opts_pool_define_as, NULL,
+      "byre pool define-as fast --target /srv/fast\n" },
     { "pool", "build", "NAME...", "makes what is underneath (a directory, a file system)",
       cmd_build, CMD_CHANGE, opts_build, "pool" },
     { "pool", "start", "NAME...", "makes it usable, and keeps it so", cmd_start, CMD_CHANGE,

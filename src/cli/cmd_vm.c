@@ -233,6 +233,10 @@ static const struct opt_spec opts_delete[] = {
     { "if-exists", NULL, "a machine that is not there is no error" },
     { NULL },
 };
+static const struct opt_spec opts_attach[] = {
+    { "cdrom", NULL, "as a CD-ROM" },
+    { NULL },
+};
 static const struct opt_spec opts_autostart[] = {
     { "disable", NULL, "do not" },
     { NULL },
@@ -263,6 +267,12 @@ const struct command cmds_vm[] = {
     { "vm", "set", "NAME COLUMN=VALUE...", "changes its hardware", vm_set, CMD_CHANGE,
       opts_vm_set, "vm assignment",
       "byre vm set web mem=4G vcpu=4: a running machine gets it at its next start\n" },
+    { "vm", "attach", "NAME DISK", "gives it one more disk", vm_attach, CMD_CHANGE,
+      opts_attach, "vm volume",
+      "DISK is as for vm create; a running machine gets it at its next start.\n" },
+    { "vm", "detach", "NAME DISK", "takes a disk out; its volume stays", vm_detach,
+      CMD_CHANGE, NULL, "vm volume",
+      "DISK is the guest's name for it (vdb), or the volume.\n" },
     { "vm", "autostart", "NAME...", "starts it when the host has booted", cmd_autostart,
       CMD_CHANGE, opts_autostart, "vm" },
     { "vm", "console", "NAME", "its serial console; Ctrl-] leaves", vm_console, 0,

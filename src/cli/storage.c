@@ -108,6 +108,8 @@ storage_metapool_row(struct cli *cli, const struct pool *p)
             buf_printf(&b, "%s%s", b.n ? "," : "", *o);
         }
         json_put(a, &row, "mount_options", json_string(a, buf_cstr(&b)));
+    } else {
+        json_put(a, &row, "mount_options", q_unset(a));
     }
     return row;
 }

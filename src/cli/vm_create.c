@@ -5,137 +5,7 @@
 #include "cli/vm_i.h"
 #include "cli/vol_i.h"
 
-#define DISKS_MAX 26 /* vda to vdz. */
 #define MEM_MIB_DEFAULT 1024
-
-/* --disk and --cdrom as typed: POOL/NAME[:SIZE][,key=value]... */
-struct disk {
-    char *volume; /* POOL/NAME; owned. */
-    char *size;   /* NULL: the volume is there; owned. */
-    const char *bus, *format, *cache, *backing;
-    bool readonly, is_cdrom;
-    struct strvec words; /* What the texts above point into. */
-};
-
-static void
-disk_done(struct disk *d)
-{
-    free(d->volume);
-    free(d->size);
-    strvec_done(&d->words);
-}
-
-static struct err *
-disk_option(struct disk *d, const char *word)
-{
-    static const char *const buses[] = { "virtio", "sata", "scsi", "ide" };
-    const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : "";
-    if (str_eq(word, "readonly")) {
-        d->readonly = true;
-    } else if (str_starts(word, "bus=")) {
-        d->bus = value;
-        for (size_t i = 0; i < N_ELEMS(buses); i++) {
-            if (str_eq(value, buses[i])) {
-                return NULL;
-            }
-        }
-        return err_hint(err_new(ERR_SYNTAX, "there is no bus \"%s\"", value),
-                        "one of: virtio, sata, scsi, ide");
-    } else if (str_starts(word, "format=")) {
-        d->format = value;
-    } else if (str_starts(word, "cache=")) {
-        d->cache = value;
-    } else if (str_starts(word, "backing=")) {
-        d->backing = value;
-    } else {
-        return err_hint(err_new(ERR_SYNTAX, "\"%s\" says nothing about a disk", word),
-                        "bus=, format=, cache=, backing=, readonly");
-    }
-    return NULL;
-}
-
-static struct err *
-disk_parse(const char *text, bool is_cdrom, struct disk *d)
-{
-    *d = (struct disk){ .is_cdrom = is_cdrom, .readonly = is_cdrom };
-    strvec_split(&d->words, text, ",");
-    if (d->words.n == 0) {
-        return err_hint(err_new(ERR_SYNTAX, "it names no volume"), "--disk POOL/NAME:SIZE");
-    }
-    d->volume = str_dup(d->words.v[0]);
-    char *colon = strrchr(d->volume, ':');
-    if (colon) {
-        *colon = '\0';
-        d->size = str_dup(colon + 1);
-    }
-    for (size_t i = 1; i < d->words.n; i++) {
-        TRY(disk_option(d, d->words.v[i]));
-    }
-    return NULL;
-}
-
-/* The volume's UUID; a new one is added to the change. */
-static struct err *
-disk_volume(struct cli *cli, const struct disk *d, struct uuid *ret)
-{
-    struct named named;
-    if (!d->size) {
-        TRY(names_find(cli, "volume", d->volume, "state,deleted", &named));
-        if (row_bool(named.row, "deleted")) {
-            return err_new(ERR_CONSTRAINT, "volume %s is being deleted", named.label);
-        }
-        *ret = named.uuid;
-        return NULL;
-    }
-    const char *slash = strchr(d->volume, '/');
-    if (!slash) {
-        return err_hint(err_new(ERR_SYNTAX, "\"%s\" names no pool", d->volume),
-                        "--disk POOL/%s:%s", d->volume, d->size);
-    }
-    CLEANUP(free_drop) char *pool = str_dup_n(d->volume, (size_t) (slash - d->volume));
-    CLEANUP(storage_pool_done) struct storage_pool s;
-    CLEANUP(vol_done) struct vol v;
-    vol_init(&v);
-    TRY(storage_pool_find(cli, pool, &s));
-    v.name = slash + 1;
-    v.allocation = 0;
-    v.target.format = d->format ? d->format : "qcow2";
-    TRY(parse_size("size", d->size, 1, &v.capacity));
-    return vol_create(cli, &s, &v, d->backing, false, ret);
-}
-
-/* vda, vdb ... or sda; hda for ide. */
-static const char *
-target_name(struct cli *cli, const char *bus, size_t i)
-{
-    const char *prefix = str_eq(bus, "virtio") ? "vd" : str_eq(bus, "ide") ? "hd" : "sd";
-    return arena_printf(&cli->arena, "%s%c", prefix, (char) ('a' + i));
-}
-
-static struct err *
-add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cdrom, size_t i)
-{
-    struct arena *a = &cli->arena;
-    CLEANUP(disk_done) struct disk d;
-    struct json row = json_object();
-    struct uuid volume;
-    TRY(disk_parse(text, is_cdrom, &d));
-    TRY(disk_volume(cli, &d, &volume));
-
-    const char *bus = d.bus ? d.bus : is_cdrom ? "sata" : "virtio";
-    json_put(a, &row, "vm", q_uuid(a, vm));
-    json_put(a, &row, "type", json_string_ref(is_cdrom ? "cdrom" : "disk"));
-    json_put(a, &row, "controller", json_string(a, bus));
-    json_put(a, &row, "targetdev", json_string_ref(target_name(cli, bus, i)));
-    json_put(a, &row, "volume", q_uuid(a, &volume));
-    json_put(a, &row, "readonly", json_bool(d.readonly));
-    json_put(a, &row, "boot_order", json_int((int64_t) i + 1));
-    if (d.cache) {
-        json_put(a, &row, "cache", json_string(a, d.cache));
-    }
-    change_insert(cli, "device", row, NULL);
-    return NULL;
-}
 
 static struct err *
 add_disks(struct cli *cli, const struct args *args, const struct uuid *vm)
@@ -145,10 +15,11 @@ add_disks(struct cli *cli, const struct args *args, const struct uuid *vm)
     for (size_t k = 0; k < N_ELEMS(opts); k++) {
         const char *text;
         for (size_t i = 0; (text = args_nth(args, opts[k], i)); i++) {
-            if (n == DISKS_MAX) {
-                return err_new(ERR_CONSTRAINT, "more than %d disks", DISKS_MAX);
+            if (n == VM_DISKS_MAX) {
+                return err_new(ERR_CONSTRAINT, "more than %d disks", VM_DISKS_MAX);
             }
-            TRY(err_wrap(add_disk(cli, vm, text, k == 1, n++), "--%s %s", opts[k], text));
+            TRY(err_wrap(vm_add_disk(cli, vm, text, k == 1, n++), "--%s %s", opts[k],
+                         text));
         }
     }
     return NULL;

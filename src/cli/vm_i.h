@@ -5,10 +5,18 @@
 #include "cli/names_i.h"
 
 struct err *vm_create(struct cli *, const struct args *) MUST_CHECK;  /* vm_create.c */
+struct err *vm_attach(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk.c */
+struct err *vm_detach(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk.c */
 struct err *vm_set(struct cli *, const struct args *) MUST_CHECK;     /* vm_create.c */
 struct err *vm_console(struct cli *, const struct args *) MUST_CHECK; /* vm_console.c */
 struct err *vm_why(struct cli *, const struct args *) MUST_CHECK;     /* vm_why.c */
 extern const struct opt_spec opts_vm_create[], opts_vm_set[], opts_vm_console[];
+
+#define VM_DISKS_MAX 26 /* vda to vdz. */
+/* Adds the i-th disk to the change, and its volume if that is new.  'text': POOL/VOLUME or
+ * POOL/NAME:SIZE, then ",key=value"...  */
+struct err *vm_add_disk(struct cli *, const struct uuid *vm, const char *text,
+                        bool is_cdrom, size_t i) MUST_CHECK;
 
 /* Waits for the agent, if there is one that will act: a machine without a host is only a row. */
 void vm_await(struct cli *, const struct named *vm, enum goal_kind, const char *said);

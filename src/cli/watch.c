@@ -5,6 +5,8 @@
  * are and-ed: so the server gets them only when there is one. */
 #include "cli/watch_i.h"
 
+#include <fnmatch.h>
+
 #include "data/datum.h"
 #include "loop/loop.h"
 
@@ -21,6 +23,30 @@ struct watch {
     struct out_table out;
     bool initial, redraw, headers_done;
 };
+
+/* Is it one of the names that were given?  They may be patterns; of POOL/NAME the name counts. */
+static bool
+is_named(const struct watch *w, const struct json *row)
+{
+    const char *column = names_column(w->list->table);
+    const char *name = column ? row_string(row, column) : NULL;
+    struct uuid uuid = row_uuid(row);
+    for (size_t i = 0; i < w->list->n_names; i++) {
+        const char *spec = w->list->names[i];
+        const char *slash = strrchr(spec, '/');
+        if (str_eq(spec, UUID_TEXT(&uuid)) ||
+            (name && fnmatch(slash ? slash + 1 : spec, name, 0) == 0)) {
+            return true;
+        }
+    }
+    return w->list->n_names == 0;
+}
+
+static bool
+fits(const struct watch *w, const struct json *row)
+{
+    return is_named(w, row) && filter_matches(w->cli, w->filter, row);
+}
 
 static struct json
 row_json(struct cli *cli, const struct replica_row *row)
@@ -113,7 +139,7 @@ on_changed(void *w_, const struct replica_change *change)
     struct json row = row_json(w->cli, change->row);
     const char *key = UUID_TEXT(&change->row->uuid);
     bool was = map_has(&w->shown, key);
-    bool is = change->kind != REPLICA_DELETED && filter_matches(w->cli, w->filter, &row);
+    bool is = change->kind != REPLICA_DELETED && fits(w, &row);
 
     if (is) {
         map_put(&w->shown, key, w);
@@ -138,7 +164,7 @@ redraw(struct watch *w)
     struct replica_table *table = replica_table(w->cli->replica, w->list->table->name);
     REPLICA_FOR_EACH (row, table) {
         struct json j = row_json(w->cli, row);
-        if (filter_matches(w->cli, w->filter, &j)) {
+        if (fits(w, &j)) {
             add_row(w, &j, NULL);
         }
     }

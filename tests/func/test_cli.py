@@ -221,6 +221,23 @@ def test_vm_life(full):
     assert full.rows("vm") == [] and full.rows("device") == []
 
 
+def test_disks_come_and_go(full):
+    full.run("vm", "create", "demo", "--disk", "default/a:1G")
+    assert full.run("vm", "attach", "demo", "default/b:2G,bus=scsi") == "vol default/b: created\nvm demo: attached\n"
+    full.run("vm", "attach", "demo", "default/a", "--cdrom")
+    assert full.run("list", "device", "-c", "targetdev,type,volume", "--sort", "targetdev", "-o", "csv", "--no-headers") == \
+        "sdb,disk,default/b\nsdc,cdrom,default/a\nvda,disk,default/a\n"
+    assert full.run("vm", "detach", "demo", "sdc") == "vm demo: detached\n"
+    full.run("vm", "detach", "demo", "default/b")
+    assert [row["volume"] for row in full.json("list", "device")] == ["default/a"]
+    full.run("vm", "detach", "demo", "vdx", code=NOT_FOUND)
+
+
+def test_two_pools_of_one_directory(full):
+    text = full.run("pool", "define-as", "second", "--target", "/srv/default", code=REFUSED)
+    assert "Storage source conflict with pool: 'default'" in text
+
+
 @pytest.mark.parametrize("arguments, code, words", [
     (["a/b"], USAGE, ["a/b", "'/'"]),
     (["x", "--mem", "lots"], USAGE, ["lots"]),
@@ -690,6 +707,14 @@ def test_a_lost_reply_is_settled(full, tmp_path):
     text = full.run("--db", remote, "vm", "reboot", "a", code=UNREACHABLE)
     assert "nobody knows" in text and full.rows("vm")[0]["reboots"] == 1
     proxy.listener.close()
+
+
+def test_watching_some(lab, watcher):
+    lab.run("create", "vm", "name=a", "mem=5", "vcpu=1", "--", "create", "vm", "name=b1", "mem=5", "vcpu=1")
+    reader = watcher("vm", "list", "b*", "-w", "-o", "jsonl", "-c", "name")
+    assert json.loads(reader.wait_for(1))["name"] == "b1"
+    lab.run("create", "vm", "name=c", "mem=5", "vcpu=1", "--", "create", "vm", "name=b2", "mem=5", "vcpu=1")
+    assert json.loads(reader.wait_for(2)) == {"action": "insert", "name": "b2"}
 
 
 def test_watching_nothing(lab, watcher):

@@ -1,0 +1,11 @@
+/* cli/pool_i.h: the verbs of the noun pool that define one; pool_define.c. */
+#ifndef CLI_POOL_I_H
+#define CLI_POOL_I_H 1
+
+#include "cli/query_i.h"
+
+struct err *pool_define(struct cli *, const struct args *) MUST_CHECK;
+struct err *pool_define_as(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_pool_define[], opts_pool_define_as[];
+
+#endif /* cli/pool_i.h */

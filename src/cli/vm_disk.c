@@ -1,0 +1,210 @@
+/* cli/vm_disk.c: the disks of a machine: as typed, as rows, put in and taken out. */
+#include "cli/vm_i.h"
+#include "cli/vol_i.h"
+
+/* --disk and --cdrom as typed: POOL/NAME[:SIZE][,key=value]... */
+struct disk {
+    char *volume; /* POOL/NAME; owned. */
+    char *size;   /* NULL: the volume is there; owned. */
+    const char *bus, *format, *cache, *backing;
+    bool readonly, is_cdrom;
+    struct strvec words; /* What the texts above point into. */
+};
+
+static void
+disk_done(struct disk *d)
+{
+    free(d->volume);
+    free(d->size);
+    strvec_done(&d->words);
+}
+
+static struct err *
+disk_option(struct disk *d, const char *word)
+{
+    static const char *const buses[] = { "virtio", "sata", "scsi", "ide" };
+    const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : "";
+    if (str_eq(word, "readonly")) {
+        d->readonly = true;
+    } else if (str_starts(word, "bus=")) {
+        d->bus = value;
+        for (size_t i = 0; i < N_ELEMS(buses); i++) {
+            if (str_eq(value, buses[i])) {
+                return NULL;
+            }
+        }
+        return err_hint(err_new(ERR_SYNTAX, "there is no bus \"%s\"", value),
+                        "one of: virtio, sata, scsi, ide");
+    } else if (str_starts(word, "format=")) {
+        d->format = value;
+    } else if (str_starts(word, "cache=")) {
+        d->cache = value;
+    } else if (str_starts(word, "backing=")) {
+        d->backing = value;
+    } else {
+        return err_hint(err_new(ERR_SYNTAX, "\"%s\" says nothing about a disk", word),
+                        "bus=, format=, cache=, backing=, readonly");
+    }
+    return NULL;
+}
+
+static struct err *
+disk_parse(const char *text, bool is_cdrom, struct disk *d)
+{
+    *d = (struct disk){ .is_cdrom = is_cdrom, .readonly = is_cdrom };
+    strvec_split(&d->words, text, ",");
+    if (d->words.n == 0) {
+        return err_hint(err_new(ERR_SYNTAX, "it names no volume"), "--disk POOL/NAME:SIZE");
+    }
+    d->volume = str_dup(d->words.v[0]);
+    char *colon = strrchr(d->volume, ':');
+    if (colon) {
+        *colon = '\0';
+        d->size = str_dup(colon + 1);
+    }
+    for (size_t i = 1; i < d->words.n; i++) {
+        TRY(disk_option(d, d->words.v[i]));
+    }
+    return NULL;
+}
+
+/* The volume's UUID; a new one is added to the change. */
+static struct err *
+disk_volume(struct cli *cli, const struct disk *d, struct uuid *ret)
+{
+    struct named named;
+    if (!d->size) {
+        TRY(names_find(cli, "volume", d->volume, "state,deleted", &named));
+        if (row_bool(named.row, "deleted")) {
+            return err_new(ERR_CONSTRAINT, "volume %s is being deleted", named.label);
+        }
+        *ret = named.uuid;
+        return NULL;
+    }
+    const char *slash = strchr(d->volume, '/');
+    if (!slash) {
+        return err_hint(err_new(ERR_SYNTAX, "\"%s\" names no pool", d->volume),
+                        "--disk POOL/%s:%s", d->volume, d->size);
+    }
+    CLEANUP(free_drop) char *pool = str_dup_n(d->volume, (size_t) (slash - d->volume));
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    CLEANUP(vol_done) struct vol v;
+    vol_init(&v);
+    TRY(storage_pool_find(cli, pool, &s));
+    v.name = slash + 1;
+    v.allocation = 0;
+    v.target.format = d->format ? d->format : "qcow2";
+    TRY(parse_size("size", d->size, 1, &v.capacity));
+    return vol_create(cli, &s, &v, d->backing, false, ret);
+}
+
+/* vda, vdb ... or sda; hda for ide. */
+static const char *
+target_name(struct cli *cli, const char *bus, size_t i)
+{
+    const char *prefix = str_eq(bus, "virtio") ? "vd" : str_eq(bus, "ide") ? "hd" : "sd";
+    return arena_printf(&cli->arena, "%s%c", prefix, (char) ('a' + i));
+}
+
+struct err *
+vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cdrom,
+            size_t i)
+{
+    struct arena *a = &cli->arena;
+    CLEANUP(disk_done) struct disk d;
+    struct json row = json_object();
+    struct uuid volume;
+    TRY(disk_parse(text, is_cdrom, &d));
+    TRY(disk_volume(cli, &d, &volume));
+
+    const char *bus = d.bus ? d.bus : is_cdrom ? "sata" : "virtio";
+    json_put(a, &row, "vm", q_uuid(a, vm));
+    json_put(a, &row, "type", json_string_ref(is_cdrom ? "cdrom" : "disk"));
+    json_put(a, &row, "controller", json_string(a, bus));
+    json_put(a, &row, "targetdev", json_string_ref(target_name(cli, bus, i)));
+    json_put(a, &row, "volume", q_uuid(a, &volume));
+    json_put(a, &row, "readonly", json_bool(d.readonly));
+    json_put(a, &row, "boot_order", json_int((int64_t) i + 1));
+    if (d.cache) {
+        json_put(a, &row, "cache", json_string(a, d.cache));
+    }
+    change_insert(cli, "device", row, NULL);
+    return NULL;
+}
+
+/* The devices of a machine. */
+static struct err *
+devices_of(struct cli *cli, const struct uuid *vm, const struct json **ret_rows)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    json_add(a, &where, q_clause(a, "vm", "==", q_uuid(a, vm)));
+    json_add(a, &ops, q_select(a, "device", where, "_uuid,targetdev,volume"));
+    TRY(db_transact(cli, &ops, &results));
+    *ret_rows = q_rows(&results, 0);
+    return NULL;
+}
+
+/* Behind the last letter in use, whatever the bus. */
+static size_t
+free_letter(const struct json *devices)
+{
+    size_t next = 0;
+    for (uint32_t i = 0; i < devices->n; i++) {
+        const char *target = row_string(&devices->elems[i], "targetdev");
+        size_t n = target ? strlen(target) : 0;
+        if (n && target[n - 1] >= 'a' && target[n - 1] <= 'z') {
+            next = (size_t) max64((int64_t) next, target[n - 1] - 'a' + 1);
+        }
+    }
+    return next;
+}
+
+struct err *
+vm_attach(struct cli *cli, const struct args *args)
+{
+    struct named vm;
+    const struct json *devices;
+    TRY(names_find(cli, "vm", args->pos.v[0], "hostnode,source", &vm));
+    TRY(vm_check_ours(&vm));
+    TRY(devices_of(cli, &vm.uuid, &devices));
+    size_t letter = free_letter(devices);
+    if (letter >= VM_DISKS_MAX) {
+        return err_new(ERR_CONSTRAINT, "vm %s has all the disks it can have", vm.label);
+    }
+    TRY(err_wrap(
+        vm_add_disk(cli, &vm.uuid, args->pos.v[1], args_has(args, "cdrom"), letter),
+        "vm %s", vm.label));
+    vm_await(cli, &vm, GOAL_APPLIED, "attached");
+    return NULL;
+}
+
+/* By the guest's name for it (vdb), or by the volume. */
+struct err *
+vm_detach(struct cli *cli, const struct args *args)
+{
+    struct named vm, volume;
+    const struct json *devices;
+    const char *which = args->pos.v[1];
+    TRY(names_find(cli, "vm", args->pos.v[0], "hostnode,source", &vm));
+    TRY(vm_check_ours(&vm));
+    TRY(devices_of(cli, &vm.uuid, &devices));
+    struct err *e = names_find(cli, "volume", which, "_uuid", &volume);
+    bool by_volume = !e;
+    err_free(e);
+    for (uint32_t i = 0; i < devices->n; i++) {
+        const struct json *row = &devices->elems[i];
+        struct uuid uuid = row_uuid(row);
+        struct uuid its;
+        if (str_eq(row_string(row, "targetdev"), which) ||
+            (by_volume && row_ref(row, "volume", &its) && uuid_eq(&its, &volume.uuid))) {
+            change_delete(cli, "device", &uuid);
+            vm_await(cli, &vm, GOAL_APPLIED, "detached");
+            return NULL;
+        }
+    }
+    return err_hint(err_new(ERR_NOT_FOUND, "vm %s has no disk \"%s\"", vm.label, which),
+                    "byre list device --where vm=%s", vm.label);
+}
