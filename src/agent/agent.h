@@ -14,9 +14,13 @@ struct agent_options {
     const char *stored; /* byre-stored's socket. */
 };
 
-/* Starts everything; the loop then drives it. */
+/* Starts everything; the loop then drives it.  Nothing that is down makes it fail: the database,
+ * libvirt and byre-stored are tried again and again. */
 struct err *agent_new(struct loop *, const struct agent_options *,
                       struct agent **ret) MUST_CHECK;
 void agent_free(struct agent *); /* Waits for calls under way. */
+/* Begins nothing new and says in the host's row that it is offline; then, or when that takes too
+ * long, 'done'. */
+void agent_leave(struct agent *, void (*done)(void *aux), void *aux);
 
 #endif /* agent/agent.h */

@@ -95,6 +95,8 @@ struct vm_decision vm_decide(const struct vm_want *, const struct virt_dom *seen
 /* Bookkeeping of the memo: a step begins; it failed ('error' for the row); libvirt told
  * something about the domain. */
 void vm_memo_begin(struct vm_memo *, enum vm_step, const struct vm_want *, int64_t now_ms);
+void vm_memo_skipped(struct vm_memo *,
+                     const struct vm_memo *before); /* It did not begin after all. */
 void vm_memo_failed(struct vm_memo *, const struct vm_want *, const char *error);
 void vm_memo_event(struct vm_memo *, enum virt_event_kind, enum virt_reason,
                    int64_t now_ms);
@@ -118,6 +120,7 @@ struct vol_want {
     int64_t capacity;        /* Fact, bytes; -1: not known. */
     bool pool_ready;         /* The pool runs and was scanned by this agent. */
     const char *pool_error; /* If not: why it will not become so; NULL: it is on its way. */
+    bool had_file;          /* The row's facts name one. */
     const char *in_use;     /* Why it cannot be removed now, or NULL. */
     const char *waits;      /* What its creation waits for, or NULL. */
     const char *row_error;  /* The row's own 'error', or NULL. */
@@ -128,6 +131,7 @@ struct vol_memo {
     int64_t failed_generation, failed_capacity;
     bool failed_deleted;
     char *error;  /* If failed; owned. */
+    bool made;    /* By this agent, and the row may not say so yet. */
     bool gone;    /* The file was removed by us; the row is next. */
     bool scanned; /* A scan, or an action of ours, looked for the file ... */
     bool present; /* ... and it was there. */

@@ -53,7 +53,11 @@ vol_take(const struct vol_want *want, enum vol_step step)
 static struct vol_decision
 vol_removal(const struct vol_want *want, const struct vol_memo *memo)
 {
-    if (memo->gone) {
+    /* A file of that name may be another's: creation may have failed because of just that. */
+    bool never_made = !memo->made && !want->had_file &&
+                      (want->state == VOL_IS_UNKNOWN || want->state == VOL_IS_FAILED);
+
+    if (memo->gone || never_made) {
         return vol_take(want, VOL_DO_ROW_DELETE);
     } else if (want->in_use) {
         return vol_rest(want, true, want->in_use);
@@ -119,7 +123,11 @@ vol_decide(const struct vol_want *want, const struct vol_memo *memo)
             return vol_rest(want, true, want->row_error);
         }
         break;
-    default: break;
+    default:
+        if (memo->made) {
+            return vol_present(want, memo);
+        }
+        break;
     }
 
     if (vol_has_failed(memo, want)) {

@@ -297,6 +297,18 @@ vm_memo_begin(struct vm_memo *memo, enum vm_step step, const struct vm_want *wan
 }
 
 void
+vm_memo_skipped(struct vm_memo *memo, const struct vm_memo *before)
+{
+    memo->asked_ms = before->asked_ms;
+    memo->asked_last_ms = before->asked_last_ms;
+    memo->asked_generation = before->asked_generation;
+    memo->stop_ours = before->stop_ours;
+    memo->reboot_ms = before->reboot_ms;
+    memo->reboot_of = before->reboot_of;
+    memo->rebooted = before->rebooted;
+}
+
+void
 vm_memo_failed(struct vm_memo *memo, const struct vm_want *want, const char *error)
 {
     memo->failed = true;

@@ -1,0 +1,287 @@
+/* agent/agent.c: starts the parts, routes what happens to them, and makes the passes. */
+#define LOG_MODULE "agent"
+#include "agent/agent_i.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+
+#define STEP_THREADS 8
+#define SLOW_THREADS 8
+#define LEAVE_MS 1000
+
+int64_t
+agent_now_ms(const struct agent *a)
+{
+    return loop_now_ms(a->loop);
+}
+
+void
+agent_touch(struct agent *a)
+{
+    a->touched = true;
+    if (!a->passing) {
+        loop_timer_set(a->pass_timer, 0);
+    }
+}
+
+void
+agent_wake(struct agent *a, int64_t at_ms)
+{
+    if (at_ms > 0 && (a->wake_ms == 0 || at_ms < a->wake_ms)) {
+        a->wake_ms = at_ms;
+    }
+}
+
+struct row_hostnode *
+agent_own(const struct agent *a)
+{
+    char uid[UUID_CHARS + 1];
+
+    if (!a->have_uid) {
+        return NULL;
+    }
+    uuid_format(&a->uid, uid);
+    ROW_FOR_EACH (struct row_hostnode, node, row_hostnode_table(a->replica)) {
+        if (str_eq(node->uid, uid)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+bool
+agent_is_own(const struct agent *a, const struct uuid *hostnode)
+{
+    struct row_hostnode *own = agent_own(a);
+    return own && uuid_eq(&own->base.uuid, hostnode);
+}
+
+/* Rows are only acted on while the replica is current: a want that cannot be seen to change must
+ * not be followed. */
+static void
+pass(void *aux)
+{
+    struct agent *a = aux;
+    struct row_hostnode *own;
+
+    if (a->leaving || !replica_is_ready(a->replica) || !(own = agent_own(a))) {
+        return;
+    }
+    a->passing = true;
+    a->touched = a->unsettled = false;
+    a->wake_ms = 0;
+    host_pass(a, own);
+    pools_pass(a);
+    vols_pass(a);
+    vms_pass(a);
+    strangers_pass(a, own);
+    jobs_pass(a);
+    report_send(a);
+    a->passing = false;
+
+    if (a->touched) {
+        loop_timer_set(a->pass_timer, 0);
+    } else if (a->wake_ms) {
+        loop_timer_set(a->pass_timer, max64(a->wake_ms - agent_now_ms(a), 1));
+    }
+}
+
+static void
+on_ready(void *aux)
+{
+    log_info("the replica is current");
+    agent_touch(aux);
+}
+
+static void
+on_disconnected(void *aux UNUSED, const struct err *why)
+{
+    /* Said once a loss, not once an attempt: the replica tells both. */
+    static bool lost;
+    if (!lost) {
+        log_warn("database: %s; trying again", why ? err_text(why) : "connection lost");
+    }
+    lost = why != NULL;
+}
+
+static void
+on_changed(void *aux UNUSED, const struct replica_change *change)
+{
+    static const struct {
+        const char *table;
+        void (*orphan)(void *);
+    } owners[] = {
+        { "vm", (void (*)(void *)) vm_obj_orphan },
+        { "volume", (void (*)(void *)) vol_obj_orphan },
+        { "pool", (void (*)(void *)) pool_obj_orphan },
+        { "job", (void (*)(void *)) job_obj_orphan },
+    };
+
+    if (change->kind != REPLICA_DELETED || !change->row->user) {
+        return;
+    }
+    for (size_t i = 0; i < N_ELEMS(owners); i++) {
+        if (str_eq(change->row->table->schema->name, owners[i].table)) {
+            owners[i].orphan(TAKE(change->row->user));
+            return;
+        }
+    }
+}
+
+static void
+watch_all(struct replica *r)
+{
+    row_hostnode_watch(r, NULL);
+    row_metapool_watch(r, NULL);
+    row_pool_watch(r, NULL);
+    row_volume_watch(r, NULL);
+    row_vm_watch(r, NULL);
+    row_vmi_watch(r, NULL);
+    row_device_watch(r, NULL);
+    row_iface_watch(r, NULL);
+    row_network_watch(r, NULL);
+    row_snapshot_watch(r, NULL);
+    row_job_watch(r, NULL);
+    row_alarm_watch(r, NULL);
+}
+
+static MUST_CHECK struct err *
+dirs_make(struct agent *a)
+{
+    CLEANUP(free_drop) char *run = path_join(a->dir, "run");
+
+    TRY(fs_mkdirs(run, 0711));
+    return fs_mkdirs(a->console_dir, 0711);
+}
+
+struct err *
+agent_new(struct loop *loop, const struct agent_options *options, struct agent **ret)
+{
+    static const struct replica_events events = {
+        .ready = on_ready,
+        .disconnected = on_disconnected,
+        .changed = on_changed,
+        .batch_end = (void (*)(void *)) agent_touch,
+    };
+    struct agent *a = NEW(struct agent);
+
+    a->loop = loop;
+    a->dir = path_absolute(options->state);
+    a->stored = str_dup(options->stored);
+    a->console_dir = path_join(a->dir, "log/console");
+    a->work = work_new(loop, STEP_THREADS);
+    a->slow = work_new(loop, SLOW_THREADS);
+    a->pass_timer = loop_timer_new(loop, pass, a);
+    a->virt = virt_new(options->uri, loop, host_event, a);
+
+    struct err *e = dirs_make(a);
+    if (!e) {
+        e = replica_new(loop,
+                        &(struct replica_options){ .remote = options->db, .probe_ms = -1 },
+                        &events, a, &a->replica);
+    }
+    if (!e) {
+        watch_all(a->replica);
+        e = service_new(a, &a->service);
+    }
+    if (e) {
+        agent_free(a);
+        return err_wrap(e, "agent");
+    }
+    host_start(a);
+    *ret = a;
+    return NULL;
+}
+
+/* Steps under way run to their end: libvirt and byre-stored would finish them anyway. */
+static void
+objects_free(struct agent *a)
+{
+    static const char *const tables[] = { "vm", "volume", "pool", "job" };
+
+    for (size_t i = 0; i < N_ELEMS(tables); i++) {
+        const struct replica_table *table =
+            a->replica ? replica_table(a->replica, tables[i]) : NULL;
+        if (!table) {
+            continue;
+        }
+        REPLICA_FOR_EACH (row, table) {
+            if (!row->user) {
+                continue;
+            }
+            switch (i) {
+            case 0: vm_obj_orphan(row->user); break;
+            case 1: vol_obj_orphan(row->user); break;
+            case 2: pool_obj_orphan(row->user); break;
+            default: job_obj_orphan(row->user); break;
+            }
+            row->user = NULL;
+        }
+    }
+}
+
+static void
+on_left(void *aux)
+{
+    struct agent *a = aux;
+
+    if (a->left) {
+        void (*left)(void *) = TAKE(a->left);
+        left(a->left_aux);
+    }
+}
+
+static void
+on_said(void *aux, struct txn *txn UNUSED, struct err *e)
+{
+    err_free(e); /* Then the time stamp tells, in a while. */
+    on_left(aux);
+}
+
+void
+agent_leave(struct agent *a, void (*done)(void *aux), void *aux)
+{
+    struct row_hostnode *own = agent_own(a);
+
+    if (a->leaving) {
+        return;
+    }
+    a->leaving = true;
+    a->left = done;
+    a->left_aux = aux;
+    a->leave_timer = loop_timer_new(a->loop, on_left, a);
+    if (!own || !replica_is_ready(a->replica)) {
+        loop_timer_set(a->leave_timer, 0);
+        return;
+    }
+    loop_timer_set(a->leave_timer, LEAVE_MS);
+    struct txn *txn = txn_new(replica_database(a->replica));
+    txn_set_string(txn_update(txn, "hostnode", &own->base.uuid), "state", "offline");
+    txn_comment(txn, "byre-agentd: ends");
+    txn_commit(txn, replica_session(a->replica), on_said, a);
+}
+
+void
+agent_free(struct agent *a)
+{
+    if (!a) {
+        return;
+    }
+    a->left = NULL;
+    a->leaving = true;
+    loop_timer_free(a->leave_timer);
+    objects_free(a);
+    service_close(a->service);
+    work_free(a->work);
+    work_free(a->slow);
+    service_free(a->service);
+    host_stop(a);
+    replica_free(a->replica);
+    txn_free(a->txn);
+    virt_free(a->virt);
+    loop_timer_free(a->pass_timer);
+    free(a->dir);
+    free(a->stored);
+    free(a->console_dir);
+    free(a);
+}

@@ -1,0 +1,244 @@
+/* agent/agent_i.h: what the files of this room share.  Private.
+ *
+ * The pass.  Everything that may change what is to be done calls agent_touch().  Soon after, one
+ *            pass goes over the rows of this host: each object decides (diff.h), begins its step in
+ *            a worker thread, and compares the facts of its row with what is known; what differs
+ *            goes into the one transaction of the pass.
+ * Objects.   An object is what the agent remembers about a row; row->user points to it.  While a
+ *            step is under way it is busy: nothing else begins.  An object outlives its row until
+ *            its step has ended.
+ * Threads.   All of this runs on the loop's thread, but for functions called *_run(): those get
+ *            copies of what they need.
+ * Ticks.     Answers from threads may overtake each other.  'tick' counts answers; a listing does not
+ *            overwrite what was learned after it began. */
+#ifndef AGENT_AGENT_I_H
+#define AGENT_AGENT_I_H 1
+
+#include "agent/agent.h"
+#include "agent/diff.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "loop/loop.h"
+#include "loop/work.h"
+#include "model/storage.h"
+#include "model/vm.h"
+#include "priv/call.h"
+#include "replica/vmmgr_rows.h"
+#include "replica/write.h"
+#include "virt/conn.h"
+#include "virt/probe.h"
+
+#define RETRY_MIN_MS                                                                       \
+    500 /* After trouble that may pass by itself (BUSY): doubles up to ... */
+#define RETRY_MAX_MS 30000
+#define LOOK_BUSY_MS                                                                       \
+    10000 /* All domains are listed again: while something is unsettled, ... */
+#define LOOK_IDLE_MS 30000 /* ... and else.  Events come at once in any case. */
+#define HEARTBEAT_MS 30000 /* hostnode.observed_at. */
+
+/* A domain as last seen.  In struct agent's 'seen', by UUID. */
+struct seen {
+    struct hmap_node node;
+    struct virt_dom dom;
+    bool gone;    /* It was looked for and is not there any more; 'dom' has but its UUID. */
+    int64_t tick; /* When that was learned. */
+};
+
+/* What all objects have in common. */
+struct obj {
+    struct agent *agent;
+    const struct replica_row *row; /* NULL once it was deleted. */
+    struct uuid uuid;              /* The row's. */
+    bool busy;
+    int64_t retry_ms, retry_at_ms; /* After a failure that may pass; 0: none. */
+    char *trouble;                 /* Its text, or NULL. */
+};
+
+struct vm_job;
+struct vm_obj {
+    struct obj o;
+    struct vm_memo memo;
+    struct vm_job *job; /* The step under way, or NULL. */
+};
+
+/* A volume as byre-stored described it last. */
+struct vol_info {
+    bool known;
+    char *type, *key, *path, *format, *error; /* NULL if it has none. */
+    int64_t capacity, allocation, physical;
+};
+
+struct vol_obj {
+    struct obj o;
+    struct vol_memo memo;
+    struct vol_info info;
+    bool begun; /* An earlier creation may have made the file: its answer was lost. */
+    bool met;   /* By this agent, in a pass. */
+    int64_t tick;
+};
+
+struct pool_obj {
+    struct obj o;
+    struct pool_memo memo;
+    bool has_stat;
+    struct pool_stat stat;
+    int64_t refreshed_at; /* Wall clock; 0: never by this agent. */
+    struct strvec warnings;
+    struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
+    bool refreshing;
+};
+
+struct job_work;
+struct job_obj {
+    struct obj o;
+    struct job_work *work; /* Under way, or NULL. */
+    bool ended;            /* Its outcome was sent. */
+};
+
+struct service;
+
+struct agent {
+    struct loop *loop;
+    char *dir, *stored, *console_dir;
+    struct replica *replica;
+    struct virt *virt;
+    struct work *work; /* Steps. */
+    struct work *slow; /* What may take minutes: transfers, builds, consoles' openings. */
+    struct loop_timer *pass_timer, *look_timer;
+    struct service *service;
+    bool passing; /* A pass is running. */
+    bool touched; /* Meanwhile. */
+    bool leaving; /* agent_leave(). */
+    struct loop_timer *leave_timer;
+    void (*left)(void *aux);
+    void *left_aux;
+    bool unsettled; /* The last pass left something to do. */
+    int64_t
+        wake_ms; /* Of the pass that runs: the earliest time that something asked for. */
+
+    /* Reports. */
+    struct txn *txn; /* Of the pass that runs; NULL: nothing to say yet. */
+    bool reporting;  /* A report is on its way. */
+    int64_t report_retry_ms, report_at_ms; /* After a failed one: not before. */
+
+    /* The host and libvirt. */
+    int64_t tick;
+    struct hmap seen;
+    bool listing, list_again;
+    bool listed; /* 'seen' is whole. */
+    int64_t list_tick;
+    int64_t connect_ms; /* The pause before the next attempt. */
+    char *trouble;      /* Why libvirt cannot be used; three lines; NULL: it can. */
+    bool have_host, have_uid;
+    struct virt_host host;
+    struct uuid uid; /* Of this host for ever; see host.c. */
+    bool probing, probed;
+    struct probe probe;
+    int64_t heartbeat_at_ms;
+    bool autostarted, autostarting; /* What is to start with the host was told so. */
+    int64_t autostart_at_ms;        /* Not tried before. */
+};
+
+/* agent.c */
+void agent_touch(struct agent *);
+void agent_wake(struct agent *,
+                int64_t at_ms); /* In a pass: there must be another one then. */
+struct row_hostnode *
+agent_own(const struct agent *); /* NULL: this host is in no cluster. */
+bool agent_is_own(const struct agent *, const struct uuid *hostnode);
+int64_t agent_now_ms(const struct agent *);
+
+/* obj.c */
+void obj_init(struct obj *, struct agent *, const struct replica_row *);
+/* Trouble that may pass: try again after a pause, longer each time.  Takes 'e'. */
+void obj_trouble(struct obj *, struct err *e);
+void obj_fine(struct obj *); /* It works. */
+bool
+obj_must_wait(struct obj *); /* In a pass: after trouble; asks for the next pass itself. */
+void obj_done(struct obj *);
+
+/* report.c: facts.  Each sets the column in the pass's transaction if it differs. */
+struct facts {
+    struct agent *agent;
+    const struct replica_row *row;
+    struct txn_row *out; /* NULL: nothing differs so far. */
+};
+struct facts facts_begin(struct agent *, const struct replica_row *);
+void facts_string(struct facts *, const char *column, const char *is, const char *should);
+void facts_int(struct facts *, const char *column, int64_t is, int64_t should);
+void facts_opt_int(struct facts *, const char *column, const struct typed_int *is,
+                   int64_t should);
+void facts_bool(struct facts *, const char *column, bool is, bool should);
+void facts_uuid(struct facts *, const char *column, const struct uuid *is,
+                const struct uuid *should);
+void facts_strings(struct facts *, const char *column, const struct typed_set *is,
+                   const struct strvec *should); /* Sorts 'should'. */
+/* Stamps 'observed_at' if anything differed. */
+void facts_end(struct facts *);
+struct txn *report_txn(struct agent *); /* The pass's transaction. */
+void report_send(struct agent *);       /* At the end of the pass. */
+/* "what\nwhy\nnext", for columns called error.  'e' is borrowed.  The caller frees it. */
+char *error_text(const struct err *e);
+
+/* host.c: libvirt's connection, the list of domains, the host's identity and facts. */
+void host_start(struct agent *);
+void host_stop(struct agent *);
+void host_list(struct agent *); /* Looks at all domains, soon. */
+void host_lost(struct agent *); /* libvirt does not answer. */
+void host_pass(struct agent *, struct row_hostnode *own);
+void host_event(void *agent, const struct virt_event *);
+const struct virt_dom *host_seen(const struct agent *, const struct uuid *domain);
+/* A look at one domain has ended: takes *dom's content; NULL: it is not there. */
+void host_learn(struct agent *, const struct uuid *domain, struct virt_dom *dom);
+struct model_vm_host host_model(const struct agent *);
+/* 'libvirts' NULL: only what is kept, else ERR_NOT_FOUND. */
+struct err *host_identity(const char *dir, const struct uuid *libvirts,
+                          struct uuid *ret) MUST_CHECK;
+
+/* vms.c */
+void vms_pass(struct agent *);
+struct vm_obj *vm_obj_find(struct agent *, const struct uuid *domain);
+void vm_event(struct agent *, const struct virt_event *);
+void vm_obj_free(struct vm_obj *);
+void vm_obj_orphan(struct vm_obj *); /* Its row is gone. */
+/* Name of a vm that is on and uses the volume, or NULL. */
+const char *vms_user_of(struct agent *, const struct uuid *volume);
+bool vms_is_on(const struct virt_dom *);
+
+/* strangers.c: domains that are not ours. */
+void strangers_pass(struct agent *, struct row_hostnode *own);
+
+/* pools.c, vols.c */
+void pools_pass(struct agent *);
+void vols_pass(struct agent *);
+struct pool_obj *pool_obj_of(struct agent *, const struct row_pool *);
+struct vol_obj *vol_obj_of(struct agent *, const struct row_volume *);
+void pool_obj_orphan(struct pool_obj *);
+void vol_obj_orphan(struct vol_obj *);
+/* The values of a pool's rows.  ERR_NOT_FOUND: its template is gone. */
+struct err *pool_model(const struct row_pool *, struct pool *ret) MUST_CHECK;
+bool pool_ready(const struct row_pool *, const struct pool_obj *);
+/* A refresh ended well: applies it to the pool and its volumes. */
+void pool_refreshed(struct pool_obj *, int64_t begun_tick, struct priv_reply *);
+void pool_stat_set(struct pool_obj *, const struct priv_reply *);
+/* A volume of the pool was touched by us. */
+void pool_touched(struct agent *, const struct uuid *pool_row, const char *name);
+void vol_learn(struct vol_obj *, const struct vol *);
+void vols_scanned(struct agent *, struct pool_obj *, int64_t begun_tick,
+                  const struct vol_list *);
+/* priv_call(), which says ERR_BUSY when byre-stored cannot be reached or went away. */
+struct err *stored_call(const char *socket, const struct priv_request *, int fd,
+                        const struct priv_watch *, struct priv_reply *ret) MUST_CHECK;
+bool trouble_may_pass(const struct err *);
+
+/* jobs.c */
+void jobs_pass(struct agent *);
+void job_obj_orphan(struct job_obj *);
+
+/* service.c: DIR/run/agent.sock. */
+struct err *service_new(struct agent *, struct service **ret) MUST_CHECK;
+void service_close(struct service *); /* Lets nobody in any more; what is served goes on. */
+void service_free(struct service *);  /* After all that is served has ended. */
+
+#endif /* agent/agent_i.h */

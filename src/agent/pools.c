@@ -1,0 +1,322 @@
+/* agent/pools.c: storage pools: checked, started, scanned and stopped through byre-stored. */
+#define LOG_MODULE "pool"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/agent_i.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "store/code.h"
+
+/* One step, in a worker thread. */
+struct pool_job {
+    struct agent *agent;
+    struct pool_obj *obj;
+    enum pool_step step;
+    struct pool_want want;
+    int64_t begun_tick;
+    struct pool pool;
+    struct err *e;
+    struct priv_reply reply;
+};
+
+bool
+trouble_may_pass(const struct err *e)
+{
+    return err_is(e, ERR_BUSY) || err_is(e, ERR_TIMEOUT) || err_is(e, ERR_CANCELED);
+}
+
+/* Can anybody be asked at all?  Answered before the request, so that "byre-stored is not there" is
+ * never taken for "the volume is not there". */
+static struct err *
+stored_reach(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    CLEANUP(fd_done) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return err_io(errno, "socket");
+    } else if (strlen(path) >= sizeof address.sun_path) {
+        return err_new(ERR_CONSTRAINT, "the path %s is too long for a socket", path);
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    if (connect(fd, (struct sockaddr *) &address, sizeof address) != 0) {
+        return err_new(ERR_BUSY, "%s: %s", path, strerror(errno));
+    }
+    return NULL;
+}
+
+struct err *
+stored_call(const char *socket, const struct priv_request *request, int fd,
+            const struct priv_watch *watch, struct priv_reply *ret)
+{
+    struct err *e = stored_reach(socket);
+    if (e) {
+        return err_hint(err_wrap(e, "byre-stored does not answer"),
+                        "wait until byred has started it again");
+    }
+    e = priv_call(socket, request, fd, watch, ret);
+    /* What storage itself says carries libvirt's code; without one, it is the way that failed. */
+    if (e && err_code(e) == 0 && (err_is(e, ERR_IO) || err_is(e, ERR_NOT_FOUND))) {
+        struct err *passing = err_new(ERR_BUSY, "%s", err_text(e));
+        err_free(e);
+        return err_hint(passing, "wait until byred has started it again");
+    }
+    return e;
+}
+
+struct err *
+pool_model(const struct row_pool *row, struct pool *ret)
+{
+    const struct row_metapool *metapool = row_pool_get_metapool(row);
+
+    if (!metapool) {
+        return err_new(ERR_NOT_FOUND, "pool %s has no template", row->name);
+    }
+    return model_pool(metapool, row, ret);
+}
+
+struct pool_obj *
+pool_obj_of(struct agent *a, const struct row_pool *row)
+{
+    struct replica_row *base = (struct replica_row *) &row->base;
+
+    if (!base->user) {
+        struct pool_obj *obj = NEW(struct pool_obj);
+        obj_init(&obj->o, a, base);
+        base->user = obj;
+    }
+    return base->user;
+}
+
+static void
+pool_obj_free(struct pool_obj *obj)
+{
+    pool_memo_done(&obj->memo);
+    strvec_done(&obj->warnings);
+    strvec_done(&obj->touched);
+    obj_done(&obj->o);
+    free(obj);
+}
+
+void
+pool_obj_orphan(struct pool_obj *obj)
+{
+    obj->o.row = NULL;
+    if (!obj->o.busy) {
+        pool_obj_free(obj);
+    }
+}
+
+void
+pool_touched(struct agent *a, const struct uuid *pool_row, const char *name)
+{
+    struct row_pool *row = row_pool_find(a->replica, pool_row);
+
+    if (row && row->base.user) {
+        struct pool_obj *obj = row->base.user;
+        if (obj->refreshing) {
+            strvec_add(&obj->touched, name);
+        }
+    }
+}
+
+bool
+pool_ready(const struct row_pool *row, const struct pool_obj *obj)
+{
+    return row->active && obj->memo.active && obj->memo.scanned;
+}
+
+void
+pool_stat_set(struct pool_obj *obj, const struct priv_reply *reply)
+{
+    if (reply->has_stat) {
+        obj->has_stat = true;
+        obj->stat = reply->stat;
+        obj->stat.perms.label = NULL; /* Borrowed from the reply, and of no use here. */
+    }
+}
+
+void
+pool_refreshed(struct pool_obj *obj, int64_t begun_tick, struct priv_reply *reply)
+{
+    pool_stat_set(obj, reply);
+    obj->memo.checked = obj->memo.active = obj->memo.scanned = true;
+    obj->refreshed_at = clock_wall_ms();
+    strvec_done(&obj->warnings);
+    for (size_t i = 0; i < reply->vols.warnings.n; i++) {
+        strvec_add(&obj->warnings, reply->vols.warnings.v[i]);
+    }
+    if (obj->o.row) {
+        vols_scanned(obj->o.agent, obj, begun_tick, &reply->vols);
+    }
+}
+
+static void
+job_run(void *aux)
+{
+    static const enum priv_verb verbs[N_POOL_STEPS] = {
+        [POOL_DO_CHECK] = PRIV_POOL_CHECK,
+        [POOL_DO_START] = PRIV_POOL_START,
+        [POOL_DO_STOP] = PRIV_POOL_STOP,
+        [POOL_DO_REFRESH] = PRIV_POOL_REFRESH,
+    };
+    struct pool_job *job = aux;
+    struct priv_request request = { .verb = verbs[job->step], .pool = &job->pool };
+
+    job->e = stored_call(job->agent->stored, &request, -1, NULL, &job->reply);
+}
+
+static void
+step_worked(struct pool_job *job)
+{
+    struct pool_memo *memo = &job->obj->memo;
+
+    pool_memo_worked(memo);
+    obj_fine(&job->obj->o);
+    switch (job->step) {
+    case POOL_DO_CHECK:
+        memo->checked = true;
+        memo->active = job->reply.active;
+        break;
+    case POOL_DO_START: memo->checked = memo->active = true; break;
+    case POOL_DO_STOP: memo->active = memo->scanned = false; break;
+    case POOL_DO_REFRESH: pool_refreshed(job->obj, job->begun_tick, &job->reply); break;
+    default: break;
+    }
+}
+
+static void
+step_failed(struct pool_job *job)
+{
+    struct err *e =
+        err_wrap(TAKE(job->e), "%s of the pool failed", pool_step_name(job->step));
+
+    if (trouble_may_pass(e)) {
+        obj_trouble(&job->obj->o, e);
+        return;
+    }
+    CLEANUP(free_drop) char *text = error_text(e);
+    log_failure(LOG_WARN, LOG_MODULE, err_wrap(e, "%s", job->pool.name));
+    pool_memo_failed(&job->obj->memo, &job->want, text, agent_now_ms(job->agent));
+    job->obj->memo.checked = true; /* What cannot be reached is not active for us. */
+}
+
+static void
+job_done(void *aux, bool dropped)
+{
+    struct pool_job *job = aux;
+    struct pool_obj *obj = job->obj;
+    struct agent *a = job->agent;
+
+    obj->o.busy = obj->refreshing = false;
+    if (!dropped && job->e) {
+        step_failed(job);
+    } else if (!dropped) {
+        step_worked(job);
+    }
+    strvec_done(&obj->touched);
+    if (!obj->o.row) {
+        pool_obj_free(obj);
+    }
+    if (!dropped) {
+        agent_touch(a);
+    }
+    err_free(job->e);
+    priv_reply_done(&job->reply);
+    pool_done(&job->pool);
+    free(job);
+}
+
+static void
+begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
+      const struct pool_want *want, const struct row_pool *row)
+{
+    struct pool_job *job = NEW(struct pool_job);
+    char key[UUID_CHARS + 8];
+
+    struct err *e = pool_model(row, &job->pool);
+    if (e) {
+        e = err_wrap(e, "the pool cannot be used as its rows say");
+        CLEANUP(free_drop) char *text = error_text(e);
+        err_free(e);
+        pool_memo_failed(&obj->memo, want, text, agent_now_ms(a));
+        free(job);
+        agent_touch(a);
+        return;
+    }
+    job->agent = a;
+    job->obj = obj;
+    job->step = step;
+    job->want = *want;
+    job->begun_tick = a->tick;
+    priv_reply_init(&job->reply);
+    obj->o.busy = true;
+    obj->refreshing = step == POOL_DO_REFRESH;
+    log_info("%s: %s", row->name, pool_step_name(step));
+    snprintf(key, sizeof key, "pool/%s", UUID_TEXT(&row->base.uuid));
+    work_submit(a->work, key, job_run, job_done, job);
+}
+
+static void
+pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *obj,
+           const struct pool_decision *d)
+{
+    struct facts f = facts_begin(a, &row->base);
+
+    if (d->state) {
+        facts_string(&f, "state", row->state, d->state);
+    }
+    if (obj->has_stat) {
+        facts_opt_int(&f, "capacity", &row->capacity, obj->stat.capacity);
+        facts_opt_int(&f, "allocation", &row->allocation, obj->stat.allocation);
+        facts_opt_int(&f, "available", &row->available, obj->stat.available);
+    }
+    if (obj->refreshed_at) {
+        facts_opt_int(&f, "refreshed_at", &row->refreshed_at, obj->refreshed_at);
+        facts_strings(&f, "warnings", &row->warnings, &obj->warnings);
+    }
+    facts_string(&f, "error", row->error, d->error);
+    if (d->settled) {
+        facts_int(&f, "observed_generation", row->observed_generation, row->generation);
+    }
+    facts_end(&f);
+}
+
+static void
+pool_pass(struct agent *a, const struct row_pool *row)
+{
+    struct pool_obj *obj = pool_obj_of(a, row);
+    struct pool_want want = { .active = row->active, .generation = row->generation };
+
+    if (obj->o.busy) {
+        a->unsettled = true;
+        return;
+    }
+    struct pool_decision d = pool_decide(&want, &obj->memo, agent_now_ms(a));
+    if (d.step != POOL_DO_NOTHING && obj_must_wait(&obj->o)) {
+        d = (struct pool_decision){ .error = obj->o.trouble };
+    } else if (d.step != POOL_DO_NOTHING) {
+        begin(a, obj, d.step, &want, row);
+        a->unsettled = true;
+        return;
+    }
+    agent_wake(a, d.wake_ms);
+    a->unsettled |= !d.settled;
+    pool_facts(a, row, obj, &d);
+}
+
+void
+pools_pass(struct agent *a)
+{
+    ROW_FOR_EACH (struct row_pool, row, row_pool_table(a->replica)) {
+        if (agent_is_own(a, &row->hostnode)) {
+            pool_pass(a, row);
+        }
+    }
+}

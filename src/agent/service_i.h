@@ -1,0 +1,49 @@
+/* agent/service_i.h: between the socket (service.c) and the requests (request.c).  Private. */
+#ifndef AGENT_SERVICE_I_H
+#define AGENT_SERVICE_I_H 1
+
+#include "agent/agent_i.h"
+#include "json/json.h"
+
+/* A request and its connection.  Made on the loop, served in a thread, freed on the loop. */
+struct request {
+    struct agent *agent;
+    struct service *service;
+    int fd;        /* The connection; -1 once a console owns it, or before it is known. */
+    int passed_fd; /* That came along; -1: none. */
+    struct arena arena;
+    struct json json;
+    void (*run)(struct request *);
+    void (*done)(struct request *); /* On the loop, after run(); may be NULL. */
+
+    /* console */
+    struct uuid domain;
+    char *console_log;
+    bool log_only;
+    /* upload, download */
+    struct uuid vol_row;
+    bool has_models;
+    struct pool pool;
+    struct vol vol;
+    struct priv_request priv;
+    struct priv_reply reply;
+    volatile int cancel;
+    int64_t told_ms;
+    bool worked;
+    /* probe */
+    struct virt_host host;
+    struct probe probe;
+    struct uuid uid;
+};
+
+/* Reads the request, and from the rows what it needs.  'run' is set then. */
+struct err *request_prepare(struct request *) MUST_CHECK;
+void request_submit(struct request *); /* Takes it. */
+void request_free(struct request *);
+
+/* The thread's side: one line of JSON.  Adds the end of line. */
+void service_send_line(int fd, struct buf *line);
+void service_send_error(int fd, const struct err *);
+void service_request_done(struct service *); /* One connection less. */
+
+#endif /* agent/service_i.h */

@@ -1,0 +1,478 @@
+/* agent/vols.c: volumes: made, grown and removed through byre-stored; what a scan of a pool found.
+ *
+ * Creation survives a kill at any moment.  The row says "creating" before byre-stored is asked; the
+ * file appears whole or not at all.  Whoever finds a row that says "creating" asks again, and takes a
+ * file that is there already for its own if it is what the row wants. */
+#define LOG_MODULE "volume"
+#include <stdio.h>
+
+#include "agent/agent_i.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/code.h"
+
+struct vol_job {
+    struct agent *agent;
+    struct vol_obj *obj;
+    enum vol_step step;
+    struct vol_want want;
+    struct uuid pool_row;
+    bool begun; /* An earlier attempt may have made the file. */
+    struct pool pool;
+    struct vol vol;
+    bool unknown; /* Nobody knows whether it happened. */
+    struct err *e;
+    struct priv_reply reply;
+};
+
+struct vol_obj *
+vol_obj_of(struct agent *a, const struct row_volume *row)
+{
+    struct replica_row *base = (struct replica_row *) &row->base;
+
+    if (!base->user) {
+        struct vol_obj *obj = NEW(struct vol_obj);
+        obj_init(&obj->o, a, base);
+        base->user = obj;
+    }
+    return base->user;
+}
+
+static void
+info_done(struct vol_info *info)
+{
+    free(info->type);
+    free(info->key);
+    free(info->path);
+    free(info->format);
+    free(info->error);
+    memset(info, 0, sizeof *info);
+}
+
+static void
+vol_obj_free(struct vol_obj *obj)
+{
+    vol_memo_done(&obj->memo);
+    info_done(&obj->info);
+    obj_done(&obj->o);
+    free(obj);
+}
+
+void
+vol_obj_orphan(struct vol_obj *obj)
+{
+    obj->o.row = NULL;
+    if (!obj->o.busy) {
+        vol_obj_free(obj);
+    }
+}
+
+void
+vol_learn(struct vol_obj *obj, const struct vol *vol)
+{
+    info_done(&obj->info);
+    obj->info = (struct vol_info){ .known = true,
+                                   .type = str_dup(vol_type_name(vol->type)),
+                                   .key = str_dup(vol->key),
+                                   .path = str_dup(vol->target.path),
+                                   .format = str_dup(vol->target.format),
+                                   .error = str_dup(vol->error),
+                                   .capacity = vol->capacity,
+                                   .allocation = vol->allocation,
+                                   .physical = vol->physical };
+    obj->memo.scanned = obj->memo.present = true;
+    obj->tick = ++obj->o.agent->tick;
+}
+
+/* The file exists.  Is it the one that an earlier attempt made, whose answer was lost? */
+static struct err *
+adopt(struct vol_job *job, struct err *exists)
+{
+    struct priv_request stat = { .verb = PRIV_VOL_STAT,
+                                 .pool = &job->pool,
+                                 .vol = &job->vol };
+
+    struct err *e = stored_call(job->agent->stored, &stat, -1, NULL, &job->reply);
+    bool same = !e && job->reply.vols.vols.n == 1 &&
+                job->reply.vols.vols.v[0].capacity >= job->vol.capacity &&
+                str_eq(job->reply.vols.vols.v[0].target.format, job->vol.target.format);
+    if (e || same) {
+        err_free(exists);
+        return e;
+    }
+    return exists;
+}
+
+static void
+job_run(void *aux)
+{
+    struct vol_job *job = aux;
+    struct priv_request request = { .pool = &job->pool, .vol = &job->vol };
+
+    switch (job->step) {
+    case VOL_DO_CREATE: request.verb = PRIV_VOL_CREATE; break;
+    case VOL_DO_DELETE: request.verb = PRIV_VOL_DELETE; break;
+    default:
+        request.verb = PRIV_VOL_RESIZE;
+        request.capacity = job->want.wanted_capacity;
+        break;
+    }
+    job->e = stored_call(job->agent->stored, &request, -1, NULL, &job->reply);
+    job->unknown = job->e && trouble_may_pass(job->e);
+    if (job->step == VOL_DO_CREATE && job->begun && err_is(job->e, ERR_EXISTS)) {
+        job->e = adopt(job, TAKE(job->e));
+    } else if (job->step == VOL_DO_DELETE && err_code(job->e) == VE_NO_VOL) {
+        err_free(TAKE(job->e)); /* It is gone: that was wanted. */
+    }
+}
+
+static void
+step_worked(struct vol_job *job)
+{
+    struct vol_obj *obj = job->obj;
+
+    obj->memo.failed = false;
+    obj_fine(&obj->o);
+    if (job->step == VOL_DO_DELETE) {
+        obj->memo.gone = true;
+    } else {
+        if (job->reply.vols.vols.n == 1) {
+            vol_learn(obj, &job->reply.vols.vols.v[0]);
+        }
+        obj->memo.made = true;
+    }
+    obj->tick = ++job->agent->tick;
+
+    struct row_pool *pool = row_pool_find(job->agent->replica, &job->pool_row);
+    if (pool) {
+        pool_stat_set(pool_obj_of(job->agent, pool), &job->reply);
+    }
+}
+
+static void
+step_failed(struct vol_job *job)
+{
+    static const char *const texts[N_VOL_STEPS] = {
+        [VOL_DO_CREATE] = "the volume could not be made",
+        [VOL_DO_RESIZE] = "the volume could not be resized",
+        [VOL_DO_DELETE] = "the volume could not be deleted",
+    };
+    struct err *e = err_wrap(TAKE(job->e), "%s", texts[job->step]);
+
+    job->obj->begun |= job->unknown;
+    if (trouble_may_pass(e)) {
+        obj_trouble(&job->obj->o, e);
+        return;
+    }
+    CLEANUP(free_drop) char *text = error_text(e);
+    log_failure(LOG_WARN, LOG_MODULE, err_wrap(e, "%s/%s", job->pool.name, job->vol.name));
+    vol_memo_failed(&job->obj->memo, &job->want, text);
+}
+
+static void
+job_done(void *aux, bool dropped)
+{
+    struct vol_job *job = aux;
+    struct vol_obj *obj = job->obj;
+    struct agent *a = job->agent;
+
+    obj->o.busy = false;
+    if (!dropped) {
+        pool_touched(a, &job->pool_row, job->vol.name);
+        if (job->e) {
+            step_failed(job);
+        } else {
+            step_worked(job);
+        }
+        agent_touch(a);
+    }
+    if (!obj->o.row) {
+        vol_obj_free(obj);
+    }
+    err_free(job->e);
+    priv_reply_done(&job->reply);
+    vol_done(&job->vol);
+    pool_done(&job->pool);
+    free(job);
+}
+
+/* What is wanted, as room store's values. */
+static struct err *
+model(struct vol_job *job, const struct row_volume *row, const struct row_pool *pool)
+{
+    TRY(pool_model(pool, &job->pool));
+    struct err *e = model_vol(row, row_volume_get_backing(row), job->pool.type, &job->vol);
+    if (e) {
+        pool_done(&job->pool);
+    }
+    return e;
+}
+
+static void
+begin(struct agent *a, struct vol_obj *obj, enum vol_step step, const struct vol_want *want,
+      const struct row_volume *row, const struct row_pool *pool)
+{
+    struct vol_job *job = NEW(struct vol_job);
+    char key[UUID_CHARS + 8];
+
+    struct err *e = model(job, row, pool);
+    if (e) {
+        e = err_wrap(e, "the volume cannot be made as its row says");
+        CLEANUP(free_drop) char *text = error_text(e);
+        err_free(e);
+        vol_memo_failed(&obj->memo, want, text);
+        free(job);
+        agent_touch(a);
+        return;
+    }
+    job->agent = a;
+    job->obj = obj;
+    job->step = step;
+    job->want = *want;
+    job->pool_row = pool->base.uuid;
+    job->begun = obj->begun;
+    priv_reply_init(&job->reply);
+    obj->o.busy = true;
+    pool_touched(a, &pool->base.uuid, row->name);
+    log_info("%s/%s: %s", pool->name, row->name, vol_step_name(step));
+    snprintf(key, sizeof key, "vol/%s", UUID_TEXT(&row->base.uuid));
+    work_submit(a->work, key, job_run, job_done, job);
+}
+
+static void
+on_row_deleted(void *aux, struct txn *txn UNUSED, struct err *e)
+{
+    struct vol_obj *obj = aux;
+    struct agent *a = obj->o.agent;
+
+    obj->o.busy = false;
+    if (e) {
+        obj_trouble(&obj->o, err_wrap(e, "the volume's row could not be removed"));
+    }
+    if (!obj->o.row) {
+        vol_obj_free(obj);
+    }
+    agent_touch(a);
+}
+
+static void
+begin_row_delete(struct agent *a, struct vol_obj *obj, const struct row_volume *row)
+{
+    struct txn *txn = txn_new(replica_database(a->replica));
+
+    txn_verify(txn, &row->base, "deleted");
+    txn_delete(txn, "volume", &row->base.uuid);
+    txn_comment(txn, "byre-agentd: volume %s is gone", row->name);
+    obj->o.busy = true;
+    txn_commit(txn, replica_session(a->replica), on_row_deleted, obj);
+}
+
+static enum vol_state
+state_of(const char *text)
+{
+    for (enum vol_state state = 0; state < N_VOL_STATES; state++) {
+        if (str_eq(text, vol_state_name(state))) {
+            return state;
+        }
+    }
+    return VOL_IS_UNKNOWN;
+}
+
+/* The texts that a want borrows; freed after the decision. */
+struct texts {
+    char *pool_error, *in_use, *waits;
+};
+
+static void
+texts_done(struct texts *t)
+{
+    free(t->pool_error);
+    free(t->in_use);
+    free(t->waits);
+}
+
+static struct vol_want
+want_of(struct agent *a, const struct row_volume *row, const struct row_pool *pool,
+        const struct vol_obj *obj, struct texts *t)
+{
+    const struct pool_obj *pool_obj = pool_obj_of(a, pool);
+    const struct row_volume *backing = row_volume_get_backing(row);
+    const char *user = row->deleted ? vms_user_of(a, &row->base.uuid) : NULL;
+    int64_t capacity = row->capacity.has ? row->capacity.v : -1;
+
+    if (!pool->active) {
+        t->pool_error = str_dupf(
+            "the volume's pool is not active\npool %s is to be off\nstart it: byre pool start %s",
+            pool->name, pool->name);
+    } else if (pool_obj->memo.failed) {
+        t->pool_error =
+            str_dupf("the volume's pool does not work\npool %s: %s\nbyre pool info %s",
+                     pool->name, pool->error ? "see its error" : "it failed", pool->name);
+    }
+    if (user) {
+        t->in_use = str_dupf(
+            "the volume is in use\nmachine %s runs with it\nstop the machine first", user);
+    }
+    if (backing && !str_eq(backing->state, "ready")) {
+        t->waits = str_dupf(
+            "the volume waits for its backing volume\n%s is %s, not ready\nsee byre vol list",
+            backing->name, backing->state ? backing->state : "unknown");
+    }
+    return (struct vol_want){
+        .state = state_of(row->state),
+        .deleted = row->deleted,
+        .generation = row->generation,
+        .observed_generation = row->observed_generation,
+        .wanted_capacity = model_vol_capacity(row),
+        .capacity = obj->info.known ? obj->info.capacity : capacity,
+        .pool_ready = pool_ready(pool, pool_obj),
+        .pool_error = t->pool_error,
+        .had_file = row->filepath != NULL,
+        .in_use = t->in_use,
+        .waits = t->waits,
+        .row_error = row->error,
+    };
+}
+
+static void
+vol_facts(struct agent *a, const struct row_volume *row, const struct row_pool *pool,
+          const struct vol_obj *obj, const struct vol_decision *d)
+{
+    const struct vol_info *info = &obj->info;
+    struct facts f = facts_begin(a, &row->base);
+
+    facts_uuid(&f, "hostnode", &row->hostnode, &pool->hostnode);
+    facts_string(&f, "state", row->state, vol_state_name(d->state));
+    if (info->known && d->state == VOL_IS_READY) {
+        facts_string(&f, "type", row->type, info->type);
+        facts_string(&f, "key", row->key, info->key);
+        facts_string(&f, "filepath", row->filepath, info->path);
+        facts_opt_int(&f, "capacity", &row->capacity, info->capacity);
+        facts_opt_int(&f, "allocation", &row->allocation, info->allocation);
+        facts_opt_int(&f, "physical", &row->physical, info->physical);
+        if (!row->format && info->format) {
+            facts_string(&f, "format", row->format, info->format);
+        }
+    }
+    facts_string(&f, "error", row->error, d->error ? d->error : info->error);
+    if (d->settled) {
+        facts_int(&f, "observed_generation", row->observed_generation, row->generation);
+    }
+    facts_end(&f);
+}
+
+static void
+vol_pass(struct agent *a, const struct row_volume *row, const struct row_pool *pool)
+{
+    struct vol_obj *obj = vol_obj_of(a, row);
+    struct texts texts = { NULL, NULL, NULL };
+
+    if (!obj->met) { /* An agent before this one may have begun. */
+        obj->met = true;
+        obj->begun = str_eq(row->state, "creating");
+    }
+    if (obj->o.busy) {
+        a->unsettled = true;
+        return;
+    }
+    struct vol_want want = want_of(a, row, pool, obj, &texts);
+    struct vol_decision d = vol_decide(&want, &obj->memo);
+    bool said = d.step != VOL_DO_CREATE || want.state == VOL_IS_CREATING;
+
+    if (d.step == VOL_DO_NOTHING || !said) {
+        d.settled &= said; /* "creating" comes first; the next pass then creates. */
+        vol_facts(a, row, pool, obj, &d);
+    } else if (obj_must_wait(&obj->o)) {
+        d = (struct vol_decision){ .state = d.state, .error = obj->o.trouble };
+        vol_facts(a, row, pool, obj, &d);
+    } else if (d.step == VOL_DO_ROW_DELETE) {
+        begin_row_delete(a, obj, row);
+    } else {
+        begin(a, obj, d.step, &want, row, pool);
+    }
+    a->unsettled |= !d.settled;
+    texts_done(&texts);
+}
+
+void
+vols_pass(struct agent *a)
+{
+    ROW_FOR_EACH (struct row_volume, row, row_volume_table(a->replica)) {
+        const struct row_pool *pool = row_volume_get_pool(row);
+        if (pool && agent_is_own(a, &pool->hostnode)) {
+            vol_pass(a, row, pool);
+        }
+    }
+}
+
+/* A file without a row gets one: it is there, so it is ready. */
+static void
+insert_row(struct txn *txn, const struct row_pool *pool, const struct vol *vol)
+{
+    struct txn_row *row = txn_insert(txn, "volume");
+
+    txn_set_string(row, "name", vol->name);
+    txn_set_uuid(row, "pool", &pool->base.uuid);
+    txn_set_uuid(row, "hostnode", &pool->hostnode);
+    txn_set_int(row, "size", (int64_t) div_up((uint64_t) max64(vol->capacity, 0), MIB));
+    if (vol->target.format) {
+        txn_set_string(row, "format", vol->target.format);
+    }
+    txn_set_string(row, "type", vol_type_name(vol->type));
+    txn_set_string(row, "key", vol->key);
+    txn_set_string(row, "filepath", vol->target.path);
+    txn_set_int(row, "capacity", max64(vol->capacity, 0));
+    txn_set_int(row, "allocation", max64(vol->allocation, 0));
+    txn_set_int(row, "physical", max64(vol->physical, 0));
+    txn_set_string(row, "state", "ready");
+    txn_set_string(row, "error", vol->error);
+    txn_set_int(row, "observed_at", clock_wall_ms());
+}
+
+/* Somebody may have made a row of that name meanwhile; then all waits for the next scan. */
+static void
+on_inserted(void *aux UNUSED, struct txn *txn UNUSED, struct err *e)
+{
+    log_failure(LOG_INFO, LOG_MODULE, err_wrap(e, "files without rows"));
+}
+
+void
+vols_scanned(struct agent *a, struct pool_obj *pool_obj, int64_t begun_tick,
+             const struct vol_list *list)
+{
+    const struct row_pool *pool = row_pool_of(pool_obj->o.row);
+    struct map rows = MAP_INIT; /* Of struct row_volume, by name. */
+
+    ROW_FOR_EACH (struct row_volume, row, row_volume_table(a->replica)) {
+        if (!uuid_eq(&row->pool, &pool->base.uuid)) {
+            continue;
+        }
+        map_put(&rows, row->name, row);
+        struct vol_obj *obj = vol_obj_of(a, row);
+        const struct vol *vol = vol_list_find(list, row->name);
+        if (obj->o.busy || obj->tick > begun_tick ||
+            strvec_has(&pool_obj->touched, row->name)) {
+            continue; /* Its own step knows better. */
+        }
+        obj->memo.scanned = true;
+        obj->memo.present = vol != NULL;
+        if (vol && (str_eq(row->state, "ready") || str_eq(row->state, "missing"))) {
+            vol_learn(obj, vol);
+        }
+    }
+
+    struct txn *txn = txn_new(replica_database(a->replica));
+    for (size_t i = 0; i < list->vols.n; i++) {
+        const struct vol *vol = &list->vols.v[i];
+        if (!map_has(&rows, vol->name) && !strvec_has(&pool_obj->touched, vol->name)) {
+            insert_row(txn, pool, vol);
+        }
+    }
+    map_done(&rows);
+    if (txn_is_empty(txn)) {
+        txn_free(txn);
+    } else {
+        txn_commit(txn, replica_session(a->replica), on_inserted, NULL);
+    }
+}
