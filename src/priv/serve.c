@@ -105,28 +105,6 @@ start_worker(struct server *server, int fd, uid_t uid)
 }
 
 static void
-on_connection(struct server *server)
-{
-    CLEANUP(fd_done) int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0) {
-        return; /* It went away again, or we are short of something: the next one tells. */
-    }
-    uid_t uid = 0;
-    struct err *e = check_peer(server, fd, &uid);
-    if (!e && server->workers.n >= (size_t) max_workers(server)) {
-        e = err_hint(
-            err_new(ERR_BUSY, "byre-stored is busy with %zu requests", server->workers.n),
-            "try again when some of them are done");
-    }
-    if (e) {
-        log_warn("refused: %s", err_text(e));
-        worker_refuse(fd, e);
-        return;
-    }
-    start_worker(server, fd, uid);
-}
-
-static void
 reap(struct server *server)
 {
     int status;
@@ -141,6 +119,29 @@ reap(struct server *server)
             log_warn("worker %d was killed by signal %d", (int) pid, WTERMSIG(status));
         }
     }
+}
+
+static void
+on_connection(struct server *server)
+{
+    CLEANUP(fd_done) int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) {
+        return; /* It went away again, or we are short of something: the next one tells. */
+    }
+    reap(server); /* Those that just ended do not count. */
+    uid_t uid = 0;
+    struct err *e = check_peer(server, fd, &uid);
+    if (!e && server->workers.n >= (size_t) max_workers(server)) {
+        e = err_hint(
+            err_new(ERR_BUSY, "byre-stored is busy with %zu requests", server->workers.n),
+            "try again when some of them are done");
+    }
+    if (e) {
+        log_warn("refused: %s", err_text(e));
+        worker_refuse(fd, e);
+        return;
+    }
+    start_worker(server, fd, uid);
 }
 
 static void
