@@ -196,10 +196,9 @@ TEST(nonsense)
 {
     struct bed bed = { 0 };
     bed_init(&bed, 0);
-    check_raw(
-        &bed, "{}\n",
-        "{\"error\":{\"kind\":\"syntax\",\"code\":0,\"what\":\"Parsing request failed\","
-        "\"text\":\"Required 'verb' member is missing.\"}}");
+    check_raw(&bed, "{}\n",
+              "{\"error\":{\"kind\":\"syntax\",\"code\":0,\"text\":"
+              "\"Parsing request failed: Required 'verb' member is missing.\"}}");
     check_raw(
         &bed, "{\"verb\":\"rm\"}\n",
         "{\"error\":{\"kind\":\"syntax\",\"code\":0,\"what\":\"Parsing request failed\","
