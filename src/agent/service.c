@@ -256,7 +256,7 @@ struct err *
 service_new(struct agent *a, struct service **ret)
 {
     CLEANUP(free_drop) char *path = path_join(a->dir, "run/agent.sock");
-    int fd;
+    int fd = -1;
     TRY(listen_at(path, &fd));
 
     struct service *s = NEW(struct service);
