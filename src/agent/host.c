@@ -405,7 +405,7 @@ host_facts(struct agent *a, struct row_hostnode *own, struct facts *f)
 {
     facts_opt_int(f, "cpus", &own->cpus, a->host.cpus);
     facts_string(f, "cpu_model", own->cpu_model, a->host.cpu_model);
-    facts_opt_int(f, "mem", &own->mem, a->host.mem_mib);
+    facts_opt_int(f, "mem", &own->mem, meminfo_mib("MemTotal"));
     facts_opt_int(f, "swap", &own->swap, meminfo_mib("SwapTotal"));
     facts_string(f, "version", own->version, a->host.version);
 }

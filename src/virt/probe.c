@@ -13,23 +13,28 @@
  *
  * 99 is no status that QEMU has of its own (0, 1, or 128 + a signal).  The loop is what tells
  * hardware from a KVM that emulates instruction by instruction: it takes 2 ms on a processor,
- * 20 ms under TCG, and 5 s there, beyond the deadline.  (A processor before 2010 that cannot run
+ * 20 ms under TCG, and 5 s there, beyond any deadline.  (A processor before 2010 that cannot run
  * real mode in a guest looks the same; TCG is the safe answer for it.) */
 #include "virt/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
 #include "loop/child.h"
 
 #define SECTOR_BYTES 512
 #define LIVED_STATUS 99
-#define DEADLINE_MS 5000
+#define DEADLINE_MS 5000 /* For translation, and at most for KVM. */
+#define KVM_MIN_MS 2000  /* Enough for a processor, even a busy one ... */
+#define KVM_PER_TCG                                                                        \
+    10 /* ... whose guests are never that much slower than translated ones. */
 #define EMULATOR "qemu-system-x86_64"
 #define KEPT_MAX_BYTES 4096
 
@@ -172,9 +177,10 @@ kept_write(const char *path, const char *key, const struct probe *probe)
 }
 
 static bool
-try_accel(const char *accel, const char *dir, char *ret_why, size_t n_bytes)
+try_accel(const char *accel, const char *dir, int64_t deadline_ms, char *ret_why,
+          size_t n_bytes)
 {
-    struct err *e = probe_accel(NULL, accel, dir, DEADLINE_MS);
+    struct err *e = probe_accel(NULL, accel, dir, deadline_ms);
     if (!e) {
         ret_why[0] = '\0';
         return true;
@@ -187,22 +193,35 @@ try_accel(const char *accel, const char *dir, char *ret_why, size_t n_bytes)
     return false;
 }
 
-void
-probe_host(const char *dir, bool fresh, struct probe *ret)
+static void
+probe_both(const char *dir, struct probe *ret)
 {
-    CLEANUP(free_drop) char *path = path_join(dir, "run/probe");
-    CLEANUP(buf_done) struct buf key = BUF_INIT;
+    int64_t begun_ms = clock_mono_ms();
 
-    key_now(&key);
-    if (!fresh && kept_read(path, buf_cstr(&key), ret)) {
-        return;
-    }
     memset(ret, 0, sizeof *ret);
+    ret->tcg = try_accel("tcg", dir, DEADLINE_MS, ret->tcg_why, sizeof ret->tcg_why);
+    int64_t kvm_ms =
+        clamp64(KVM_PER_TCG * (clock_mono_ms() - begun_ms), KVM_MIN_MS, DEADLINE_MS);
     if (access("/dev/kvm", R_OK | W_OK) != 0) {
         snprintf(ret->kvm_why, sizeof ret->kvm_why, "/dev/kvm: %s", strerror(errno));
     } else {
-        ret->kvm = try_accel("kvm", dir, ret->kvm_why, sizeof ret->kvm_why);
+        ret->kvm = try_accel("kvm", dir, kvm_ms, ret->kvm_why, sizeof ret->kvm_why);
     }
-    ret->tcg = try_accel("tcg", dir, ret->tcg_why, sizeof ret->tcg_why);
-    kept_write(path, buf_cstr(&key), ret);
+}
+
+void
+probe_host(const char *dir, bool fresh, struct probe *ret)
+{
+    static pthread_mutex_t one_at_a_time =
+        PTHREAD_MUTEX_INITIALIZER; /* The second reads it. */
+    CLEANUP(free_drop) char *path = path_join(dir, "run/probe");
+    CLEANUP(buf_done) struct buf key = BUF_INIT;
+
+    pthread_mutex_lock(&one_at_a_time);
+    key_now(&key);
+    if (fresh || !kept_read(path, buf_cstr(&key), ret)) {
+        probe_both(dir, ret);
+        kept_write(path, buf_cstr(&key), ret);
+    }
+    pthread_mutex_unlock(&one_at_a_time);
 }
