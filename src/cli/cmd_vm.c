@@ -248,7 +248,8 @@ const struct command cmds_vm[] = {
       "byre vm create web --mem 2G --vcpu 2 --disk default/web.qcow2:20G --vmi tiny --start\n"
       "\n"
       "A disk is POOL/VOLUME (one that is there) or POOL/NAME:SIZE (a new one, qcow2), followed by\n"
-      ",bus=virtio|sata|scsi|ide  ,format=raw  ,readonly  ,cache=none  as wanted.\n" },
+      ",bus=virtio|sata|scsi|ide  ,format=raw  ,cache=none  ,backing=VOLUME\n"
+      ",readonly  ,shareable  as wanted.  A disk that is neither belongs to the machine from then on.\n" },
     { "vm", "list", "[NAME...]", "machines, and how they are", cmd_list, CMD_LIST, NULL,
       "vm" },
     { "vm", "info", "NAME...", "all that is known of a machine", cmd_info, 0, NULL, "vm" },

@@ -7,7 +7,7 @@ struct disk {
     char *volume; /* POOL/NAME; owned. */
     char *size;   /* NULL: the volume is there; owned. */
     const char *bus, *format, *cache, *backing;
-    bool readonly, is_cdrom;
+    bool readonly, shareable, is_cdrom;
     struct strvec words; /* What the texts above point into. */
 };
 
@@ -26,6 +26,8 @@ disk_option(struct disk *d, const char *word)
     const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : "";
     if (str_eq(word, "readonly")) {
         d->readonly = true;
+    } else if (str_eq(word, "shareable")) {
+        d->shareable = true;
     } else if (str_starts(word, "bus=")) {
         d->bus = value;
         for (size_t i = 0; i < N_ELEMS(buses); i++) {
@@ -43,7 +45,7 @@ disk_option(struct disk *d, const char *word)
         d->backing = value;
     } else {
         return err_hint(err_new(ERR_SYNTAX, "\"%s\" says nothing about a disk", word),
-                        "bus=, format=, cache=, backing=, readonly");
+                        "bus=, format=, cache=, backing=, readonly, shareable");
     }
     return NULL;
 }
@@ -68,16 +70,37 @@ disk_parse(const char *text, bool is_cdrom, struct disk *d)
     return NULL;
 }
 
-/* The volume's UUID; a new one is added to the change. */
+/* Two machines that write to one disk destroy what is on it. */
 static struct err *
-disk_volume(struct cli *cli, const struct disk *d, struct uuid *ret)
+check_free(struct cli *cli, const struct disk *d, const struct named *volume,
+           const struct uuid *vm)
+{
+    struct uuid owner;
+    struct named other;
+    if (row_bool(volume->row, "deleted")) {
+        return err_new(ERR_CONSTRAINT, "volume %s is being deleted", volume->label);
+    } else if (d->readonly || d->shareable || !row_ref(volume->row, "vm", &owner) ||
+               uuid_eq(&owner, vm)) {
+        return NULL;
+    }
+    TRY(names_find(cli, "vm", UUID_TEXT(&owner), "_uuid", &other));
+    return err_hint(
+        err_new(ERR_BUSY, "volume %s belongs to vm %s", volume->label, other.label),
+        "take another, or add ,readonly or ,shareable");
+}
+
+/* The volume's UUID; a new one is added to the change.  *ret_own: it is this machine's from now on. */
+static struct err *
+disk_volume(struct cli *cli, const struct disk *d, const struct uuid *vm, struct uuid *ret,
+            bool *ret_own)
 {
     struct named named;
+    struct uuid owner;
+    *ret_own = true;
     if (!d->size) {
-        TRY(names_find(cli, "volume", d->volume, "state,deleted", &named));
-        if (row_bool(named.row, "deleted")) {
-            return err_new(ERR_CONSTRAINT, "volume %s is being deleted", named.label);
-        }
+        TRY(names_find(cli, "volume", d->volume, "state,deleted,vm", &named));
+        TRY(check_free(cli, d, &named, vm));
+        *ret_own = !d->readonly && !d->shareable && !row_ref(named.row, "vm", &owner);
         *ret = named.uuid;
         return NULL;
     }
@@ -113,9 +136,10 @@ vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cd
     struct arena *a = &cli->arena;
     CLEANUP(disk_done) struct disk d;
     struct json row = json_object();
-    struct uuid volume;
+    struct uuid volume, device;
+    bool own;
     TRY(disk_parse(text, is_cdrom, &d));
-    TRY(disk_volume(cli, &d, &volume));
+    TRY(disk_volume(cli, &d, vm, &volume, &own));
 
     const char *bus = d.bus ? d.bus : is_cdrom ? "sata" : "virtio";
     json_put(a, &row, "vm", q_uuid(a, vm));
@@ -124,11 +148,20 @@ vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cd
     json_put(a, &row, "targetdev", json_string_ref(target_name(cli, bus, i)));
     json_put(a, &row, "volume", q_uuid(a, &volume));
     json_put(a, &row, "readonly", json_bool(d.readonly));
+    json_put(a, &row, "shareable", json_bool(d.shareable));
     json_put(a, &row, "boot_order", json_int((int64_t) i + 1));
     if (d.cache) {
         json_put(a, &row, "cache", json_string(a, d.cache));
     }
-    change_insert(cli, "device", row, NULL);
+    change_insert(cli, "device", row, &device);
+    if (own) { /* `vm delete --volumes` takes it along. */
+        struct json ties = json_object();
+        json_put(a, &ties, "vm", q_uuid(a, vm));
+        json_put(a, &ties, "device", q_uuid(a, &device));
+        json_put(a, &ties, "bus", json_string(a, bus));
+        json_put(a, &ties, "dev", json_string_ref(target_name(cli, bus, i)));
+        change_update(cli, "volume", &volume, ties);
+    }
     return NULL;
 }
 
@@ -181,6 +214,26 @@ vm_attach(struct cli *cli, const struct args *args)
     return NULL;
 }
 
+/* The volume of a device that goes is nobody's again. */
+static struct err *
+release(struct cli *cli, const struct uuid *vm, const struct json *device)
+{
+    struct arena *a = &cli->arena;
+    struct uuid volume, owner;
+    struct named named;
+    struct json row = json_object();
+    if (!row_ref(device, "volume", &volume)) {
+        return NULL;
+    }
+    TRY(names_find(cli, "volume", UUID_TEXT(&volume), "vm", &named));
+    if (row_ref(named.row, "vm", &owner) && uuid_eq(&owner, vm)) {
+        json_put(a, &row, "vm", q_unset(a));
+        json_put(a, &row, "device", q_unset(a));
+        change_update(cli, "volume", &volume, row);
+    }
+    return NULL;
+}
+
 /* By the guest's name for it (vdb), or by the volume. */
 struct err *
 vm_detach(struct cli *cli, const struct args *args)
@@ -201,6 +254,7 @@ vm_detach(struct cli *cli, const struct args *args)
         if (str_eq(row_string(row, "targetdev"), which) ||
             (by_volume && row_ref(row, "volume", &its) && uuid_eq(&its, &volume.uuid))) {
             change_delete(cli, "device", &uuid);
+            TRY(release(cli, &vm.uuid, row));
             vm_await(cli, &vm, GOAL_APPLIED, "detached");
             return NULL;
         }

@@ -228,7 +228,12 @@ def test_disks_come_and_go(full):
     assert full.run("list", "device", "-c", "targetdev,type,volume", "--sort", "targetdev", "-o", "csv", "--no-headers") == \
         "sdb,disk,default/b\nsdc,cdrom,default/a\nvda,disk,default/a\n"
     assert full.run("vm", "detach", "demo", "sdc") == "vm demo: detached\n"
+    assert full.run("get", "volume", "default/b", "vm", "dev", "bus") == "demo\nsdb\nscsi\n"
+    assert "belongs to vm demo" in full.run("vm", "create", "other", "--disk", "default/b", code=REFUSED)
+    full.run("vm", "create", "other", "--disk", "default/b,readonly")
+    full.run("vm", "delete", "other")
     full.run("vm", "detach", "demo", "default/b")
+    assert full.run("get", "volume", "default/b", "vm") == "[]\n"
     assert [row["volume"] for row in full.json("list", "device")] == ["default/a"]
     full.run("vm", "detach", "demo", "vdx", code=NOT_FOUND)
 
