@@ -420,6 +420,24 @@ dry_run(struct cli *cli)
 }
 
 struct err *
+change_step(struct cli *cli)
+{
+    if (cli->joined) {
+        return err_hint(
+            err_new(ERR_SYNTAX, "this takes two steps, so it cannot be joined by --"),
+            "give it by itself");
+    } else if (cli->no_wait || cli->dry_run) {
+        return NULL;
+    }
+    const char *comment = cli->change.comment;
+    TRY(change_commit(cli));
+    TRY(change_wait(cli));
+    change_done(&cli->change);
+    cli->change = (struct change){ .comment = comment };
+    return NULL;
+}
+
+struct err *
 change_commit(struct cli *cli)
 {
     if (cli->change.ops.n == 0) {

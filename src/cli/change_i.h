@@ -85,6 +85,9 @@ void change_say(struct cli *, const char *fmt, ...) PRINTF(2, 3);
 
 /* Commits, or shows what would be.  Empty changes are fine. */
 struct err *change_commit(struct cli *) MUST_CHECK;
+/* Commits and awaits what there is so far, so that what follows comes after it.  Only for a command
+ * that stands alone (ERR_SYNTAX); with --no-wait and --dry-run it does nothing. */
+struct err *change_step(struct cli *) MUST_CHECK;
 /* Waits for all goals.  Prints each outcome; the error is the first failure. */
 struct err *change_wait(struct cli *) MUST_CHECK;
 

@@ -148,6 +148,7 @@ run_line(struct cli *cli, const struct line *line)
 {
     TRY(check_joined(line));
     cli->change.comment = comment_of(cli, line);
+    cli->joined = line->n > 1;
     for (size_t i = 0; i < line->n; i++) {
         const struct command *c = line->commands[i].command;
         if (!(c->flags & CMD_OFFLINE)) {

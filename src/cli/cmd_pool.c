@@ -125,11 +125,11 @@ start_one(struct cli *cli, const struct args *args, struct storage_pool *s)
 {
     if (args_has(args, "build")) {
         TRY(build_one(cli, args, s));
+        TRY(change_step(cli));
     }
     return set_active(cli, s, true);
 }
 
-/* Stopping under a running machine would pull its disks away. */
 static struct err *
 stop_one(struct cli *cli, const struct args *args, struct storage_pool *s)
 {
