@@ -36,7 +36,7 @@ number(const char *name, const char *text, int64_t max, int64_t *ret)
 static MUST_CHECK struct err *
 parse(int argc, char *argv[], struct options *o)
 {
-    enum { SOCKET = 256, ALLOW_UID, PIDFILE, LOG_FILE, MAX_WORKERS, HELP };
+    enum { SOCKET = 256, ALLOW_UID, PIDFILE, LOG_FILE, MAX_WORKERS, HELP, VERSION };
     static const struct option longs[] = {
         { "socket", required_argument, NULL, SOCKET },
         { "allow-uid", required_argument, NULL, ALLOW_UID },
@@ -44,6 +44,7 @@ parse(int argc, char *argv[], struct options *o)
         { "log-file", required_argument, NULL, LOG_FILE },
         { "max-workers", required_argument, NULL, MAX_WORKERS },
         { "help", no_argument, NULL, HELP },
+        { "version", no_argument, NULL, VERSION },
         { NULL, 0, NULL, 0 }
     };
     o->serve.allow_uid = geteuid();
@@ -63,6 +64,7 @@ parse(int argc, char *argv[], struct options *o)
             break;
         case 'h':
         case HELP: fputs(usage, stdout); exit(0);
+        case VERSION: puts("byre-stored " BYRE_VERSION); exit(0);
         default: return err_new(ERR_SYNTAX, "wrong option");
         }
     }

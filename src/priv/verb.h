@@ -55,7 +55,8 @@ struct json priv_request_encode(struct arena *, const struct priv_request *);
  * volume's own checks say. */
 struct err *priv_request_decode(struct arena *, const struct json *,
                                 struct priv_request *ret) MUST_CHECK;
-/* {"result":{...}} and {"error":{"kind","code","text","hint"}}. */
+/* {"result":{...}} and {"error":{"kind","code","what","text","hint"}}: 'what' and 'hint' may be
+ * absent; 'text' is err_why(). */
 struct json priv_reply_encode(struct arena *, const struct priv_reply *);
 struct err *priv_reply_decode(const struct json *, struct priv_reply *ret) MUST_CHECK;
 struct json priv_error_encode(struct arena *, const struct err *);
