@@ -25,6 +25,17 @@ wait_for_socket()
     return 1
 }
 
+# libvirt gives each machine a view of the file systems of its own.  In a bare chroot it cannot: / is
+# no mount point there, and a process that enters a name space leaves the chroot.
+fit_libvirt_to_chroot()
+{
+    local conf=/etc/libvirt/qemu.conf
+    if ! grep -q '^[^ ]* [^ ]* [^ ]* [^ ]* / ' /proc/self/mountinfo && ! grep -q '^namespaces' $conf; then
+        printf '\n# This is a chroot, where machines cannot have mount name spaces.\nnamespaces = []\n' >> $conf
+        echo "$conf: namespaces = []"
+    fi
+}
+
 # start_libvirt FILE: root's; an ordinary user's own is started by the library itself.  FILE then
 # names what was started.
 start_libvirt()
@@ -47,6 +58,7 @@ start_libvirt()
             virtlogd -d
             echo virtlogd >> "$1"
         fi
+        fit_libvirt_to_chroot
         libvirtd -d
         echo libvirtd >> "$1"
     fi
