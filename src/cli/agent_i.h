@@ -7,9 +7,9 @@
 
 #include "cli/cli_i.h"
 
-/* Sends 'request'; 'pass_fd' >= 0 goes with it (SCM_RIGHTS).  *ret_fd: the connection, for the
- * caller to close; NULL closes it.  Progress is a live line on a terminal.  'deadline_ms' (of
- * clock_mono_ms()) bounds the wait; 0: none. */
+/* Sends 'request'; 'pass_fd' >= 0 goes with it (SCM_RIGHTS).  *ret_fd: the connection,
+ * for the caller to close; NULL closes it.  Progress is a live line on a terminal.
+ * 'deadline_ms' (of clock_mono_ms()) bounds the wait; 0: none. */
 struct err *agent_call(struct cli *, const struct json *request, int pass_fd,
                        int64_t deadline_ms, const char *label, struct json *ret_result,
                        int *ret_fd) MUST_CHECK;

@@ -1,8 +1,8 @@
 /* cli/args.c: one command's words into positionals and options.
  *
- * Options may stand anywhere and may be written "--name value", "--name=value", "-n value" or
- * "-nvalue".  A lone "-" is a positional (standard input).  There is no "--" that ends options:
- * it joins commands, as in ovs-vsctl. */
+ * Options may stand anywhere and may be written "--name value", "--name=value", "-n
+ * value" or "-nvalue".  A lone "-" is a positional (standard input).  There is no "--"
+ * that ends options: it joins commands, as in ovs-vsctl. */
 #include "cli/command_i.h"
 
 #include "cli/suggest_i.h"
@@ -118,8 +118,8 @@ is_option(const char *word)
     return word[0] == '-' && word[1] != '\0';
 }
 
-/* Finds the command from the first words that are no options.  Those options that precede it are
- * global ones, so their values can be told apart. */
+/* Finds the command from the first words that are no options.  Those options that
+ * precede it are global ones, so their values can be told apart. */
 static struct err *
 find_command(struct args *a, char *const *words, size_t n_words, size_t *ret_used)
 {

@@ -1,8 +1,8 @@
 /* cli/change.c: the one transaction of a command line: built, shown, committed.
  *
- * A commit whose reply is lost (the server was killed) is settled: rows that it inserts have
- * UUIDs made here, so a look tells whether it happened.  A change without inserts only sets
- * values, so it may be sent again; one that may not says 'not_twice'. */
+ * A commit whose reply is lost (the server was killed) is settled: rows that it inserts
+ * have UUIDs made here, so a look tells whether it happened.  A change without inserts
+ * only sets values, so it may be sent again; one that may not says 'not_twice'. */
 #include "cli/change_i.h"
 
 #include "cli/query_i.h"
@@ -204,7 +204,8 @@ commit_ops(struct cli *cli)
     return ops;
 }
 
-/* After a lost reply: *ret_done tells whether the inserts of the change are in the database. */
+/* After a lost reply: *ret_done tells whether the inserts of the change are in the
+ * database. */
 static struct err *
 was_committed(struct cli *cli, bool *ret_done)
 {

@@ -1,9 +1,11 @@
-/* cli/change_i.h: the one transaction that a command line makes, and what it waits for after.
+/* cli/change_i.h: the one transaction that a command line makes, and what it waits for
+ * after.
  *
- * Commands add operations and goals.  Then main commits once: with --dry-run the server runs the
- * operations and aborts, and the difference is printed; else the change is committed, and the
- * goals are awaited (unless --no-wait).  Rows get their UUIDs here, so that a lost reply can be
- * told from a lost request: after a broken connection the rows are looked up. */
+ * Commands add operations and goals.  Then main commits once: with --dry-run the server
+ * runs the operations and aborts, and the difference is printed; else the change is
+ * committed, and the goals are awaited (unless --no-wait).  Rows get their UUIDs here,
+ * so that a lost reply can be told from a lost request: after a broken connection the
+ * rows are looked up. */
 #ifndef CLI_CHANGE_I_H
 #define CLI_CHANGE_I_H 1
 
@@ -72,21 +74,24 @@ void change_delete(struct cli *, const char *table, const struct uuid *);
 /* The i-th row to be inserted into 'table', or NULL. */
 const struct change_op *change_inserted(const struct change *, const char *table, size_t i);
 
-/* Adds 1 to the row's generation and waits for the agent to act on it.  For a row that this very
- * change inserts, its "generation" must be in the row: 'known' then is that value, else -1. */
+/* Adds 1 to the row's generation and waits for the agent to act on it.  For a row that
+ * this very change inserts, its "generation" must be in the row: 'known' then is that
+ * value, else -1. */
 void change_await(struct cli *, enum goal_kind, const char *table, const struct uuid *,
                   int64_t known, const char *label, const char *said);
 /* Goals without a generation: jobs, nodes. */
 void change_await_state(struct cli *, enum goal_kind, const char *table,
                         const struct uuid *, const char *label, const char *said);
 
-/* A line to print once the change is committed: "pool x: defined".  Not with -q, nor --dry-run. */
+/* A line to print once the change is committed: "pool x: defined".  Not with -q, nor
+ * --dry-run. */
 void change_say(struct cli *, const char *fmt, ...) PRINTF(2, 3);
 
 /* Commits, or shows what would be.  Empty changes are fine. */
 struct err *change_commit(struct cli *) MUST_CHECK;
-/* Commits and awaits what there is so far, so that what follows comes after it.  Only for a command
- * that stands alone (ERR_SYNTAX); with --no-wait and --dry-run it does nothing. */
+/* Commits and awaits what there is so far, so that what follows comes after it.  Only
+ * for a command that stands alone (ERR_SYNTAX); with --no-wait and --dry-run it does
+ * nothing. */
 struct err *change_step(struct cli *) MUST_CHECK;
 /* Waits for all goals.  Prints each outcome; the error is the first failure. */
 struct err *change_wait(struct cli *) MUST_CHECK;

@@ -1,5 +1,5 @@
-/* cli/cli.c: one run of `byre`: split the line at "--", parse each command, run them, commit once,
- * wait, and end with the exit code that tells. */
+/* cli/cli.c: one run of `byre`: split the line at "--", parse each command, run them,
+ * commit once, wait, and end with the exit code that tells. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -116,7 +116,8 @@ cli_say(const struct cli *cli, const char *fmt, ...)
     }
 }
 
-/* "byre vm create; vm start": what the log of the database tells.  No values: they may be secret. */
+/* "byre vm create; vm start": what the log of the database tells.  No values: they may
+ * be secret. */
 static const char *
 comment_of(struct cli *cli, const struct line *line)
 {

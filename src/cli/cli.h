@@ -1,5 +1,5 @@
-/* cli/cli.h: the command line program `byre`, as a function.  Private headers of this room end
- * in _i.h; nobody else includes them.
+/* cli/cli.h: the command line program `byre`, as a function.  Private headers of this
+ * room end in _i.h; nobody else includes them.
  *
  * Exit codes (peers and scripts rely on them; byre(1) lists them): see enum exit_code. */
 #ifndef CLI_CLI_H

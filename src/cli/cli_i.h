@@ -1,5 +1,5 @@
-/* cli/cli_i.h: what one run of `byre` knows: its options, its connection, the live schema, and the
- * transaction that the commands of the line add to. */
+/* cli/cli_i.h: what one run of `byre` knows: its options, its connection, the live
+ * schema, and the transaction that the commands of the line add to. */
 #ifndef CLI_CLI_I_H
 #define CLI_CLI_I_H 1
 
@@ -45,7 +45,8 @@ struct cli {
     struct change change;
 };
 
-/* Connects and reads the schema; connected already is fine.  Failures have EXIT_UNREACHABLE. */
+/* Connects and reads the schema; connected already is fine.  Failures have
+ * EXIT_UNREACHABLE. */
 struct err *cli_connect(struct cli *) MUST_CHECK;
 bool cli_is_lost(const struct err *); /* A failure of the connection, not of a request. */
 /* One request with a reply in time. */
@@ -53,7 +54,8 @@ struct err *cli_call(struct cli *, const char *method, const struct json *params
                      struct json *ret) MUST_CHECK;
 /* How this run prints. */
 struct out_style cli_style(const struct cli *, const struct args *);
-/* DIR/run/agent.sock beside the database's socket.  ERR_UNSUPPORTED for a remote database. */
+/* DIR/run/agent.sock beside the database's socket.  ERR_UNSUPPORTED for a remote
+ * database. */
 struct err *cli_agent_socket(struct cli *, char **ret_path) MUST_CHECK;
 /* One line on stdout for people: "vm demo: running".  Nothing with -q. */
 void cli_say(const struct cli *, const char *fmt, ...) PRINTF(2, 3);

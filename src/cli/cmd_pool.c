@@ -1,8 +1,8 @@
 /* cli/cmd_pool.c: storage pools, by virsh's verbs.
  *
- * A pool is two rows: the template (metapool), which is the same on all hosts, and the pool on one
- * host.  `define` writes both; `start` and `stop` say what the pool shall be; what is no state
- * (build, refresh, delete) is a job that the host's agent runs. */
+ * A pool is two rows: the template (metapool), which is the same on all hosts, and the
+ * pool on one host.  `define` writes both; `start` and `stop` say what the pool shall
+ * be; what is no state (build, refresh, delete) is a job that the host's agent runs. */
 #include "base/clock.h"
 #include "cli/list_i.h"
 #include "cli/pool_i.h"

@@ -1,5 +1,6 @@
-/* cli/cmd_table.c: the generic verbs, for every table of the live schema.  They change the database
- * and nothing else; whoever wants to wait for an effect uses the nouns, or `byre wait`. */
+/* cli/cmd_table.c: the generic verbs, for every table of the live schema.  They change
+ * the database and nothing else; whoever wants to wait for an effect uses the nouns, or
+ * `byre wait`. */
 #include "cli/cli_i.h"
 #include "cli/list_i.h"
 #include "cli/table_i.h"
@@ -31,7 +32,8 @@ cmd_watch(struct cli *cli, const struct args *args)
     return list_run(cli, args, &l);
 }
 
-/* A thing's own UUID, where it has one, is made here: it is unique, and two rows without would clash. */
+/* A thing's own UUID, where it has one, is made here: it is unique, and two rows without
+ * would clash. */
 static void
 identify(struct cli *cli, const struct table_schema *table, struct json *row)
 {

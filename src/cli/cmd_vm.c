@@ -1,7 +1,8 @@
 /* cli/cmd_vm.c: virtual machines: what state they shall be in.
  *
- * A verb writes the wanted state; the agent of the machine's host makes it true.  So a verb that is
- * given twice is harmless, and one for a host that is down is kept until it is up. */
+ * A verb writes the wanted state; the agent of the machine's host makes it true.  So a
+ * verb that is given twice is harmless, and one for a host that is down is kept until it
+ * is up. */
 #include "cli/list_i.h"
 #include "cli/vm_i.h"
 

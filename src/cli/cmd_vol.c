@@ -1,7 +1,7 @@
 /* cli/cmd_vol.c: storage volumes, by virsh's verbs.  A volume is named POOL/NAME.
  *
- * What can be seen to be impossible (a name with a slash, more bytes than the pool has) is refused
- * here by the same gate that the host uses, before a row is written. */
+ * What can be seen to be impossible (a name with a slash, more bytes than the pool has)
+ * is refused here by the same gate that the host uses, before a row is written. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -210,8 +210,8 @@ cmd_list(struct cli *cli, const struct args *args)
     return list_run(cli, args, &l);
 }
 
-/* The positionals that name volumes, the last 'n_tail' being something else: POOL/NAME each, or a
- * pool and then names in it, as virsh has it.  *ret is in the arena. */
+/* The positionals that name volumes, the last 'n_tail' being something else: POOL/NAME
+ * each, or a pool and then names in it, as virsh has it.  *ret is in the arena. */
 static struct err *
 volume_names(struct cli *cli, const struct args *args, size_t n_tail, struct strvec *ret)
 {
@@ -401,8 +401,8 @@ cmd_delete(struct cli *cli, const struct args *args)
     return e;
 }
 
-/* upload and download: the open file goes to the agent, so that the caller's rights decide about it
- * and no path is trusted on the other side. */
+/* upload and download: the open file goes to the agent, so that the caller's rights
+ * decide about it and no path is trusted on the other side. */
 static struct err *
 transfer(struct cli *cli, const struct args *args, const char *method, int fd)
 {

@@ -52,8 +52,8 @@ extern const struct command cmds_cluster[], cmds_node[], cmds_pool[], cmds_vol[]
 char *command_name(const struct command *);
 /* How many positionals 'c' takes; *ret_max is SIZE_MAX without a limit. */
 void command_arity(const struct command *c, size_t *ret_min, size_t *ret_max);
-/* Finds the command that 'words' begin with.  ERR_SYNTAX with a suggestion.  *ret_used: words that
- * are its name. */
+/* Finds the command that 'words' begin with.  ERR_SYNTAX with a suggestion.  *ret_used:
+ * words that are its name. */
 struct err *command_find(const struct strvec *words, const struct command **ret,
                          size_t *ret_used) MUST_CHECK;
 extern const struct opt_spec opts_global[], opts_list[];

@@ -1,7 +1,7 @@
 /* cli/complete.c: what may come next on a command line.
  *
- * Names come from one select of the column that names a table's rows; a database that does not
- * answer at once gives none, for a shell must not hang on Tab. */
+ * Names come from one select of the column that names a table's rows; a database that
+ * does not answer at once gives none, for a shell must not hang on Tab. */
 #include "cli/complete_i.h"
 
 #include "cli/names_i.h"

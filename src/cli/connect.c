@@ -1,9 +1,9 @@
 /* cli/connect.c: reaches the database, and says clearly why not.
  *
- * The replica connects again by itself for as long as it lives, which is right while waiting for
- * an effect and wrong at the start: a person wants to know at once that nobody is there.  So the
- * first failed attempt ends it, unless the socket is there and refuses: then a killed server is
- * just being restarted, and that is worth a moment. */
+ * The replica connects again by itself for as long as it lives, which is right while
+ * waiting for an effect and wrong at the start: a person wants to know at once that
+ * nobody is there.  So the first failed attempt ends it, unless the socket is there and
+ * refuses: then a killed server is just being restarted, and that is worth a moment. */
 #include <errno.h>
 
 #include "base/clock.h"

@@ -41,7 +41,8 @@ fail_exit_code(const struct err *e)
     }
 }
 
-/* Text of the database ends in a full stop and may hold anything; one line, no control bytes. */
+/* Text of the database ends in a full stop and may hold anything; one line, no control
+ * bytes. */
 static void
 put_line(const char *head, const char *text, FILE *file)
 {

@@ -16,8 +16,8 @@ enum exit_code fail_exit_code(const struct err *);
 /* str_check_name() as a usage error. */
 struct err *fail_unless_name(const char *noun, const char *name) MUST_CHECK;
 
-/* Three lines: what, why, what next.  'command' ("vm start") is named where the error has no
- * more to say. */
+/* Three lines: what, why, what next.  'command' ("vm start") is named where the error
+ * has no more to say. */
 void fail_print(const struct err *, const char *command, FILE *);
 
 #endif /* cli/fail_i.h */

@@ -1,7 +1,7 @@
 /* cli/filter.c: conditions on rows, as `--where`, `find` and `wait` take them.
  *
- * The server evaluates what RFC 7047 section 5.1 can say; regular expressions, and everything
- * again for rows that come by a monitor, are evaluated here. */
+ * The server evaluates what RFC 7047 section 5.1 can say; regular expressions, and
+ * everything again for rows that come by a monitor, are evaluated here. */
 #include <regex.h>
 
 #include "cli/values_i.h"

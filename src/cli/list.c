@@ -1,8 +1,8 @@
 /* cli/list.c: rows of a table on the screen.
  *
- * One transaction answers a list: a select of the columns needed and no more, and a select of the
- * names of each table that those columns refer to.  No other process is asked, so the cost is that
- * of the rows shown. */
+ * One transaction answers a list: a select of the columns needed and no more, and a
+ * select of the names of each table that those columns refer to.  No other process is
+ * asked, so the cost is that of the rows shown. */
 #include "cli/list_i.h"
 
 #include "cli/watch_i.h"
@@ -164,7 +164,8 @@ label_of(struct cli *cli, const struct list *l, const struct labels *labels,
     return name ? name : arena_str(&cli->arena, UUID_TEXT(&uuid));
 }
 
-/* Rows by name come from names_match(), which is one more transaction; all rows from one. */
+/* Rows by name come from names_match(), which is one more transaction; all rows from
+ * one. */
 static struct err *
 fetch(struct cli *cli, const struct list *l, const struct filter *filter,
       const char *columns, const struct column *const *shown, size_t n_shown,

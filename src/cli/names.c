@@ -1,5 +1,6 @@
-/* cli/names.c: rows by the names that people give them.  One transaction of selects answers all
- * names of a command; only a name that is not found costs a second one, for the suggestion. */
+/* cli/names.c: rows by the names that people give them.  One transaction of selects
+ * answers all names of a command; only a name that is not found costs a second one, for
+ * the suggestion. */
 #include "cli/names_i.h"
 
 #include <fnmatch.h>
@@ -80,7 +81,8 @@ spec_where(struct cli *cli, const struct table_schema *table, const struct spec 
     return where;
 }
 
-/* The table whose label comes before a row's own name ("POOL/", "@NODE"), by which column. */
+/* The table whose label comes before a row's own name ("POOL/", "@NODE"), by which
+ * column. */
 static const char *
 parent_of(const char *table, const char **ret_column)
 {

@@ -25,9 +25,9 @@ struct named_list {
 /* The column that names the rows of a table, or NULL. */
 const char *names_column(const struct table_schema *);
 
-/* Each spec's rows, in the order given, each row once.  'columns': what the rows shall have
- * besides their name; NULL: everything.  ERR_NOT_FOUND with a suggestion; ERR_CONSTRAINT when a
- * name means several. */
+/* Each spec's rows, in the order given, each row once.  'columns': what the rows shall
+ * have besides their name; NULL: everything.  ERR_NOT_FOUND with a suggestion;
+ * ERR_CONSTRAINT when a name means several. */
 struct err *names_match(struct cli *, const char *table, char *const *specs, size_t n,
                         const char *columns, struct named_list *ret) MUST_CHECK;
 /* Exactly one. */

@@ -1,5 +1,5 @@
-/* cli/out.c: tables of values: building, sorting, and values as people read them.  The formats
- * are in out_table.c (libsmartcols) and out_text.c. */
+/* cli/out.c: tables of values: building, sorting, and values as people read them.  The
+ * formats are in out_table.c (libsmartcols) and out_text.c. */
 #include "cli/out_i.h"
 
 #include <math.h>

@@ -48,8 +48,8 @@ void out_add_column(struct out_table *, const char *name, enum out_unit, bool is
 /* Adds a row of nulls; 'label' is copied.  The cells, to be filled in. */
 struct json *out_add_row(struct out_table *, const char *label);
 
-/* Sorts by "name" or "-name" of a column; numbers by value, null first.  'key' must be a column
- * (out_find_column()). */
+/* Sorts by "name" or "-name" of a column; numbers by value, null first.  'key' must be a
+ * column (out_find_column()). */
 void out_sort(struct out_table *, const char *key);
 int out_find_column(const struct out_table *, const char *name); /* -1 if absent. */
 
@@ -64,8 +64,8 @@ void out_print(const struct out_table *, const struct out_style *, FILE *);
 
 /* The value as a table shows it.  Caller frees. */
 char *out_cell_text(const struct json *, enum out_unit);
-/* The value in the text form of `set` and `get`: a, [a, b], {k=v}; strings quoted only where
- * they must be. */
+/* The value in the text form of `set` and `get`: a, [a, b], {k=v}; strings quoted only
+ * where they must be. */
 void out_plain_text(const struct json *, struct buf *);
 
 #endif /* cli/out_i.h */

@@ -1,7 +1,8 @@
-/* cli/out_table.c: the formats for people, by libsmartcols: a table, or "name: value" lines.
+/* cli/out_table.c: the formats for people, by libsmartcols: a table, or "name: value"
+ * lines.
  *
- * libsmartcols encodes control characters that lie in a value, so a guest's or a stranger's text
- * cannot steer the terminal; for the lines we do the same here. */
+ * libsmartcols encodes control characters that lie in a value, so a guest's or a
+ * stranger's text cannot steer the terminal; for the lines we do the same here. */
 #include "cli/out_print_i.h"
 
 #include <ctype.h>
@@ -26,8 +27,8 @@ header_of(const char *name)
     return header;
 }
 
-/* Control bytes as \xNN; everything else, UTF-8 included, stays.  A further line of the value is
- * set below the first, which begins 'indent' columns from the left. */
+/* Control bytes as \xNN; everything else, UTF-8 included, stays.  A further line of the
+ * value is set below the first, which begins 'indent' columns from the left. */
 static void
 put_safe(const char *s, size_t indent, FILE *file)
 {

@@ -1,8 +1,9 @@
 /* cli/out_text.c: the formats for programs: JSON, JSON lines, CSV, YAML, names.
  *
- * JSON: an array of objects, one a row, members in column order; numbers are numbers.  CSV: RFC
- * 4180 with LF; sets and maps in the text form of `set`.  YAML: a list of maps; strings that YAML
- * could take for something else are quoted as JSON strings, which YAML reads. */
+ * JSON: an array of objects, one a row, members in column order; numbers are numbers.
+ * CSV: RFC 4180 with LF; sets and maps in the text form of `set`.  YAML: a list of maps;
+ * strings that YAML could take for something else are quoted as JSON strings, which YAML
+ * reads. */
 #include "cli/out_print_i.h"
 
 #include <ctype.h>

@@ -1,4 +1,5 @@
-/* cli/pool_define.c: a pool by libvirt's XML or by virsh's options: its template and its row. */
+/* cli/pool_define.c: a pool by libvirt's XML or by virsh's options: its template and its
+ * row. */
 #include "cli/pool_i.h"
 #include "cli/storage_i.h"
 #include "store/conflict.h"
@@ -115,7 +116,8 @@ pool_define(struct cli *cli, const struct args *args)
     return define(cli, args, &pool);
 }
 
-/* The options as a struct pool, then through XML and back: one set of checks for both ways in. */
+/* The options as a struct pool, then through XML and back: one set of checks for both
+ * ways in. */
 static struct err *
 pool_from_options(struct cli *cli, const struct args *args, struct buf *xml)
 {

@@ -1,6 +1,7 @@
 /* cli/storage.c: pools and volumes between rows and room store's values.
  *
- * Most columns are plain text on both sides, so a table of (column, offset) serves both ways. */
+ * Most columns are plain text on both sides, so a table of (column, offset) serves both
+ * ways. */
 #include "cli/storage_i.h"
 
 #include <errno.h>

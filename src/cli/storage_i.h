@@ -12,8 +12,8 @@ struct json storage_metapool_row(struct cli *, const struct pool *);
 /* The want columns of a volume, without "pool" and "backing". */
 struct json storage_volume_row(struct cli *, const struct vol *);
 
-/* A pool by name: its row, its template's row and both as a struct pool.  'ret' is pool_init()ed
- * here; pool_done() it. */
+/* A pool by name: its row, its template's row and both as a struct pool.  'ret' is
+ * pool_init()ed here; pool_done() it. */
 struct storage_pool {
     struct named pool;
     const struct json *metapool;
@@ -27,10 +27,12 @@ struct err *storage_pool_find(struct cli *, const char *spec,
 struct err *storage_volume(struct cli *, const struct storage_pool *,
                            const struct json *row, struct vol *ret) MUST_CHECK;
 
-/* A failure of room store as a refusal, in libvirt's words (prefix and text).  Takes 'e'. */
+/* A failure of room store as a refusal, in libvirt's words (prefix and text).  Takes
+ * 'e'. */
 struct err *storage_refusal(struct err *e, const char *what, ...) MUST_CHECK PRINTF(2, 3);
 
-/* The node that --node names, or the only one there is.  ERR_CONSTRAINT if there are several. */
+/* The node that --node names, or the only one there is.  ERR_CONSTRAINT if there are
+ * several. */
 struct err *pick_node(struct cli *, const struct args *, struct named *ret) MUST_CHECK;
 /* A file's content, "-" for standard input. */
 struct err *read_input(const char *path, struct buf *ret) MUST_CHECK;

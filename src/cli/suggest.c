@@ -1,7 +1,8 @@
 /* cli/suggest.c: the nearest of a few words to one that was mistyped.
  *
- * The distance is Damerau's, restricted to swaps of neighbours ("optimal string alignment"): the
- * four slips of a typist cost one each.  Words are short, so the quadratic table is nothing. */
+ * The distance is Damerau's, restricted to swaps of neighbours ("optimal string
+ * alignment"): the four slips of a typist cost one each.  Words are short, so the
+ * quadratic table is nothing. */
 #include "cli/suggest_i.h"
 
 #include <ctype.h>

@@ -8,8 +8,9 @@
 /* Edits (insert, delete, replace, swap of neighbours) from 'a' to 'b', case ignored. */
 size_t edit_distance(const char *a, const char *b);
 
-/* The candidate nearest to 'word', or NULL when none is near enough to be meant: at most a third
- * of the word's letters wrong, or the word begins it.  Borrowed from 'candidates'. */
+/* The candidate nearest to 'word', or NULL when none is near enough to be meant: at most
+ * a third of the word's letters wrong, or the word begins it.  Borrowed from
+ * 'candidates'. */
 const char *suggest(const char *word, const struct strvec *candidates);
 
 /* True if 'pattern' has a glob character ("*", "?", "["). */

@@ -51,7 +51,8 @@ table_rows(struct cli *cli, const struct args *args, size_t n_specs,
     return e;
 }
 
-/* "external_ids:owner=ann": one pair of a map, whatever else it holds.  *ret_is: it is of that form. */
+/* "external_ids:owner=ann": one pair of a map, whatever else it holds.  *ret_is: it is
+ * of that form. */
 static struct err *
 set_pair(struct cli *cli, const struct table_schema *table, const char *text,
          const struct named_list *rows, bool *ret_is)

@@ -77,7 +77,8 @@ TEST(command_lines)
     }
 }
 
-/* The table of commands itself: each can be found by its own words, and has what help needs. */
+/* The table of commands itself: each can be found by its own words, and has what help
+ * needs. */
 TEST(every_command_is_whole)
 {
     const struct command *c, *found;

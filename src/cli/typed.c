@@ -1,5 +1,5 @@
-/* cli/typed.c: a selected row as one of the generated structs.  It is a replica's row without a
- * replica: a table of its own and nothing that keeps it current. */
+/* cli/typed.c: a selected row as one of the generated structs.  It is a replica's row
+ * without a replica: a table of its own and nothing that keeps it current. */
 #include "cli/typed_i.h"
 
 #include "data/datum.h"

@@ -143,7 +143,8 @@ boolean_word(const char *text)
     return text;
 }
 
-/* "2G" for a size: the number in the column's unit, as text in the arena; else 'text' itself. */
+/* "2G" for a size: the number in the column's unit, as text in the arena; else 'text'
+ * itself. */
 static struct err *
 size_text(struct cli *cli, enum out_unit unit, const char *text, const char **ret)
 {

@@ -10,13 +10,15 @@ enum out_unit unit_of(const char *table, const char *column);
 /* "an integer from 1 to 4096", "one of running, stopped, paused".  Caller frees. */
 char *type_describe(const struct type *, enum out_unit);
 
-/* The text form of ovs-vsctl; besides: sizes with units ("2G") where the column is a size, names
- * where it is a reference, nothing or [] for "unset".  ERR_SYNTAX that says what is allowed. */
+/* The text form of ovs-vsctl; besides: sizes with units ("2G") where the column is a
+ * size, names where it is a reference, nothing or [] for "unset".  ERR_SYNTAX that says
+ * what is allowed. */
 struct err *value_parse(struct cli *, const struct table_schema *, const struct column *,
                         const char *text, struct json *ret) MUST_CHECK;
 
-/* "column=value", "column+=value"...: *ret_op is one of the operators given ("=", "!=", "<=" ...),
- * longest first at the first place where one stands; *ret_value points into 'text'.  ERR_SYNTAX. */
+/* "column=value", "column+=value"...: *ret_op is one of the operators given ("=", "!=",
+ * "<=" ...), longest first at the first place where one stands; *ret_value points into
+ * 'text'.  ERR_SYNTAX. */
 struct err *split_assignment(const char *text, const char *const *operators,
                              char **ret_column, const char **ret_op,
                              const char **ret_value) MUST_CHECK;

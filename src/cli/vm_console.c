@@ -1,8 +1,8 @@
 /* cli/vm_console.c: a machine's serial console.
  *
- * On a terminal: raw mode, every key goes to the guest, Ctrl-] leaves.  Without one: what the guest
- * prints is copied until the end, until --until was seen, or until --timeout; so a script can wait
- * for a guest without a terminal. */
+ * On a terminal: raw mode, every key goes to the guest, Ctrl-] leaves.  Without one:
+ * what the guest prints is copied until the end, until --until was seen, or until
+ * --timeout; so a script can wait for a guest without a terminal. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* cli/vm_create.c: a new machine: its row, its disks, and the volumes that are new with it, in one
- * transaction; and changes of its hardware. */
+/* cli/vm_create.c: a new machine: its row, its disks, and the volumes that are new with
+ * it, in one transaction; and changes of its hardware. */
 #include "base/clock.h"
 #include "cli/list_i.h"
 #include "cli/vm_i.h"

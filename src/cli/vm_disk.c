@@ -89,7 +89,8 @@ check_free(struct cli *cli, const struct disk *d, const struct named *volume,
         "take another, or add ,readonly or ,shareable");
 }
 
-/* The volume's UUID; a new one is added to the change.  *ret_own: it is this machine's from now on. */
+/* The volume's UUID; a new one is added to the change.  *ret_own: it is this machine's
+ * from now on. */
 static struct err *
 disk_volume(struct cli *cli, const struct disk *d, const struct uuid *vm, struct uuid *ret,
             bool *ret_own)

@@ -18,7 +18,8 @@ extern const struct opt_spec opts_vm_create[], opts_vm_set[], opts_vm_console[];
 struct err *vm_add_disk(struct cli *, const struct uuid *vm, const char *text,
                         bool is_cdrom, size_t i) MUST_CHECK;
 
-/* Waits for the agent, if there is one that will act: a machine without a host is only a row. */
+/* Waits for the agent, if there is one that will act: a machine without a host is only a
+ * row. */
 void vm_await(struct cli *, const struct named *vm, enum goal_kind, const char *said);
 /* Refuses machines that belong to libvirt alone. */
 struct err *vm_check_ours(const struct named *vm) MUST_CHECK;

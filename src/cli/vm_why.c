@@ -1,5 +1,5 @@
-/* cli/vm_why.c: explains a machine: what it shall be, what it is and since when that is known, what
- * failed, what it waits for, and what to do. */
+/* cli/vm_why.c: explains a machine: what it shall be, what it is and since when that is
+ * known, what failed, what it waits for, and what to do. */
 #include "base/clock.h"
 #include "cli/list_i.h"
 #include "cli/vm_i.h"

@@ -1,8 +1,9 @@
 /* cli/wait.c: waits until what a change wants is so, watching only the rows concerned.
  *
- * An agent answers to a generation: it sets observed_generation, and error if it could not do it,
- * in one transaction.  On a terminal one line shows what is still awaited; it is gone when all is
- * done.  A server that restarts meanwhile costs nothing: the replica connects again. */
+ * An agent answers to a generation: it sets observed_generation, and error if it could
+ * not do it, in one transaction.  On a terminal one line shows what is still awaited; it
+ * is gone when all is done.  A server that restarts meanwhile costs nothing: the replica
+ * connects again. */
 #include "base/clock.h"
 #include "cli/query_i.h"
 #include "loop/loop.h"

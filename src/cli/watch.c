@@ -1,8 +1,8 @@
 /* cli/watch.c: what the monitor tells, on the screen as it comes.
  *
- * The server watches with the conditions it can evaluate; the rest is filtered here, so a row that
- * begins or ceases to fit shows as inserted or deleted.  Monitor conditions are or-ed where select's
- * are and-ed: so the server gets them only when there is one. */
+ * The server watches with the conditions it can evaluate; the rest is filtered here, so
+ * a row that begins or ceases to fit shows as inserted or deleted.  Monitor conditions
+ * are or-ed where select's are and-ed: so the server gets them only when there is one. */
 #include "cli/watch_i.h"
 
 #include <fnmatch.h>
@@ -24,7 +24,8 @@ struct watch {
     bool initial, redraw, headers_done;
 };
 
-/* Is it one of the names that were given?  They may be patterns; of POOL/NAME the name counts. */
+/* Is it one of the names that were given?  They may be patterns; of POOL/NAME the name
+ * counts. */
 static bool
 is_named(const struct watch *w, const struct json *row)
 {
