@@ -96,5 +96,5 @@ tool_convert(struct tool *t UNUSED, const char **args)
     TRY(tool_open_good(tool_db(args[0]), args[2] ? JOURNAL_READ_ONLY : 0, &journal, &db));
     TRY(db_convert(db, schema, &converted));
     return args[2] ? write_new(args[2], converted, comment)
-                   : dbfile_compact(journal, converted, comment);
+                   : dbfile_replace(journal, converted, comment);
 }

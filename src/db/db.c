@@ -2,6 +2,7 @@
 #include "db/db.h"
 
 #include "data/rfc7047.h"
+#include "db/history_i.h"
 #include "db/monitor_i.h"
 #include "db/txn_i.h"
 
@@ -15,6 +16,7 @@ db_new(struct schema *schema)
         table_init(&db->tables[i], db, &schema->tables[i]);
     }
     watches_init(db);
+    history_init(db);
     return db;
 }
 
@@ -26,6 +28,7 @@ db_free(struct db *db)
     }
     ASSERT(!db->txn);
     watches_done(db);
+    history_done(db);
     weak_forget(db);
     for (size_t i = 0; i < db->schema->n_tables; i++) {
         table_done(&db->tables[i]);
@@ -97,6 +100,12 @@ db_txn_durable(const struct txn *txn)
 }
 
 void
+db_txn_set_id(struct txn *txn, const struct uuid *id)
+{
+    txn->id = *id;
+}
+
+void
 db_txn_commit(struct txn *txn, db_deliver_fn *deliver, void *aux)
 {
     struct db *db = txn->db;
@@ -105,7 +114,12 @@ db_txn_commit(struct txn *txn, db_deliver_fn *deliver, void *aux)
         ch->row->table->last_seq = db->seq;
     }
     weak_commit(txn);
+    if (uuid_is_zero(&txn->id)) {
+        uuid_random(&txn->id);
+    }
+    db->history->last_id = txn->id;
     watches_deliver(txn, deliver, aux);
+    history_keep(txn);
     txn_finish(txn);
 }
 
@@ -140,4 +154,5 @@ db_figures(const struct db *db, struct db_figures *ret)
         }
     }
     watches_count(db, ret);
+    history_figures(db, ret);
 }

@@ -77,8 +77,14 @@ bool db_txn_durable(const struct txn *); /* It had a "commit" with "durable": tr
  * the <table-updates> value; monitors that get the same bytes get the same object.  Must not
  * call into the db. */
 typedef void db_deliver_fn(void *aux, struct monitor *, struct bytes *updates);
+/* What the state that the transaction makes will be called; without, a random name. */
+void db_txn_set_id(struct txn *, const struct uuid *);
 /* Takes 'txn'. */
 void db_txn_commit(struct txn *, db_deliver_fn *, void *aux);
+/* The name of the state that is there now; while db_txn_commit() delivers, its transaction's. */
+const struct uuid *db_last_id(const struct db *);
+/* What the journal calls the state that db_replay() has just made. */
+void db_set_last_id(struct db *, const struct uuid *);
 /* Takes 'txn', borrows 'why'.  'reply' is what db_transact() wrote: the error is appended to its
  * array.  NULL: leave it. */
 void db_txn_abort(struct txn *, const struct err *why, struct buf *reply);
@@ -99,6 +105,7 @@ struct err *db_convert(const struct db *, struct schema *, struct db **ret) MUST
 /* Figures for "memory/show". */
 struct db_figures {
     uint64_t n_rows, n_cells, n_atoms, n_monitors, n_monitor_kinds;
+    uint64_t n_history, n_history_atoms; /* Transactions and what they hold, about. */
 };
 void db_figures(const struct db *, struct db_figures *ret);
 

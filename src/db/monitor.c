@@ -2,6 +2,7 @@
 #include "db/monitor.h"
 
 #include "data/rfc7047.h"
+#include "db/history_i.h"
 #include "db/monitor_i.h"
 #include "json/decode.h"
 
@@ -241,6 +242,80 @@ monitor_initial(struct monitor *m)
         list_push_back(&m->db->watches->with_initial, &k->with_initial);
     }
     return bytes_ref(k->initial);
+}
+
+/* Does it show, or depend on, what a restart changes? */
+static bool
+is_volatile(const struct column *c)
+{
+    return c->index == COLUMN_VERSION || (c->index >= N_SPECIAL_COLUMNS && !c->persistent);
+}
+
+static bool
+watch_is_volatile(const struct watch *w)
+{
+    for (size_t i = 0; i < w->shape->n_columns; i++) {
+        if (is_volatile(w->shape->columns[i].column)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < w->n_clauses; i++) {
+        if (is_volatile(w->clauses[i].column)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+print_missed(const struct watch *w, struct missed *list, struct buf *rows)
+{
+    for (struct missed *m = list; m; m = m->next) {
+        struct change *ch = &m->change;
+        struct row *row = ch->row;
+        if (!row) {
+            continue;
+        }
+        row->change = ch; /* As if it was being committed. */
+        row->table->db->watches->change_no++;
+        bool before = !ch->inserted && watch_matches(w, row, true);
+        bool after = !ch->deleted && watch_matches(w, row, false);
+        if (before || after) {
+            update_print_row(w->shape, row,
+                             !before  ? ROW_INSERT
+                             : !after ? ROW_DELETE
+                                      : ROW_MODIFY,
+                             rows);
+        }
+        row->change = NULL;
+    }
+}
+
+struct bytes *
+monitor_since(struct monitor *m, const struct uuid *id)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    CLEANUP(buf_done) struct buf rows = BUF_INIT;
+    struct kind *k = m->kind;
+    bool is_old;
+    struct missed **missed =
+        uuid_is_zero(id) ? NULL : history_since(m->db, id, &arena, &is_old);
+
+    for (size_t i = 0; i < k->n_links && missed && is_old; i++) {
+        missed = watch_is_volatile(k->links[i].watch) ? NULL : missed;
+    }
+    if (!missed) {
+        return NULL;
+    }
+    struct buf buf = BUF_INIT;
+    buf_char(&buf, '{');
+    for (size_t i = 0; i < k->n_links; i++) {
+        const struct watch *w = k->links[i].watch;
+        print_missed(w, missed[w->shape->table->schema->index], &rows);
+        print_table(&buf, w, &rows);
+    }
+    buf_char(&buf, '}');
+    return bytes_take(&buf);
 }
 
 /* The "where" of a table's monitor-cond-change requests. */

@@ -33,6 +33,11 @@ enum monitor_version monitor_version(const struct monitor *);
  * for the caller.  Equal monitors get the same object while nothing changes. */
 struct bytes *monitor_initial(struct monitor *);
 
+/* What the client missed since the state called 'id': changes as of one transaction.  NULL: the
+ * history does not reach back so far.  A state from before this process has lost what is in no file:
+ * to monitors that show _version or ephemeral columns it is unknown.  A reference for the caller. */
+struct bytes *monitor_since(struct monitor *, const struct uuid *id);
+
 /* New conditions ("monitor_cond_change" params[2]); tables without a mention keep theirs.  All or
  * nothing.  '*ret_updates': the difference that the client must hear of, NULL if none. */
 struct err *monitor_change(struct monitor *, const struct json *requests,

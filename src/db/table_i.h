@@ -66,6 +66,7 @@ struct db {
     struct txn *txn; /* The running one, or NULL. */
     uint64_t n_atoms;
     struct watch_db *watches; /* monitor_i.h. */
+    struct history *history;  /* history_i.h. */
 };
 
 /* db.c */

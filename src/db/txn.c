@@ -162,7 +162,9 @@ finish_change(struct change *ch)
     row->change = NULL;
     if (ch->deleted) {
         hmap_remove(&t->deleted, &row->node);
-        row_free(row);
+        if (!ch->is_kept) {
+            row_free(row);
+        }
     }
 }
 

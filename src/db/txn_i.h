@@ -19,6 +19,7 @@ struct change {
     struct change *next_in_table; /* In table's 'changes', newest first. */
     bool inserted, deleted;       /* Both: it never was. */
     bool gone;                    /* Undone again: the row is as it was. */
+    bool is_kept;                 /* The history has the row, which was deleted. */
     bool stale; /* In table's 'stale': its index nodes are not those of its values. */
     struct change *next_stale;
     struct index_step *index_steps; /* schema->n_indexes; NULL while untouched. */
@@ -42,6 +43,7 @@ struct txn {
     struct buf comment;
     struct buf record;
     bool durable;
+    struct uuid id; /* Of the state that it makes; zero: not known yet. */
 };
 
 static inline bool

@@ -23,7 +23,7 @@ served_convert(struct served *s, const struct json *schema_json)
                        "conversion is not allowed for read-only database %s", s->name);
     }
     TRY(db_convert(s->db, schema, &db));
-    TRY(dbfile_compact(s->journal, db, "converted by byre-dbd"));
+    TRY(dbfile_replace(s->journal, db, "converted by byre-dbd"));
 
     monitors_cancel(s);
     transact_cancel_all(s);

@@ -12,8 +12,10 @@
 struct err *dbfile_replay(struct journal *, struct db **ret) MUST_CHECK;
 
 /* Puts a new file with the schema and one transaction that makes all rows in the place of
- * the journal's. */
+ * the journal's.  It is the same state as before, only shorter: it keeps its name. */
 struct err *dbfile_compact(struct journal *, const struct db *,
                            const char *comment) MUST_CHECK;
+/* As dbfile_compact(), with other content than the journal's: a new state. */
+struct err *dbfile_replace(struct journal *, struct db *, const char *comment) MUST_CHECK;
 
 #endif /* dbserver/dbfile.h */

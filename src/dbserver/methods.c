@@ -6,8 +6,6 @@
 #include "data/rfc7047.h"
 #include "dbserver/peer_i.h"
 
-#define ZERO_UUID "00000000-0000-0000-0000-000000000000"
-
 /* What a method works on.  It answers with one of the reply_* functions, once; or takes
  * 'msg' away (TAKE()) and answers later. */
 struct call {
@@ -108,9 +106,6 @@ set_head(struct peer_monitor *m)
     buf_clear(&m->head);
     buf_printf(&m->head, "{\"id\":null,\"method\":\"%s\",\"params\":[%s,", names[version],
                m->id);
-    if (version == MONITOR_V3) {
-        buf_str(&m->head, "\"" ZERO_UUID "\",");
-    }
 }
 
 /* "monitor", "monitor_cond", "monitor_cond_since": params[1] is the id, params[2] the
@@ -139,8 +134,8 @@ start_monitor(struct call *c, enum monitor_version version)
                              PEER_MONITORS_MAX));
         return;
     }
+    struct uuid since;
     if (version == MONITOR_V3) {
-        struct uuid since;
         const struct json *last = &params->elems[3];
         if (last->type != JSON_STRING) {
             reply_err(c, rfc_syntax(last, "last-txn-id must be string"));
@@ -168,10 +163,14 @@ start_monitor(struct call *c, enum monitor_version version)
 
     struct buf head = BUF_INIT;
     jsonrpc_begin_reply(&head, &c->msg->id);
-    if (version == MONITOR_V3) { /* No history yet: "found" is false. */
-        buf_str(&head, "[false,\"" ZERO_UUID "\",");
+    struct bytes *rows = NULL;
+    if (version == MONITOR_V3) {
+        rows = monitor_since(m->monitor, &since);
+        buf_printf(&head, "[%s,\"%s\",", rows ? "true" : "false",
+                   UUID_TEXT(db_last_id(c->served->db)));
     }
-    peer_queue(c->peer, OUT_REPLY, c->served, &head, monitor_initial(m->monitor),
+    peer_queue(c->peer, OUT_REPLY, c->served, &head,
+               rows ? rows : monitor_initial(m->monitor),
                version == MONITOR_V3 ? "],\"error\":null}" : ",\"error\":null}");
 }
 

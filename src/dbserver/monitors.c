@@ -33,6 +33,9 @@ monitors_deliver(void *aux UNUSED, struct monitor *monitor, struct bytes *update
 
     if (!m->peer->closed) {
         buf_add(&head, m->head.data, m->head.n);
+        if (monitor_version(monitor) == MONITOR_V3) {
+            buf_printf(&head, "\"%s\",", UUID_TEXT(db_last_id(m->served->db)));
+        }
         peer_queue(m->peer, OUT_UPDATE, m->served, &head, bytes_ref(updates), "]}");
     }
 }

@@ -153,7 +153,11 @@ served_commit(struct served *s, struct txn *txn, struct buf *reply)
     }
     if (!e) {
         s->write_failed = false;
+        if (s->journal && record->n) { /* What is in no file has a name of its own. */
+            db_txn_set_id(txn, journal_id(s->journal));
+        }
         db_txn_commit(txn, monitors_deliver, NULL);
+        dbremotes_changed(s->server);
         return;
     }
     db_txn_abort(txn, e, reply);

@@ -174,6 +174,8 @@ journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *re
 
     buf_clear(&j->header);
     record_header(data, n_bytes, &j->header);
+    char sum[RECORD_SUM_CHARS];
+    memcpy(sum, j->header.data + j->header.n - 1 - sizeof sum, sizeof sum);
     struct iovec parts[] = { { j->header.data, j->header.n },
                              { (char *) data, n_bytes },
                              { (char *) "\n", 1 } };
@@ -195,6 +197,7 @@ journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *re
                                : "check the disk; the system log has more");
     }
 
+    record_chain(&j->id, sum);
     j->end += (int64_t) n_all;
     j->n_records++;
     j->seq++;

@@ -207,6 +207,8 @@ journal_read(struct journal *j, struct arena *arena, struct json *ret, bool *ret
     }
 
     j->last_offset = offset;
+    j->last_id = j->id;
+    record_chain(&j->id, j->reader.sum);
     j->end = j->reader.offset;
     j->n_records++;
     if (j->n_records <= 2) {
@@ -221,6 +223,7 @@ journal_reject(struct journal *j, struct err *why)
 {
     ASSERT(j->n_records > 0 && j->last_offset > 0);
     j->n_records--;
+    j->id = j->last_id;
     set_damage(j, j->last_offset, why);
 }
 
@@ -240,6 +243,18 @@ const char *
 journal_path(const struct journal *j)
 {
     return j->path;
+}
+
+const struct uuid *
+journal_id(const struct journal *j)
+{
+    return &j->id;
+}
+
+void
+journal_set_id(struct journal *j, const struct uuid *id)
+{
+    j->id = *id;
 }
 
 int64_t

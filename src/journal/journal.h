@@ -26,6 +26,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/uuid.h"
 #include "json/json.h"
 
 struct journal;
@@ -76,6 +77,11 @@ uint64_t journal_seq(const struct journal *); /* Of the last append; 0 before th
 uint64_t journal_durable_seq(const struct journal *);
 struct err *journal_sync(struct journal *) MUST_CHECK; /* Waits until all is durable. */
 
+/* The name of the state after the last record: the same whenever the same records are read.  A
+ * snapshot takes over the name of what it stands for: journal_set_id() after reading it. */
+const struct uuid *journal_id(const struct journal *);
+void journal_set_id(struct journal *, const struct uuid *);
+
 const char *journal_path(const struct journal *);
 int64_t journal_size(const struct journal *); /* Bytes that are good. */
 int64_t
@@ -95,6 +101,8 @@ struct err *journal_rewrite_begin(struct journal *, const char *schema,
                                   struct journal_rewrite **ret) MUST_CHECK;
 struct err *journal_rewrite_add(struct journal_rewrite *, const char *data,
                                 size_t n_bytes) MUST_CHECK;
+/* What was added is a snapshot of this state. */
+void journal_rewrite_set_id(struct journal_rewrite *, const struct uuid *);
 struct err *journal_rewrite_commit(struct journal *, struct journal_rewrite *) MUST_CHECK;
 void journal_rewrite_abort(struct journal_rewrite *); /* NULL is fine. */
 

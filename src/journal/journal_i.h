@@ -37,6 +37,8 @@ struct journal {
     bool dirty_tail;    /* A failed write left bytes after 'end'. */
     bool dead;          /* Nobody knows what is on disk any more. */
     struct buf header;
+    struct uuid id;      /* Of the state at 'end'... */
+    struct uuid last_id; /* ... and before the record that was read last. */
 
     struct sync *sync; /* Started by the first append; NULL with JOURNAL_NO_DURABLE. */
     uint64_t seq;

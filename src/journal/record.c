@@ -13,7 +13,6 @@
 
 #define CHUNK_BYTES ((size_t) (256 * KIB))
 #define SHA1_BYTES 20
-#define SHA1_CHARS (2 * SHA1_BYTES)
 
 static const char magic[] = "OVSDB JSON ";
 static const char cluster_magic[] = "OVSDB CLUSTER ";
@@ -29,28 +28,36 @@ sha1_fetch(void)
 }
 
 static void
-sha1_text(const void *data, size_t n_bytes, const char *more, char out[SHA1_CHARS + 1])
+sha1_sum(const void *data, size_t n_bytes, const char *more, uint8_t out[SHA1_BYTES])
 {
-    static const char hex[] = "0123456789abcdef";
-    uint8_t sum[SHA1_BYTES];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
     pthread_once(&sha1_once, sha1_fetch);
     ASSERT(ctx && EVP_DigestInit_ex2(ctx, sha1, NULL) &&
            EVP_DigestUpdate(ctx, data, n_bytes) &&
-           EVP_DigestUpdate(ctx, more, strlen(more)) && EVP_DigestFinal_ex(ctx, sum, NULL));
+           EVP_DigestUpdate(ctx, more, strlen(more)) && EVP_DigestFinal_ex(ctx, out, NULL));
     EVP_MD_CTX_free(ctx);
+}
+
+static void
+sha1_text(const void *data, size_t n_bytes, const char *more,
+          char out[RECORD_SUM_CHARS + 1])
+{
+    static const char hex[] = "0123456789abcdef";
+    uint8_t sum[SHA1_BYTES];
+
+    sha1_sum(data, n_bytes, more, sum);
     for (int i = 0; i < SHA1_BYTES; i++) {
         out[2 * i] = hex[sum[i] >> 4];
         out[2 * i + 1] = hex[sum[i] & 15];
     }
-    out[SHA1_CHARS] = '\0';
+    out[RECORD_SUM_CHARS] = '\0';
 }
 
 void
 record_header(const void *data, size_t n_bytes, struct buf *out)
 {
-    char sum[SHA1_CHARS + 1];
+    char sum[RECORD_SUM_CHARS + 1];
 
     sha1_text(data, n_bytes, "\n", sum);
     buf_printf(out, "%s%zu %s\n", magic, n_bytes + 1, sum);
@@ -59,7 +66,7 @@ record_header(const void *data, size_t n_bytes, struct buf *out)
 /* Decodes a header line without its line feed. */
 static bool
 header_parse(const char *line, size_t n_chars, size_t *ret_n_bytes,
-             char sum[SHA1_CHARS + 1])
+             char sum[RECORD_SUM_CHARS + 1])
 {
     const char *at = line + strlen(magic);
     const char *end = line + n_chars;
@@ -74,17 +81,17 @@ header_parse(const char *line, size_t n_chars, size_t *ret_n_bytes,
             return false;
         }
     }
-    if (n_bytes == 0 || end - at != SHA1_CHARS + 1 || *at != ' ') {
+    if (n_bytes == 0 || end - at != RECORD_SUM_CHARS + 1 || *at != ' ') {
         return false;
     }
-    for (int i = 0; i < SHA1_CHARS; i++) {
+    for (int i = 0; i < RECORD_SUM_CHARS; i++) {
         char c = at[1 + i];
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) {
             return false;
         }
         sum[i] = c >= 'A' && c <= 'F' ? (char) (c + 'a' - 'A') : c;
     }
-    sum[SHA1_CHARS] = '\0';
+    sum[RECORD_SUM_CHARS] = '\0';
     *ret_n_bytes = (size_t) n_bytes;
     return true;
 }
@@ -168,7 +175,7 @@ record_read(struct record_reader *r, const char **ret_data, size_t *ret_n_bytes)
         return NULL;
     }
 
-    char want[SHA1_CHARS + 1];
+    char want[RECORD_SUM_CHARS + 1];
     size_t n_bytes;
     size_t n_look = n_ahead < RECORD_HEADER_MAX ? n_ahead : RECORD_HEADER_MAX;
     const char *lf = memchr(line, '\n', n_look);
@@ -186,19 +193,32 @@ record_read(struct record_reader *r, const char **ret_data, size_t *ret_n_bytes)
                        r->path, n_bytes, data_offset);
     }
 
-    char got[SHA1_CHARS + 1];
+    char got[RECORD_SUM_CHARS + 1];
     sha1_text(data, n_bytes, "", got);
-    if (memcmp(got, want, SHA1_CHARS) != 0) {
+    if (memcmp(got, want, RECORD_SUM_CHARS) != 0) {
         return err_new(ERR_SYNTAX,
                        "%s: %zu bytes starting at offset %" PRId64
                        " have SHA-1 hash %s but should have hash %s",
                        r->path, n_bytes, data_offset, got, want);
     }
+    memcpy(r->sum, got, sizeof got);
     r->offset += (int64_t) (n_header + n_bytes);
     r->chunk_at += n_header + n_bytes;
     *ret_data = data;
     *ret_n_bytes = n_bytes;
     return NULL;
+}
+
+void
+record_chain(struct uuid *id, const char *sum)
+{
+    uint8_t in[sizeof *id + RECORD_SUM_CHARS], out[SHA1_BYTES];
+    memcpy(in, id, sizeof *id);
+    memcpy(in + sizeof *id, sum, RECORD_SUM_CHARS);
+    sha1_sum(in, sizeof in, "", out);
+    memcpy(id, out, sizeof *id);
+    id->b[6] = (uint8_t) ((id->b[6] & 0x0f) | 0x50);
+    id->b[8] = (uint8_t) ((id->b[8] & 0x3f) | 0x80);
 }
 
 int64_t

@@ -15,11 +15,14 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/uuid.h"
 
 #define RECORD_HEADER_MAX 128 /* Bytes of a header line, its line feed included. */
 #define RECORD_DATA_MAX (INT64_C(1) << 31) /* A longer one is damage, not data. */
+#define RECORD_SUM_CHARS 40
 
-/* Appends the header for 'data', JSON text to which the caller adds a line feed. */
+/* Appends the header for 'data', JSON text to which the caller adds a line feed; it ends with the
+ * SHA-1 and a line feed. */
 void record_header(const void *data, size_t n_bytes, struct buf *out);
 
 struct record_reader {
@@ -29,6 +32,7 @@ struct record_reader {
     struct buf chunk; /* File content that was read ahead. */
     size_t chunk_at;  /* Where 'offset' lies in it. */
     bool at_end;      /* The file gave no more bytes. */
+    char sum[RECORD_SUM_CHARS + 1]; /* Of the record that was read last. */
 };
 
 /* Starts at 'offset', which must be where a record begins. */
@@ -39,6 +43,10 @@ void record_reader_done(struct record_reader *);
  * '*ret_data' is NULL at a clean end of the file.  On failure 'offset' stays. */
 struct err *record_read(struct record_reader *, const char **ret_data,
                         size_t *ret_n_bytes) MUST_CHECK;
+
+/* The name of the state that a record makes out of the state '*id': a UUID of version 5 from both
+ * the old name and the record's SHA-1.  So equal names mean equal histories. */
+void record_chain(struct uuid *id, const char *sum);
 
 /* After a failure at 'offset': where the next whole, good record begins, or -1.  If there
  * is one the file is damaged in the middle; otherwise it has a torn tail, as after a power

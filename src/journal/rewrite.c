@@ -22,6 +22,7 @@ struct journal_rewrite {
     struct buf scratch; /* A header. */
     int64_t n_written;
     uint64_t n_records;
+    struct uuid id;         /* Of the state that the new file holds so far. */
     int64_t old_end;        /* Of the old file when the snapshot was taken... */
     uint64_t old_n_records; /* ... and its records. */
 };
@@ -88,8 +89,15 @@ journal_rewrite_add(struct journal_rewrite *rw, const char *data, size_t n_bytes
     buf_add(&rw->out, rw->scratch.data, rw->scratch.n);
     buf_add(&rw->out, data, n_bytes);
     buf_char(&rw->out, '\n');
+    record_chain(&rw->id, rw->scratch.data + rw->scratch.n - 1 - RECORD_SUM_CHARS);
     rw->n_records++;
     return rw->out.n >= FLUSH_BYTES ? rewrite_flush(rw) : NULL;
+}
+
+void
+journal_rewrite_set_id(struct journal_rewrite *rw, const struct uuid *id)
+{
+    rw->id = *id;
 }
 
 void
@@ -125,7 +133,7 @@ rewrite_finish(struct journal *j, struct journal_rewrite *rw, int64_t *ret_base)
 struct err *
 journal_rewrite_commit(struct journal *j, struct journal_rewrite *rw)
 {
-    int64_t base;
+    int64_t base, old_end = j->end;
     struct err *e = journal_sync(j); /* Whichever of the two survives has all. */
     if (!e) {
         e = rewrite_finish(j, rw, &base);
@@ -147,6 +155,10 @@ journal_rewrite_commit(struct journal *j, struct journal_rewrite *rw)
     j->end = rw->n_written;
     j->base = base;
     j->n_records = rw->n_records;
+    if (rw->old_end ==
+        old_end) { /* Else there are records that led from the one to the other. */
+        j->id = rw->id;
+    }
     j->loose = 0;
     rewrite_free(rw);
 

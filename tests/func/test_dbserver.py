@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 
 import pytest
 
@@ -97,18 +98,52 @@ def test_self(dbd):
         assert len(c.result("get_server_id")) == 36
 
 
-def test_monitor_cond_since_has_no_history(dbd):
-    with dbd.connect() as c:
+def since(c, last, columns=("name",), name="m"):
+    return c.result("monitor_cond_since", "T", name, {"A": {"columns": list(columns)}}, last)
+
+
+def test_monitor_cond_since(dbd):
+    zero = "00000000-0000-0000-0000-000000000000"
+    with dbd.connect() as c, dbd.connect() as other:
         c.transact("T", insert(name="old"))
-        zero = "00000000-0000-0000-0000-000000000000"
-        found, last, updates = c.result("monitor_cond_since", "T", "m", {"A": {"columns": ["name"]}}, zero)
-        assert not found and last == zero and [r["initial"] for r in updates["A"].values()] == [{"name": "old"}]
+        found, first, updates = since(c, zero)
+        assert not found and first != zero and [r["initial"] for r in updates["A"].values()] == [{"name": "old"}]
+        assert since(other, first) == [True, first, {}], "nothing was missed"
         c.transact("T", insert(name="new"))
         note = c.note()
-        assert note["method"] == "update3" and note["params"][1] == zero
+        assert note["method"] == "update3" and note["params"][1] not in (zero, first)
         assert [r["insert"] for r in note["params"][2]["A"].values()] == [{"name": "new"}]
+        last = note["params"][1]
         assert c.result("monitor_cancel", "m") == {}
-        assert c.call("monitor_cancel", "m")["error"] == "unknown monitor"
+        found, now, updates = since(c, first)
+        assert found and now == last and updates == note["params"][2], "what was missed comes as it came"
+        assert not since(c, str(uuid.uuid4()), name="n")[0]
+
+
+def test_history_survives_a_restart(dbd, program):
+    zero = "00000000-0000-0000-0000-000000000000"
+    with dbd.connect() as c:
+        c.transact("T", insert(name="a"), insert(name="b"))
+        c.transact("T", insert(name="c"))
+        first = since(c, zero)[1]
+        everything = since(c, zero, ("name", "_version"), "v")[1]
+        c.transact("T", {"op": "update", "table": "A", "where": [["name", "==", "a"]], "row": {"name": "A"}},
+                   {"op": "delete", "table": "A", "where": [["name", "==", "b"]]})
+        c.transact("T", insert(name="d"), {"op": "delete", "table": "A", "where": [["name", "==", "c"]]})
+        appctl(program, dbd, "ovsdb-server/compact")
+        c.transact("T", insert(name="e"))
+        last = since(c, first, name="now")[1]
+    dbd.stop()
+    dbd.start()
+    with dbd.connect() as c:
+        found, now, _ = since(c, last)
+        assert found and now == last, "the state has its name still"
+        assert not since(c, last, ("name", "_version"), "v")[0] and first == everything, "_version is another one now"
+        c.transact("T", insert(name="f"))
+        found, now, updates = since(c, last, name="n")
+        assert found and sorted(r["insert"]["name"] for r in updates["A"].values()) == ["f"]
+        assert not since(c, first, name="o")[0], "the snapshot hides how it came about"
+
 
 
 def test_locks(dbd):

@@ -1,0 +1,76 @@
+/* db/history_i.h: the last transactions, so that a client that comes back gets what it missed.
+ *
+ * Each entry remembers how to get back to the state before it: the rows that came, the old cells of
+ * those that changed, and those that went, whole.  What a client missed since an entry is the
+ * difference between that state and now; nothing but old values is kept, and they are the ones that
+ * the transaction held anyway for undoing itself.
+ *
+ * Names.   A state is called by the UUID of the transaction that made it: the journal's, which is the
+ *          same after a restart, or a random one where nothing was written.
+ * Bounds.  HISTORY_MAX entries; of their content HISTORY_COST units (a row, a cell's element, 16 bytes
+ *          of a string) or an eighth of a unit for each row of the database, whichever is more. */
+#ifndef DB_HISTORY_I_H
+#define DB_HISTORY_I_H 1
+
+#include "base/list.h"
+#include "db/txn_i.h"
+
+#define HISTORY_MAX 10000
+#define HISTORY_COST 32768
+
+struct past_cell {
+    uint32_t field;
+    struct datum old; /* Owned. */
+};
+
+struct past_row {
+    struct table *table;
+    struct uuid uuid;
+    struct uuid old_version;
+    bool inserted;
+    struct row *deleted; /* It as it was, less 'cells'; owned. */
+    struct past_cell *cells;
+    uint32_t n_cells;
+};
+
+/* One transaction, and the name of the state that it made. */
+struct past {
+    struct hmap_node node; /* In history's 'by_id'. */
+    struct list in_order;  /* In history's 'entries'. */
+    struct uuid id;
+    bool is_old; /* The name was known before this process: see monitor_since(). */
+    uint64_t cost;
+    struct past_row *rows; /* Owned. */
+    size_t n_rows;
+};
+
+struct history {
+    struct list entries; /* Of struct past, oldest first. */
+    struct hmap by_id;
+    uint64_t cost;
+    struct uuid base_id; /* Of the state before the oldest entry. */
+    bool base_is_old;
+    struct uuid last_id; /* Of the state that is there now, or is being delivered. */
+};
+
+void history_init(struct db *);
+void history_done(struct db *);
+void history_clear(struct db *); /* Only what is there now has a name. */
+/* Takes what the transaction held for undoing itself; it can only be finished then. */
+void history_keep(struct txn *);
+void history_figures(const struct db *, struct db_figures *ret);
+
+/* What became of a row since a state: as if one transaction had done it. */
+struct missed {
+    struct hmap_node node; /* By UUID; while it is gathered. */
+    struct missed *next;   /* Of the same table. */
+    struct change change;  /* Its row is NULL if it came and went. */
+};
+
+/* The rows that changed since state 'id', in the arena, an element a table.  What they hold is
+ * borrowed from the history.  NULL: nobody remembers that state.  '*ret_is_old': the state's name may
+ * be older than this process. */
+struct missed **history_since(const struct db *, const struct uuid *id, struct arena *,
+                              bool *ret_is_old);
+
+#endif /* db/history_i.h */
