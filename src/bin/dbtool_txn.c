@@ -30,15 +30,16 @@ check_params(const struct json *params, const struct db *db)
 
 /* Runs it and writes what it changed. */
 static MUST_CHECK struct err *
-run(struct tool *t UNUSED, struct journal *journal, struct db *db,
-    const struct json *params, bool read_only)
+run(struct tool *t, struct journal *journal, struct db *db, const struct json *params,
+    bool read_only)
 {
     CLEANUP(buf_done) struct buf reply = BUF_INIT;
     char author[64];
     snprintf(author, sizeof author, "by uid %ld byre-dbtool", (long) getuid());
     struct db_ctx ctx = { .read_only = read_only,
                           .wall_ms = clock_wall_ms(),
-                          .author = author };
+                          .author = author,
+                          .role = t->rbac_role };
     struct db_wait wait;
     struct txn *txn;
     uint64_t seq;

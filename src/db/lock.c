@@ -181,12 +181,11 @@ lock_holds(const struct lock_session *s, const char *name)
 }
 
 void
-lock_session_count(const struct lock_session *s, uint32_t *ret_held, uint32_t *ret_waiting)
+lock_session_names(const struct lock_session *s, struct strvec *held,
+                   struct strvec *waiting, struct strvec *lost)
 {
-    *ret_held = *ret_waiting = 0;
     LIST_FOR_EACH (struct lock_waiter, w, in_session, &s->waiters) {
-        if (w->lock) {
-            (*(owner_of(w->lock) == w ? ret_held : ret_waiting))++;
-        }
+        bool owns = w->lock && owner_of(w->lock) == w;
+        strvec_add(owns ? held : w->mode == LOCK_WAIT ? waiting : lost, w->name);
     }
 }

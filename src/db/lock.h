@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/str.h"
 #include "base/vec.h"
 #include "json/json.h"
 
@@ -50,7 +51,8 @@ struct err *lock_release(struct lock_session *, const struct json *params,
 void lock_session_done(struct lock_session *, struct lock_notices *);
 
 bool lock_holds(const struct lock_session *, const char *name);
-void lock_session_count(const struct lock_session *, uint32_t *ret_held,
-                        uint32_t *ret_waiting);
+/* Adds the names of locks that it holds, waits for, and stole and was stolen from. */
+void lock_session_names(const struct lock_session *, struct strvec *held,
+                        struct strvec *waiting, struct strvec *lost);
 
 #endif /* db/lock.h */

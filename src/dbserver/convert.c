@@ -8,7 +8,7 @@
 #include "dbserver/peer_i.h"
 
 struct err *
-served_convert(struct served *s, const struct json *schema_json)
+served_convert(struct served *s, const struct json *schema_json, bool read_only)
 {
     CLEANUP(schema_drop) struct schema *schema = NULL;
     CLEANUP(db_drop) struct db *db = NULL;
@@ -18,7 +18,7 @@ served_convert(struct served *s, const struct json *schema_json)
         return rfc_err(RFC_INVALID_PARAMETERS,
                        "new schema name (%s) does not match database name (%s)",
                        schema->name, s->name);
-    } else if (!s->journal) {
+    } else if (!s->journal || read_only) {
         return rfc_err(RFC_NOT_ALLOWED,
                        "conversion is not allowed for read-only database %s", s->name);
     }
@@ -32,6 +32,7 @@ served_convert(struct served *s, const struct json *schema_json)
     db_free(old);
     s->compacted_ms = clock_mono_ms();
     self_update(s->server, s);
+    dbremotes_changed(s->server);
     log_info("%s: converted to schema version %s", s->name, schema->version);
     return NULL;
 }

@@ -249,11 +249,24 @@ do_monitor_cancel(struct call *c)
     reply_json(c, "{}");
 }
 
+/* True if it was refused. */
+static bool
+refuse_lock(struct call *c)
+{
+    if (c->peer->read_only) {
+        reply_error_text(c, "lock and unlock methods not allowed, DB server is read only.");
+    }
+    return c->peer->read_only;
+}
+
 static void
 take_lock(struct call *c, enum lock_mode mode)
 {
     CLEANUP(lock_notices_done) struct lock_notices notices = LOCK_NOTICES_INIT;
     bool locked;
+    if (refuse_lock(c)) {
+        return;
+    }
     struct err *e = lock_request(&c->peer->locks, c->params, mode, &locked, &notices);
 
     if (e) {
@@ -280,6 +293,9 @@ static void
 do_unlock(struct call *c)
 {
     CLEANUP(lock_notices_done) struct lock_notices notices = LOCK_NOTICES_INIT;
+    if (refuse_lock(c)) {
+        return;
+    }
     struct err *e = lock_release(&c->peer->locks, c->params, &notices);
 
     if (e) {
@@ -316,7 +332,7 @@ do_convert(struct call *c)
         reply_err(c, rfc_syntax(c->params, "array expected"));
         return;
     }
-    struct err *e = served_convert(c->served, &c->params->elems[1]);
+    struct err *e = served_convert(c->served, &c->params->elems[1], p->read_only);
     if (e) {
         reply_err(c, e);
         return;

@@ -3,13 +3,12 @@
  * Whatever goes to a client goes through peer_queue(); server_flush() sends it.  Freeing is
  * put off to the loop (server_reap()), so a peer never vanishes under a function that works
  * on it. */
-#include "dbserver/peer_i.h"
+#include "dbserver/remotes_i.h"
 
 #define LOG_MODULE "dbserver"
 #include "base/log.h"
 #include "base/str.h"
 
-#define TCP_PROBE_MS 5000 /* As ovsdb-server; unix sockets tell by themselves. */
 #define OUT_PAUSE_BYTES (8 * DBSERVER_PAUSE_BYTES) /* Waiting for the disk. */
 
 struct outgoing {
@@ -103,15 +102,31 @@ static const struct jsonrpc_events peer_events = {
     .progress = on_progress,
 };
 
+void
+peer_apply_options(struct peer *p)
+{
+    const struct remote_options *o = &p->remote->options;
+    bool local = p->remote->remote.kind == REMOTE_UNIX;
+
+    p->read_only = o->read_only;
+    jsonrpc_set_probe(p->conn, o->probe_ms >= 0 ? o->probe_ms
+                               : local          ? 0
+                                                : REMOTE_PROBE_MS);
+}
+
 struct peer *
-peer_new(struct dbserver *server, struct stream *stream)
+peer_new(struct remote_entry *remote, struct stream *stream)
 {
     struct peer *p = NEW(struct peer);
+    struct dbserver *server = remote->server;
     struct ucred cred;
     const char *name = stream_name(stream);
     bool local = stream_peer_cred(stream, &cred);
 
     p->server = server;
+    p->remote = remote;
+    p->role = str_dup(remote->options.role);
+    list_push_back(&remote->peers, &p->in_remote);
     p->author =
         local ? str_dupf("by uid %ld pid %ld %s", (long) cred.uid, (long) cred.pid, name)
               : str_dupf("by %s", name);
@@ -124,7 +139,8 @@ peer_new(struct dbserver *server, struct stream *stream)
     server->n_peers++;
     p->conn = jsonrpc_new(stream, &peer_events, p);
     jsonrpc_set_limits(p->conn, DBSERVER_MESSAGE_BYTES, 0);
-    jsonrpc_set_probe(p->conn, local ? 0 : TCP_PROBE_MS);
+    stream_set_dscp(stream, remote->options.dscp);
+    peer_apply_options(p);
     log_dbg("%s: connected", name);
     return p;
 }
@@ -158,6 +174,7 @@ peer_free(struct peer *p)
     }
     lock_session_done(&p->locks, &notices);
     list_remove(&p->in_server);
+    list_remove(&p->in_remote);
     list_remove(&p->flow);
     p->server->n_peers--;
     jsonrpc_free(p->conn);
@@ -168,6 +185,8 @@ peer_free(struct peer *p)
         p->gone(p->gone_aux);
     }
     free(p->author);
+    free(p->role);
+    free(p->id);
     free(p);
 }
 

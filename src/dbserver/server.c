@@ -51,6 +51,7 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     s->locks = LOCK_SERVER_INIT;
     uuid_random(&s->id);
     list_init(&s->remotes);
+    dbremotes_init(s);
     list_init(&s->peers);
     list_init(&s->ready);
     list_init(&s->blocked);
@@ -133,6 +134,7 @@ dbserver_add_db(struct dbserver *s, const char *path)
     map_put(&s->dbs, served->name, served);
     self_add(s, served);
     server_drop_unaware(s, "a database was added");
+    dbremotes_changed(s);
     server_flush(s);
     return NULL;
 }
@@ -157,6 +159,7 @@ dbserver_remove_db(struct dbserver *s, const char *name)
     }
     map_remove(&s->dbs, name);
     served_free(served);
+    dbremotes_changed(s);
     server_flush(s);
     return NULL;
 }

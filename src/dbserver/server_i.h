@@ -20,10 +20,14 @@ struct served;
 struct dbserver {
     struct loop *loop;
     struct dbserver_config config;
-    struct uuid id;      /* "get_server_id"; fresh for each process. */
-    struct map dbs;      /* Name to struct served. */
-    struct served *self; /* _Server. */
-    struct list remotes; /* Of struct remote_entry. */
+    struct uuid id;                   /* "get_server_id"; fresh for each process. */
+    struct map dbs;                   /* Name to struct served. */
+    struct served *self;              /* _Server. */
+    struct list remotes;              /* Of struct remote_entry. */
+    struct list sources;              /* Of struct source: rows that tell remotes. */
+    bool sources_posted;              /* 'sources_later' is set. */
+    struct loop_timer *sources_later; /* Looks at the sources again. */
+    struct loop_timer *status;        /* Writes the remotes' status into their rows. */
     struct lock_server locks;
     struct ctl *ctl; /* The ovs-appctl socket; NULL without. */
 
@@ -74,7 +78,8 @@ bool served_is_durable(const struct served *, uint64_t seq);
 void served_commit(struct served *, struct txn *, struct buf *reply);
 struct err *served_compact(struct served *, const char *comment) MUST_CHECK;
 /* Another schema; clients that watch are told, others cut off.  All or nothing. */
-struct err *served_convert(struct served *, const struct json *schema) MUST_CHECK;
+struct err *served_convert(struct served *, const struct json *schema,
+                           bool read_only) MUST_CHECK;
 bool served_wants_compaction(const struct served *, int64_t now_ms);
 
 /* self.c: the database _Server. */
@@ -86,6 +91,11 @@ void self_remove(struct dbserver *, struct served *);
 /* remotes.c */
 void remotes_free(struct dbserver *);
 void remotes_list(const struct dbserver *, struct strvec *);
+
+/* dbremotes.c */
+void dbremotes_init(struct dbserver *);
+/* Something was committed, or a database came or went: remotes that rows tell may have changed. */
+void dbremotes_changed(struct dbserver *);
 
 /* appctl.c */
 void ctl_free(struct ctl *);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -343,6 +344,16 @@ const char *
 stream_name(const struct stream *s)
 {
     return s->name;
+}
+
+void
+stream_set_dscp(struct stream *s, int dscp)
+{
+    int tos = dscp << 2;
+    if (s->fd >= 0) { /* The one that is not its family's fails, and that is fine. */
+        setsockopt(s->fd, IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+        setsockopt(s->fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof tos);
+    }
 }
 
 struct loop *

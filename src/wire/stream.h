@@ -45,6 +45,7 @@ void stream_pause(struct stream *, bool paused);   /* No 'bytes' while paused. *
 size_t stream_backlog_bytes(const struct stream *);
 const char *
 stream_name(const struct stream *); /* "unix#3", "tcp:10.0.0.1:4711": for logs. */
+void stream_set_dscp(struct stream *, int dscp); /* 0 to 63; TCP only.  Best effort. */
 struct loop *stream_loop(const struct stream *);
 /* Who is at the other end of a unix socket (SO_PEERCRED); false for TCP. */
 bool stream_peer_cred(const struct stream *, struct ucred *ret);
