@@ -227,7 +227,7 @@ void pool_touched(struct agent *, const struct uuid *pool_row, const char *name)
 void vol_learn(struct vol_obj *, const struct vol *);
 void vols_scanned(struct agent *, struct pool_obj *, int64_t begun_tick,
                   const struct vol_list *);
-/* priv_call(), which says ERR_BUSY when byre-stored cannot be reached or went away. */
+/* priv_call(), which says ERR_BUSY also when byre-stored went away in the middle. */
 struct err *stored_call(const char *socket, const struct priv_request *, int fd,
                         const struct priv_watch *, struct priv_reply *ret) MUST_CHECK;
 bool trouble_may_pass(const struct err *);

@@ -92,6 +92,8 @@ struct vm_decision {
 struct vm_decision vm_decide(const struct vm_want *, const struct virt_dom *seen,
                              const struct vm_memo *, int64_t now_ms);
 
+/* Forgets a failure once another want came: if the old one comes back, things have changed. */
+void vm_memo_follow(struct vm_memo *, const struct vm_want *);
 /* Bookkeeping of the memo: a step begins; it failed ('error' for the row); libvirt told
  * something about the domain. */
 void vm_memo_begin(struct vm_memo *, enum vm_step, const struct vm_want *, int64_t now_ms);

@@ -268,6 +268,12 @@ vm_decide(const struct vm_want *want, const struct virt_dom *seen,
 }
 
 void
+vm_memo_follow(struct vm_memo *memo, const struct vm_want *want)
+{
+    memo->failed = has_failed(memo, want);
+}
+
+void
 vm_memo_begin(struct vm_memo *memo, enum vm_step step, const struct vm_want *want,
               int64_t now_ms)
 {

@@ -1,15 +1,10 @@
 /* agent/pools.c: storage pools: checked, started, scanned and stopped through byre-stored. */
 #define LOG_MODULE "pool"
-#include <errno.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "agent/agent_i.h"
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/log.h"
 #include "store/code.h"
 
@@ -31,38 +26,13 @@ trouble_may_pass(const struct err *e)
     return err_is(e, ERR_BUSY) || err_is(e, ERR_TIMEOUT) || err_is(e, ERR_CANCELED);
 }
 
-/* Can anybody be asked at all?  Answered before the request, so that "byre-stored is not there" is
- * never taken for "the volume is not there". */
-static struct err *
-stored_reach(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    CLEANUP(fd_done) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0) {
-        return err_io(errno, "socket");
-    } else if (strlen(path) >= sizeof address.sun_path) {
-        return err_new(ERR_CONSTRAINT, "the path %s is too long for a socket", path);
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    if (connect(fd, (struct sockaddr *) &address, sizeof address) != 0) {
-        return err_new(ERR_BUSY, "%s: %s", path, strerror(errno));
-    }
-    return NULL;
-}
-
 struct err *
 stored_call(const char *socket, const struct priv_request *request, int fd,
             const struct priv_watch *watch, struct priv_reply *ret)
 {
-    struct err *e = stored_reach(socket);
-    if (e) {
-        return err_hint(err_wrap(e, "byre-stored does not answer"),
-                        "wait until byred has started it again");
-    }
-    e = priv_call(socket, request, fd, watch, ret);
+    struct err *e = priv_call(socket, request, fd, watch, ret);
     /* What storage itself says carries libvirt's code; without one, it is the way that failed. */
-    if (e && err_code(e) == 0 && (err_is(e, ERR_IO) || err_is(e, ERR_NOT_FOUND))) {
+    if (err_is(e, ERR_IO) && err_code(e) == 0) {
         struct err *passing = err_new(ERR_BUSY, "%s", err_text(e));
         err_free(e);
         return err_hint(passing, "wait until byred has started it again");

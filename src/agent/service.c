@@ -190,16 +190,12 @@ check_peer(int fd)
     return NULL;
 }
 
+/* Takes 'fd'. */
 static void
-on_accept(void *aux, int ready UNUSED)
+let_in(struct service *s, int fd)
 {
-    struct service *s = aux;
     struct timeval patience = { .tv_sec = REQUEST_MS / 1000 };
-    int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
 
-    if (fd < 0) {
-        return; /* Gone again, or out of descriptors: the next one may have luck. */
-    }
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     struct err *e = check_peer(fd);
     if (!e && s->n_clients >= CLIENTS_MAX) {
@@ -223,6 +219,18 @@ on_accept(void *aux, int ready UNUSED)
     loop_fd_set(c->watch, LOOP_READ);
     c->timer = loop_timer_new(s->agent->loop, on_too_slow, c);
     loop_timer_set(c->timer, REQUEST_MS);
+}
+
+static void
+on_accept(void *aux, int ready UNUSED)
+{
+    struct service *s = aux;
+
+    /* An error is a client that went again, or no descriptor left: the next turn may have luck. */
+    for (int i = 0, fd;
+         i < CLIENTS_MAX && (fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0; i++) {
+        let_in(s, fd);
+    }
 }
 
 /* The pid file's lock keeps a second agent out, so a socket that is there is a dead one's. */

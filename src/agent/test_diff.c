@@ -516,6 +516,23 @@ TEST(every_want_is_reached_from_everything_that_can_be_seen)
     }
 }
 
+TEST(a_failure_is_forgotten_with_its_want)
+{
+    struct vm_want want = WANT(RUNNING, .generation = 4);
+    struct vm_memo memo = { 0 };
+
+    vm_memo_failed(&memo, &want, "no disk");
+    vm_memo_follow(&memo, &want);
+    CHECK_INT("the same want", vm_decide(&want, DOM(SHUTOFF), &memo, NOW).step,
+              VM_DO_NOTHING);
+    want.print = NULL; /* The disk's volume is missing ... */
+    vm_memo_follow(&memo, &want);
+    want.print = P; /* ... and back. */
+    vm_memo_follow(&memo, &want);
+    CHECK_INT("tried again", vm_decide(&want, DOM(SHUTOFF), &memo, NOW).step, VM_DO_START);
+    vm_memo_done(&memo);
+}
+
 TEST(crashes_are_answered_ever_more_slowly)
 {
     struct vm_memo memo = { 0 };

@@ -494,6 +494,7 @@ vm_pass(struct agent *a, const struct row_vm *row)
     struct wanted w;
 
     wanted_of(a, row, &w);
+    vm_memo_follow(&obj->memo, &w.want);
     const struct vm_memo *memo = obj->job ? &obj->job->before : &obj->memo;
     struct vm_decision d = vm_decide(&w.want, seen, memo, agent_now_ms(a));
     bool is_row_step = d.step >= VM_DO_ROW_STOPPED;

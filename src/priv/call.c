@@ -2,6 +2,7 @@
 #include "priv/call.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -27,7 +28,9 @@ connect_to(const char *path, int *ret_fd)
     if (fd < 0) {
         return err_io(errno, "socket");
     } else if (connect(fd, (const struct sockaddr *) &sun, sizeof sun) < 0) {
-        return err_hint(err_io(errno, "byre-stored does not answer at %s", path),
+        /* Never ERR_NOT_FOUND: that is what a volume may be. */
+        return err_hint(err_new(ERR_BUSY, "byre-stored does not answer at %s: %s", path,
+                                strerror(errno)),
                         "start byred, which starts byre-stored, or look into its log");
     }
     *ret_fd = fd_take(&fd);

@@ -1,8 +1,8 @@
 /* priv/call.h: asks byre-stored to do something, and waits.  For worker threads: it blocks.
  *
  * Thread-safe: each call is a connection of its own.
- * Errors.  What the other side answered, with kind, libvirt's code, text and hint; ERR_IO or
- *          ERR_NOT_FOUND when byre-stored cannot be reached; ERR_IO when it went away in the
+ * Errors.  What the other side answered, with kind, libvirt's code, text and hint; ERR_BUSY when
+ *          byre-stored cannot be reached; ERR_IO without a code when it went away in the
  *          middle (a refresh then tells what came of it); ERR_CANCELED; ERR_TIMEOUT. */
 #ifndef PRIV_CALL_H
 #define PRIV_CALL_H 1
