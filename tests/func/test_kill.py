@@ -49,23 +49,28 @@ class Worker(threading.Thread):
         self.n_done = 0
         self.failures = []
 
-    def until_acknowledged(self, arguments, already):
-        """Repeats a command as a person would until it is acknowledged.  'already' is the exit code
-        that means an earlier, unacknowledged try had done it."""
-        for _ in range(60):
+    def until_acknowledged(self, arguments, done_already):
+        """Repeats a command as a person would until it is acknowledged, or done_already() says that
+        an earlier try had done it though nobody could say so."""
+        for _ in range(120):
             done = self.host.byre(*arguments, check=False)
-            if done.returncode in (0, already):
+            if done.returncode == 0 or done_already():
                 return True
             time.sleep(0.5)
         self.failures.append("%s: %d %s" % (" ".join(arguments), done.returncode, done.stderr))
         return False
 
+    def is_there(self, name):
+        """0 or 3 (not found) are answers; anything else is not."""
+        return self.host.byre("get", "vm", name, "name", check=False).returncode
+
     def flip(self, name):
         if self.exists[name]:
-            done = self.until_acknowledged(["vm", "delete", name, "--volumes"], already=3)
+            done = self.until_acknowledged(["vm", "delete", name, "--volumes"], lambda: self.is_there(name) == 3)
         else:
             done = self.until_acknowledged(
-                ["vm", "create", name, "--mem", "16", "--vcpu", "1", "--disk", "default/%s:16M" % name], already=1)
+                ["vm", "create", name, "--mem", "16", "--vcpu", "1", "--disk", "default/%s:16M" % name],
+                lambda: self.is_there(name) == 0)
         if done:
             self.exists[name] = not self.exists[name]
             self.n_done += 1
