@@ -328,7 +328,15 @@ do_set_db_change_aware(struct call *c)
 static void
 do_convert(struct call *c)
 {
-    if (c->params->n != 2) {
+    const struct peer *p = c->peer;
+    if (p->role && *p->role) {
+        reply_err(
+            c, rfc_err(RFC_PERMISSION,
+                       "RBAC rules for client \"%s\" role \"%s\" prohibit \"convert\" of "
+                       "database %s (only the root role may convert databases)",
+                       p->id ? p->id : "", p->role, c->served->name));
+        return;
+    } else if (c->params->n != 2) {
         reply_err(c, rfc_syntax(c->params, "array expected"));
         return;
     }
