@@ -4,18 +4,52 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define SNAPSHOT_MARK "\nstate "
+/* The last line of a snapshot's comment: "state <uuid>" says which state it is, "archive <n>" how
+ * much of the archive belongs to it.  No client can write such a line, because the last one of a
+ * transaction's comment names its author. */
+#define MARK_STATE "state "
+#define MARK_ARCHIVE "archive "
 
-/* A snapshot tells in the last line of its comment which state it is; no client can write such a
- * line, because the last one of a transaction's comment names its author. */
+static char *
+snapshot_comment(const char *comment, const struct journal_snapshot *s)
+{
+    struct buf out = BUF_INIT;
+    buf_printf(&out, "%s\n", comment);
+    if (s->has_id) {
+        buf_printf(&out, MARK_STATE "%s ", UUID_TEXT(&s->id));
+    }
+    buf_printf(&out, MARK_ARCHIVE "%" PRId64, s->archive_bytes);
+    return buf_take(&out);
+}
+
 static bool
-snapshot_id(const struct json *record, struct uuid *ret)
+snapshot_parse(const struct json *record, struct journal_snapshot *ret)
 {
     const char *comment = json_get_string(record, "_comment");
-    const char *mark = comment ? strrchr(comment, '\n') : NULL;
+    const char *at = comment ? strrchr(comment, '\n') : NULL;
+    char uuid[UUID_CHARS + 1];
 
-    return mark && strncmp(mark, SNAPSHOT_MARK, strlen(SNAPSHOT_MARK)) == 0 &&
-           uuid_parse(mark + strlen(SNAPSHOT_MARK), ret);
+    *ret = (struct journal_snapshot){ .has_id = false };
+    if (!at) {
+        return false;
+    }
+    at++;
+    if (strncmp(at, MARK_STATE, strlen(MARK_STATE)) == 0) {
+        at += strlen(MARK_STATE);
+        if (strlen(at) <= UUID_CHARS || at[UUID_CHARS] != ' ') {
+            return false;
+        }
+        memcpy(uuid, at, UUID_CHARS);
+        uuid[UUID_CHARS] = '\0';
+        ret->has_id = uuid_parse(uuid, &ret->id);
+        at += UUID_CHARS + 1;
+    }
+    char *end;
+    if (strncmp(at, MARK_ARCHIVE, strlen(MARK_ARCHIVE)) != 0) {
+        return false;
+    }
+    ret->archive_bytes = strtoll(at + strlen(MARK_ARCHIVE), &end, 10);
+    return *end == '\0' && ret->archive_bytes >= 0;
 }
 
 struct err *
@@ -43,9 +77,9 @@ dbfile_replay(struct journal *journal, struct db **ret)
         if (!more) {
             break;
         }
-        struct uuid id;
-        if (journal_n_records(journal) == 2 && snapshot_id(&record, &id)) {
-            journal_set_id(journal, &id);
+        struct journal_snapshot snapshot;
+        if (journal_n_records(journal) == 2 && snapshot_parse(&record, &snapshot)) {
+            journal_set_snapshot(journal, &snapshot);
         }
         e = db_replay(db, &record);
         if (!e) {
@@ -59,28 +93,42 @@ dbfile_replay(struct journal *journal, struct db **ret)
     return NULL;
 }
 
-/* 'mark': the state that a snapshot is one of, or NULL. */
-static struct err *
-rewrite(struct journal *journal, const struct db *db, const char *comment,
-        const struct uuid *mark)
+struct err *
+dbfile_rewrite_fill(struct journal_rewrite *rw, const struct journal *journal,
+                    const struct db *db, const char *comment,
+                    struct journal_snapshot *snapshot)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT;
-    CLEANUP(free_drop)
-    char *marked = mark ? str_dupf("%s" SNAPSHOT_MARK "%s", comment, UUID_TEXT(mark))
-                        : str_dup(comment);
-    struct journal_rewrite *rw;
+
+    TRY(journal_archive(journal, &snapshot->archive_bytes));
+    CLEANUP(free_drop) char *marked = snapshot_comment(comment, snapshot);
+    db_snapshot(db, clock_wall_ms(), marked, &text);
+    TRY(journal_rewrite_add(rw, text.data, text.n));
+    journal_rewrite_set_snapshot(rw, snapshot);
+    return NULL;
+}
+
+struct err *
+dbfile_rewrite_begin(struct journal *journal, const struct db *db,
+                     struct journal_rewrite **ret)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
 
     schema_print(db_schema(db), &text);
-    TRY(journal_rewrite_begin(journal, buf_cstr(&text), &rw));
-    buf_clear(&text);
-    db_snapshot(db, clock_wall_ms(), marked, &text);
-    struct err *e = journal_rewrite_add(rw, text.data, text.n);
+    return journal_rewrite_begin(journal, buf_cstr(&text), ret);
+}
+
+static struct err *
+rewrite(struct journal *journal, const struct db *db, const char *comment,
+        struct journal_snapshot *snapshot)
+{
+    struct journal_rewrite *rw;
+
+    TRY(dbfile_rewrite_begin(journal, db, &rw));
+    struct err *e = dbfile_rewrite_fill(rw, journal, db, comment, snapshot);
     if (e) {
         journal_rewrite_abort(rw);
         return e;
-    }
-    if (mark) {
-        journal_rewrite_set_id(rw, mark);
     }
     return journal_rewrite_commit(journal, rw);
 }
@@ -88,13 +136,15 @@ rewrite(struct journal *journal, const struct db *db, const char *comment,
 struct err *
 dbfile_compact(struct journal *journal, const struct db *db, const char *comment)
 {
-    return rewrite(journal, db, comment, journal_id(journal));
+    struct journal_snapshot same = { .has_id = true, .id = *journal_id(journal) };
+    return rewrite(journal, db, comment, &same);
 }
 
 struct err *
 dbfile_replace(struct journal *journal, struct db *db, const char *comment)
 {
-    TRY(rewrite(journal, db, comment, NULL));
+    struct journal_snapshot another = { .has_id = false };
+    TRY(rewrite(journal, db, comment, &another));
     db_set_last_id(db, journal_id(journal));
     return NULL;
 }

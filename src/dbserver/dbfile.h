@@ -18,4 +18,13 @@ struct err *dbfile_compact(struct journal *, const struct db *,
 /* As dbfile_compact(), with other content than the journal's: a new state. */
 struct err *dbfile_replace(struct journal *, struct db *, const char *comment) MUST_CHECK;
 
+/* The steps of dbfile_compact(), for those who may not wait: 'fill' may run in a forked child.  It
+ * archives, then writes the snapshot; 'snapshot' says whether it is the same state and gets the
+ * archive's length. */
+struct err *dbfile_rewrite_begin(struct journal *, const struct db *,
+                                 struct journal_rewrite **ret) MUST_CHECK;
+struct err *dbfile_rewrite_fill(struct journal_rewrite *, const struct journal *,
+                                const struct db *, const char *comment,
+                                struct journal_snapshot *snapshot) MUST_CHECK;
+
 #endif /* dbserver/dbfile.h */

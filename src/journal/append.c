@@ -160,6 +160,14 @@ wait_if_loose(struct journal *j, size_t n_bytes)
     j->loose = 0;
 }
 
+void
+journal_start_sync(struct journal *j)
+{
+    if (!j->sync) {
+        j->sync = sync_new(j->fd, notice_post, j);
+    }
+}
+
 struct err *
 journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *ret_seq)
 {
@@ -205,9 +213,7 @@ journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *re
         j->base = j->end;
     }
     if (!(j->flags & JOURNAL_NO_DURABLE)) {
-        if (!j->sync) {
-            j->sync = sync_new(j->fd, notice_post, j);
-        }
+        journal_start_sync(j);
         j->loose += (int64_t) n_all;
         j->loose_seq = j->seq;
         sync_want(j->sync, j->seq);

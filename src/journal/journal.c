@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "journal/archive.h"
 
 #define SECTOR_BYTES 512
 
@@ -214,6 +215,9 @@ journal_read(struct journal *j, struct arena *arena, struct json *ret, bool *ret
     if (j->n_records <= 2) {
         j->base = j->end;
     }
+    if (j->n_records == 1) {
+        j->schema_end = j->end;
+    }
     *ret_more = true;
     return NULL;
 }
@@ -252,9 +256,46 @@ journal_id(const struct journal *j)
 }
 
 void
-journal_set_id(struct journal *j, const struct uuid *id)
+journal_set_snapshot(struct journal *j, const struct journal_snapshot *snapshot)
 {
-    j->id = *id;
+    j->has_snapshot = true;
+    j->archive_bytes = snapshot->archive_bytes;
+    if (snapshot->has_id) {
+        j->id = snapshot->id;
+    }
+}
+
+int64_t
+journal_archive_bytes(const struct journal *j)
+{
+    return j->archive_bytes;
+}
+
+struct err *
+journal_archive(const struct journal *j, int64_t *ret_bytes)
+{
+    struct archive_part part = {
+        .fd = j->fd,
+        .schema_end = j->schema_end,
+        .from = j->has_snapshot ? j->base : j->schema_end,
+        .to = j->end,
+    };
+    return archive_append(j->path, j->archive_bytes, &part, ret_bytes);
+}
+
+struct err *
+journal_open_archive(const struct journal *of, struct journal **ret)
+{
+    CLEANUP(fd_done) int fd = -1;
+    TRY(archive_open(of->path, of->archive_bytes, &fd));
+    struct journal *j = NEW(struct journal);
+    j->path = archive_path(of->path);
+    j->flags = JOURNAL_READ_ONLY;
+    j->fd = fd_take(&fd);
+    j->lock_fd = -1;
+    record_reader_init(&j->reader, j->path, j->fd, 0);
+    *ret = j;
+    return NULL;
 }
 
 int64_t

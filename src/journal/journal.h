@@ -78,9 +78,23 @@ uint64_t journal_durable_seq(const struct journal *);
 struct err *journal_sync(struct journal *) MUST_CHECK; /* Waits until all is durable. */
 
 /* The name of the state after the last record: the same whenever the same records are read.  A
- * snapshot takes over the name of what it stands for: journal_set_id() after reading it. */
+ * snapshot takes over the name of what it stands for. */
 const struct uuid *journal_id(const struct journal *);
-void journal_set_id(struct journal *, const struct uuid *);
+
+/* What db knows about record 1 and the journal does not: it stands for records that are gone.  Of the
+ * archive (archive.h) 'archive_bytes' belong to it. */
+struct journal_snapshot {
+    bool has_id;
+    struct uuid id;
+    int64_t archive_bytes;
+};
+void journal_set_snapshot(struct journal *, const struct journal_snapshot *);
+int64_t journal_archive_bytes(const struct journal *);
+/* Puts the records since the last snapshot into the archive; '*ret_bytes' is how long it is then. */
+struct err *journal_archive(const struct journal *, int64_t *ret_bytes) MUST_CHECK;
+/* The archive that belongs to an open journal, to be read like one; schemas come in between.
+ * ERR_NOT_FOUND: there is none. */
+struct err *journal_open_archive(const struct journal *, struct journal **ret) MUST_CHECK;
 
 const char *journal_path(const struct journal *);
 int64_t journal_size(const struct journal *); /* Bytes that are good. */
@@ -88,22 +102,48 @@ int64_t
 journal_base_size(const struct journal *); /* Size after record 1: the last snapshot. */
 uint64_t journal_n_records(const struct journal *); /* The schema's included. */
 
-/* Compaction: a new file grows beside the old one and takes its place.
+/* Compaction: a new file grows beside the old one and takes its place.  Until then the old file is
+ * the truth; a failure leaves it so.
  *
  *     journal_rewrite_begin(j, schema, &rw);      // remembers how far the old file goes
- *     journal_rewrite_add(rw, record, n_bytes);   // in any thread
+ *     journal_rewrite_add(rw, record, n_bytes);
  *     journal_rewrite_commit(j, rw);              // copies what was appended meanwhile
  *
- * Until the commit the old file is the truth; a failure leaves it so.  Commit and abort
- * free 'rw'. */
+ * So that nobody waits, the middle can be done by a forked child, and the end in steps:
+ *
+ *     journal_rewrite_add(), journal_rewrite_seal()      in the child
+ *     journal_rewrite_adopt(rw, n_records)               when it has ended well
+ *     journal_rewrite_follow(rw, fd, end)                in any thread, as long as the
+ *                                                        journal_rewrite_lag() is large
+ *     journal_rewrite_switch(j, rw)                      the journal goes on in the new file
+ *
+ * Commit, switch and abort free 'rw', also on failure. */
 struct journal_rewrite;
 struct err *journal_rewrite_begin(struct journal *, const char *schema,
                                   struct journal_rewrite **ret) MUST_CHECK;
 struct err *journal_rewrite_add(struct journal_rewrite *, const char *data,
                                 size_t n_bytes) MUST_CHECK;
-/* What was added is a snapshot of this state. */
-void journal_rewrite_set_id(struct journal_rewrite *, const struct uuid *);
+/* What was added is a snapshot. */
+void journal_rewrite_set_snapshot(struct journal_rewrite *,
+                                  const struct journal_snapshot *);
 struct err *journal_rewrite_commit(struct journal *, struct journal_rewrite *) MUST_CHECK;
 void journal_rewrite_abort(struct journal_rewrite *); /* NULL is fine. */
+
+/* All that was added is on the disk. */
+struct err *journal_rewrite_seal(struct journal_rewrite *) MUST_CHECK;
+/* Another process wrote and sealed 'n_records', the schema included. */
+struct err *journal_rewrite_adopt(struct journal_rewrite *, uint64_t n_records) MUST_CHECK;
+int64_t journal_rewrite_lag(const struct journal *,
+                            const struct journal_rewrite *); /* Bytes to copy. */
+/* Copies from the journal's 'fd' up to 'end' (journal_fd(), journal_size()), durably. */
+struct err *journal_rewrite_follow(struct journal_rewrite *, int fd,
+                                   int64_t end) MUST_CHECK;
+/* Does not wait for the disk: the thread that makes records durable puts the new file in the
+ * place of the old one before it says that any later record is.  Not while another switch is under
+ * way (journal_is_switching()). */
+struct err *journal_rewrite_switch(struct journal *, struct journal_rewrite *) MUST_CHECK;
+bool journal_is_switching(const struct journal *);
+int journal_fd(const struct journal *); /* Borrowed; of the file that it is in now. */
+int journal_rewrite_fd(const struct journal_rewrite *);
 
 #endif /* journal/journal.h */

@@ -39,6 +39,9 @@ struct journal {
     struct buf header;
     struct uuid id;      /* Of the state at 'end'... */
     struct uuid last_id; /* ... and before the record that was read last. */
+    int64_t schema_end;  /* Good bytes after record 0. */
+    bool has_snapshot;   /* Record 1 is one. */
+    int64_t archive_bytes;
 
     struct sync *sync; /* Started by the first append; NULL with JOURNAL_NO_DURABLE. */
     uint64_t seq;
@@ -52,6 +55,7 @@ struct err *journal_sync_error(const struct journal *, int errnum) MUST_CHECK;
 /* Writes all, at 'offset', or nothing that counts. */
 struct err *journal_pwrite(int fd, const char *path, int64_t offset, const void *,
                            size_t n_bytes) MUST_CHECK;
+void journal_start_sync(struct journal *);
 struct err *journal_heal(struct journal *) MUST_CHECK; /* Ready to append at 'end'. */
 
 #endif /* journal/journal_i.h */

@@ -22,7 +22,12 @@ struct journal_rewrite {
     struct buf scratch; /* A header. */
     int64_t n_written;
     uint64_t n_records;
-    struct uuid id;         /* Of the state that the new file holds so far. */
+    struct uuid id; /* Of the state that the new file holds so far. */
+    int64_t base;   /* Where the snapshot ends. */
+    int64_t schema_end;
+    bool has_snapshot;
+    int64_t archive_bytes;
+    int64_t copied;         /* What the old file got meanwhile is copied up to here. */
     int64_t old_end;        /* Of the old file when the snapshot was taken... */
     uint64_t old_n_records; /* ... and its records. */
 };
@@ -34,6 +39,33 @@ rewrite_flush(struct journal_rewrite *rw)
     rw->n_written += (int64_t) rw->out.n;
     buf_clear(&rw->out);
     return NULL;
+}
+
+struct err *
+journal_rewrite_seal(struct journal_rewrite *rw)
+{
+    TRY(rewrite_flush(rw));
+    return fsync(rw->fd) == 0 ? NULL : err_io(errno, "fsync %s", rw->path);
+}
+
+struct err *
+journal_rewrite_adopt(struct journal_rewrite *rw, uint64_t n_records)
+{
+    struct stat st;
+
+    if (fstat(rw->fd, &st) != 0) {
+        return err_io(errno, "%s: stat", rw->path);
+    }
+    buf_clear(&rw->out); /* The other process wrote it as well. */
+    rw->n_written = rw->base = (int64_t) st.st_size;
+    rw->n_records = n_records;
+    return NULL;
+}
+
+int64_t
+journal_rewrite_lag(const struct journal *j, const struct journal_rewrite *rw)
+{
+    return j->end - rw->copied;
 }
 
 static void
@@ -50,6 +82,7 @@ struct err *
 journal_rewrite_begin(struct journal *j, const char *schema, struct journal_rewrite **ret)
 {
     TRY(journal_heal(j));
+    TRY(journal_is_switching(j) ? journal_sync(j) : NULL); /* It has the name. */
 
     CLEANUP(free_drop) char *path = str_dupf("%s.tmp", j->path);
     struct stat st;
@@ -70,13 +103,18 @@ journal_rewrite_begin(struct journal *j, const char *schema, struct journal_rewr
 
     struct journal_rewrite *rw = NEW(struct journal_rewrite);
     *rw = (struct journal_rewrite){
-        .path = TAKE(path), .fd = fd, .old_end = j->end, .old_n_records = j->n_records
+        .path = TAKE(path),
+        .fd = fd,
+        .copied = j->end,
+        .old_end = j->end,
+        .old_n_records = j->n_records,
     };
     struct err *e = journal_rewrite_add(rw, schema, strlen(schema));
     if (e) {
         journal_rewrite_abort(rw);
         return e;
     }
+    rw->schema_end = rw->n_written + (int64_t) rw->out.n;
     *ret = rw;
     return NULL;
 }
@@ -95,9 +133,14 @@ journal_rewrite_add(struct journal_rewrite *rw, const char *data, size_t n_bytes
 }
 
 void
-journal_rewrite_set_id(struct journal_rewrite *rw, const struct uuid *id)
+journal_rewrite_set_snapshot(struct journal_rewrite *rw,
+                             const struct journal_snapshot *snapshot)
 {
-    rw->id = *id;
+    rw->has_snapshot = true;
+    rw->archive_bytes = snapshot->archive_bytes;
+    if (snapshot->has_id) {
+        rw->id = snapshot->id;
+    }
 }
 
 void
@@ -109,34 +152,69 @@ journal_rewrite_abort(struct journal_rewrite *rw)
     }
 }
 
-/* The new file is complete and durable after this, but still has its own name. */
+/* Copies the old file's records up to 'end'. */
 static struct err *
-rewrite_finish(struct journal *j, struct journal_rewrite *rw, int64_t *ret_base)
+copy_tail(struct journal_rewrite *rw, int old_fd, int64_t end)
 {
-    TRY(rewrite_flush(rw));
-    *ret_base = rw->n_written;
-    for (int64_t at = rw->old_end; at < j->end;) {
+    while (rw->copied < end) {
         char *room = buf_reserve(&rw->out, FLUSH_BYTES);
-        size_t want = (size_t) min64((int64_t) FLUSH_BYTES, j->end - at);
-        ssize_t n = pread(j->fd, room, want, at);
+        size_t want = (size_t) min64((int64_t) FLUSH_BYTES, end - rw->copied);
+        ssize_t n = pread(old_fd, room, want, rw->copied);
         if (n <= 0) {
-            return err_io(n < 0 ? errno : EIO, "%s: read", j->path);
+            return err_io(n < 0 ? errno : EIO, "read what %s is made from", rw->path);
         }
         rw->out.n += (size_t) n;
-        at += n;
+        rw->copied += n;
         TRY(rewrite_flush(rw));
     }
+    return NULL;
+}
+
+struct err *
+journal_rewrite_follow(struct journal_rewrite *rw, int old_fd, int64_t end)
+{
+    TRY(copy_tail(rw, old_fd, end));
+    return fdatasync(rw->fd) == 0 ? NULL : err_io(errno, "fdatasync %s", rw->path);
+}
+
+/* The journal goes on in the new file.  Returns the old one's descriptor. */
+static int
+rewrite_enter(struct journal *j, struct journal_rewrite *rw)
+{
+    int old_fd = j->fd;
+
+    if (rw->old_end ==
+        j->end) { /* Else there are records that led from the one to the other. */
+        j->id = rw->id;
+    }
     rw->n_records += j->n_records - rw->old_n_records;
+    j->fd = fd_take(&rw->fd);
+    j->reader.fd = j->fd;
+    j->end = rw->n_written;
+    j->base = rw->base;
+    j->schema_end = rw->schema_end;
+    j->has_snapshot = rw->has_snapshot;
+    j->archive_bytes = rw->archive_bytes;
+    j->n_records = rw->n_records;
+    return old_fd;
+}
+
+/* The new file is complete and durable after this, but still has its own name. */
+static struct err *
+rewrite_finish(struct journal *j, struct journal_rewrite *rw)
+{
+    TRY(rewrite_flush(rw));
+    rw->base = rw->n_written;
+    TRY(copy_tail(rw, j->fd, j->end));
     return fsync(rw->fd) == 0 ? NULL : err_io(errno, "fsync %s", rw->path);
 }
 
 struct err *
 journal_rewrite_commit(struct journal *j, struct journal_rewrite *rw)
 {
-    int64_t base, old_end = j->end;
     struct err *e = journal_sync(j); /* Whichever of the two survives has all. */
     if (!e) {
-        e = rewrite_finish(j, rw, &base);
+        e = rewrite_finish(j, rw);
     }
     if (!e && rename(rw->path, j->path) != 0) {
         e = err_io(errno, "rename %s to %s", rw->path, j->path);
@@ -149,16 +227,7 @@ journal_rewrite_commit(struct journal *j, struct journal_rewrite *rw)
     if (j->sync) {
         sync_set_fd(j->sync, rw->fd, j->seq);
     }
-    fd_done(&j->fd);
-    j->fd = fd_take(&rw->fd);
-    j->reader.fd = j->fd;
-    j->end = rw->n_written;
-    j->base = base;
-    j->n_records = rw->n_records;
-    if (rw->old_end ==
-        old_end) { /* Else there are records that led from the one to the other. */
-        j->id = rw->id;
-    }
+    close(rewrite_enter(j, rw));
     j->loose = 0;
     rewrite_free(rw);
 
@@ -170,4 +239,49 @@ journal_rewrite_commit(struct journal *j, struct journal_rewrite *rw)
         return err_wrap(e, "compact");
     }
     return NULL;
+}
+
+struct err *
+journal_rewrite_switch(struct journal *j, struct journal_rewrite *rw)
+{
+    bool durable = !(j->flags & JOURNAL_NO_DURABLE);
+    struct err *e = journal_heal(j);
+
+    if (!e) {
+        e = copy_tail(rw, j->fd, j->end);
+    }
+    if (!e && !durable && rename(rw->path, j->path) != 0) {
+        e = err_io(errno, "rename %s to %s", rw->path, j->path);
+    }
+    if (e) {
+        journal_rewrite_abort(rw);
+        return err_wrap(e, "compact");
+    }
+    int old_fd = rewrite_enter(j, rw);
+    if (durable) {
+        journal_start_sync(j);
+        sync_switch(j->sync, j->fd, rw->path, j->path, old_fd);
+    } else {
+        close(old_fd);
+    }
+    rewrite_free(rw);
+    return NULL;
+}
+
+bool
+journal_is_switching(const struct journal *j)
+{
+    return j->sync && sync_is_switching(j->sync);
+}
+
+int
+journal_fd(const struct journal *j)
+{
+    return j->fd;
+}
+
+int
+journal_rewrite_fd(const struct journal_rewrite *rw)
+{
+    return rw->fd;
 }

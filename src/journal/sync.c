@@ -3,7 +3,16 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+
+struct sync_job { /* A file that takes the place of another. */
+    int fd, old_fd;
+    char *tmp, *path;
+};
 
 struct sync {
     void (*notify)(void *aux); /* Called without the mutex. */
@@ -16,9 +25,39 @@ struct sync {
     int fd;
     uint64_t want, done;
     int errnum; /* Of the fdatasync() that failed; the kernel may have dropped the pages. */
-    bool running; /* fdatasync() is at work on 'fd'. */
+    struct sync_job *job; /* To do, or being done. */
+    bool running;         /* The thread is at work, on 'fd' or the job. */
     bool stop;
 };
+
+/* Returns an errno value. */
+static int
+job_do(const struct sync_job *job)
+{
+    if (fdatasync(job->fd) || rename(job->tmp, job->path)) {
+        return errno;
+    }
+    CLEANUP(free_drop) char *dir = path_dir(job->path);
+    struct err *e = fs_sync_dir(dir);
+    int errnum = e ? (err_errno(e) ? err_errno(e) : EIO) : 0;
+    err_free(e);
+    return errnum;
+}
+
+static void
+job_free(struct sync_job *job)
+{
+    close(job->old_fd);
+    free(job->tmp);
+    free(job->path);
+    free(job);
+}
+
+static bool
+has_work(const struct sync *s)
+{
+    return !s->errnum && (s->done < s->want || s->job);
+}
 
 static void *
 sync_main(void *sync)
@@ -27,19 +66,25 @@ sync_main(void *sync)
 
     pthread_mutex_lock(&s->mutex);
     for (;;) {
-        while (!s->stop && (s->errnum || s->done >= s->want)) {
+        while (!s->stop && !has_work(s)) {
             pthread_cond_wait(&s->wake, &s->mutex);
         }
-        if (s->errnum || s->done >= s->want) {
+        if (!has_work(s)) {
             break; /* Stopped, and nothing left to do. */
         }
         uint64_t target = s->want;
         int fd = s->fd;
+        struct sync_job *job = s->job;
         s->running = true;
         pthread_mutex_unlock(&s->mutex);
-        int errnum = fdatasync(fd) ? errno : 0;
+        int errnum = job ? job_do(job) : fdatasync(fd) ? errno : 0;
         pthread_mutex_lock(&s->mutex);
         s->running = false;
+        if (job) {
+            s->fd = job->fd;
+            s->job = NULL;
+            job_free(job);
+        }
         if (errnum) {
             s->errnum = errnum;
         } else {
@@ -77,6 +122,9 @@ sync_free(struct sync *s)
         pthread_cond_signal(&s->wake);
         pthread_mutex_unlock(&s->mutex);
         pthread_join(s->thread, NULL);
+        if (s->job) { /* Left behind by a failure. */
+            job_free(s->job);
+        }
         pthread_mutex_destroy(&s->mutex);
         pthread_cond_destroy(&s->wake);
         pthread_cond_destroy(&s->moved);
@@ -105,10 +153,31 @@ sync_done_seq(struct sync *s, int *ret_errnum)
 }
 
 void
+sync_switch(struct sync *s, int fd, const char *tmp, const char *path, int old_fd)
+{
+    struct sync_job *job = NEW(struct sync_job);
+    *job = (struct sync_job){ fd, old_fd, str_dup(tmp), str_dup(path) };
+    pthread_mutex_lock(&s->mutex);
+    ASSERT(!s->job);
+    s->job = job;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool
+sync_is_switching(struct sync *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool switching = s->job != NULL;
+    pthread_mutex_unlock(&s->mutex);
+    return switching;
+}
+
+void
 sync_wait_idle(struct sync *s)
 {
     pthread_mutex_lock(&s->mutex);
-    while (!s->errnum && s->done < s->want) {
+    while (has_work(s)) {
         pthread_cond_wait(&s->moved, &s->mutex);
     }
     pthread_mutex_unlock(&s->mutex);

@@ -26,6 +26,13 @@ uint64_t sync_done_seq(struct sync *, int *ret_errnum);
 /* Waits until all that was wanted is durable or has failed. */
 void sync_wait_idle(struct sync *);
 
+/* All that was wanted is in the file 'fd' (borrowed) as well, which is still called 'tmp': it is made
+ * durable and takes the place of 'path', all in the thread; what is wanted from now on is in 'fd'.
+ * 'old_fd' is closed when it is not needed any more.  One at a time.  A failure counts as one of
+ * fdatasync: which file will be there after a crash is unknown. */
+void sync_switch(struct sync *, int fd, const char *tmp, const char *path, int old_fd);
+bool sync_is_switching(struct sync *);
+
 /* Goes on with another file, in which all up to 'seq' is durable already.  Waits for the
  * running fdatasync. */
 void sync_set_fd(struct sync *, int fd, uint64_t seq);

@@ -130,6 +130,49 @@ def test_idl_lives_through_a_restart(dbd, idl):
     idl.run_until(lambda: sorted(r.name for r in idl.tables["A"].rows.values()) == ["kept", "second"], 30)
 
 
+def test_idl_downloads_only_what_it_missed(dbd, monkeypatch):
+    pytest.importorskip("ovs.db.idl")
+    import ovs.db.idl
+    import ovs.poller as poller
+
+    told = []
+    parse = ovs.db.idl.Idl._Idl__parse_update
+    monkeypatch.setattr(ovs.db.idl.Idl, "_Idl__parse_update",
+                        lambda self, update, *more, **named: (told.append(update), parse(self, update, *more, **named))[1])
+    with dbd.connect() as c:
+        c.transact("T", *[insert(name="row %d" % i) for i in range(100)])
+        helper = ovs.db.idl.SchemaHelper(schema_json=c.result("get_schema", "T"))
+    helper.register_columns("A", ["name"])
+    idl = ovs.db.idl.Idl(dbd.remote, helper)
+
+    def run_until(condition):
+        deadline = time.monotonic() + 20
+        while not condition():
+            idl.run()
+            assert time.monotonic() < deadline, "the IDL did not see it"
+            p = poller.Poller()
+            idl.wait(p)
+            p.timer_wait(50)
+            p.block()
+
+    try:
+        run_until(lambda: len(idl.tables["A"].rows) == 100)
+        with dbd.connect() as c:  # This client learns the state's name from updates only.
+            c.transact("T", {"op": "update", "table": "A", "where": [["name", "==", "row 3"]], "row": {"name": "last"}})
+        run_until(lambda: any(r.name == "last" for r in idl.tables["A"].rows.values()))
+        dbd.kill()
+        del told[:]
+        dbd.start()
+        with dbd.connect() as c:
+            c.transact("T", insert(name="new"), {"op": "delete", "table": "A", "where": [["name", "==", "row 7"]]})
+        run_until(lambda: any(r.name == "new" for r in idl.tables["A"].rows.values()))
+        assert len(idl.tables["A"].rows) == 100
+        rows = [row for update in told for row in update.get("A", {}).values()]
+        assert len(rows) == 2 and not any("initial" in row for row in rows), told
+    finally:
+        idl.close()
+
+
 def test_idl_lock(dbd, idl):
     idl.set_lock("boss")
     idl.run_until(lambda: idl.has_lock)
