@@ -120,6 +120,8 @@ def test_corrupt_database_file(builddir, tmp_path):
     server = [os.path.join(builddir, "byre-dbd"), "--remote=punix:%s" % (tmp_path / "db.sock"), str(file)]
     with subprocess.Popen(server) as process:
         try:
+            subprocess.run(["timeout", "20", "sh", "-c", "until [ -S %s ]; do sleep 0.05; done" % (tmp_path / "db.sock")],
+                           check=True)
             for i in range(3):
                 subprocess.run(["ovsdb-client", "-t", "10", "transact", "unix:%s" % (tmp_path / "db.sock"),
                                 '["vmmgr",{"op":"insert","table":"cluster","row":{"name":"c%d"}},'
