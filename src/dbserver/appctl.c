@@ -13,6 +13,8 @@
 
 struct ctl {
     struct dbserver *server;
+    struct list
+        waiting; /* Of struct ctl_wait: answered when no database is being compacted. */
     struct listener *listener;
     struct list clients; /* Of struct ctl_client. */
     size_t n_clients;
@@ -22,6 +24,12 @@ struct ctl_client {
     struct list node; /* In the ctl's 'clients'. */
     struct ctl *ctl;
     struct jsonrpc *conn;
+};
+
+struct ctl_wait {
+    struct list node;
+    struct ctl_client *client;
+    struct jsonrpc_msg *msg;
 };
 
 /* Appends its text to 'out', or fails; 'argv' has as many strings as the table allows. */
@@ -174,7 +182,8 @@ do_compact(struct dbserver *s, const char **argv, size_t argc, struct buf *out U
         }
         any = true;
         if (served->journal) {
-            TRY(served_compact(served, "compacting database online"));
+            served->compact_failed = false;
+            TRY(compact_start(served, "compacting database online"));
         } else if (argc) {
             return err_new(ERR_DENIED, "cannot compact built-in databases");
         }
@@ -294,44 +303,105 @@ run_command(struct dbserver *s, const struct jsonrpc_msg *msg, struct buf *out)
 }
 
 static void
+wait_free(struct ctl_wait *w)
+{
+    list_remove(&w->node);
+    jsonrpc_msg_free(w->msg);
+    free(w);
+}
+
+static void
 client_free(struct ctl_client *c)
 {
+    LIST_FOR_EACH_SAFE (struct ctl_wait, w, node, &c->ctl->waiting) {
+        if (w->client == c) {
+            wait_free(w);
+        }
+    }
     list_remove(&c->node);
     c->ctl->n_clients--;
     jsonrpc_free(c->conn);
     free(c);
 }
 
+static bool
+is_compacting(const struct dbserver *s)
+{
+    MAP_FOR_EACH (entry, &s->dbs) {
+        if (((const struct served *) entry->value)->compaction) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes 'e'. */
+static void
+answer(struct ctl_client *c, const struct json *id, struct buf *text, struct err *e)
+{
+    struct buf out = BUF_INIT;
+
+    if (e) {
+        buf_clear(text);
+        buf_str(text, err_text(e));
+        err_free(e);
+        buf_char(text, '\n');
+        struct json error = json_string_ref(buf_cstr(text));
+        jsonrpc_print_error(&out, id, &error);
+    } else {
+        if (text->n) {
+            buf_char(text, '\n');
+        }
+        struct json result = json_string_ref(text->n ? buf_cstr(text) : "");
+        jsonrpc_print_reply(&out, id, &result);
+    }
+    jsonrpc_send_buf(c->conn, &out);
+}
+
+void
+ctl_compacted(struct dbserver *s)
+{
+    struct err *e = NULL;
+
+    if (!s->ctl || is_compacting(s)) {
+        return;
+    }
+    LIST_FOR_EACH_SAFE (struct ctl_wait, w, node, &s->ctl->waiting) {
+        CLEANUP(buf_done) struct buf text = BUF_INIT;
+        MAP_FOR_EACH (entry, &s->dbs) {
+            const struct served *served = entry->value;
+            if (served->compact_failed && !e) {
+                e = err_new(ERR_IO, "database %s was not compacted; the log tells why",
+                            served->name);
+            }
+        }
+        answer(w->client, &w->msg->id, &text, TAKE(e));
+        wait_free(w);
+    }
+}
+
 static void
 on_ctl_message(void *client, struct jsonrpc_msg *msg)
 {
     struct ctl_client *c = client;
+    struct dbserver *s = c->ctl->server;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
-    struct buf out = BUF_INIT;
 
     if (msg->kind != JSONRPC_REQUEST) {
         jsonrpc_msg_free(msg);
         return;
     }
-    struct err *e = run_command(c->ctl->server, msg, &text);
-    if (e) {
-        buf_clear(&text);
-        buf_str(&text, err_text(e));
-        err_free(e);
-        e = NULL;
-        buf_char(&text, '\n');
-        struct json error = json_string_ref(buf_cstr(&text));
-        jsonrpc_print_error(&out, &msg->id, &error);
+    struct err *e = run_command(s, msg, &text);
+    if (!e && str_eq(msg->method, "ovsdb-server/compact") && is_compacting(s)) {
+        struct ctl_wait *w = NEW(struct ctl_wait);
+        w->client = c;
+        w->msg = msg;
+        list_push_back(&c->ctl->waiting, &w->node);
     } else {
-        if (text.n) {
-            buf_char(&text, '\n');
-        }
-        struct json result = json_string_ref(text.n ? buf_cstr(&text) : "");
-        jsonrpc_print_reply(&out, &msg->id, &result);
+        answer(c, &msg->id, &text, e);
+        jsonrpc_msg_free(msg);
     }
-    jsonrpc_send_buf(c->conn, &out);
-    jsonrpc_msg_free(msg);
-    server_flush(c->ctl->server);
+    server_flush(s);
 }
 
 static void
@@ -375,6 +445,7 @@ dbserver_serve_ctl(struct dbserver *s, const char *path)
     struct ctl *ctl = NEW(struct ctl);
     ctl->server = s;
     list_init(&ctl->clients);
+    list_init(&ctl->waiting);
     struct err *e =
         listener_new(s->loop, &remote, CTL_MODE, on_ctl_accepted, ctl, &ctl->listener);
     if (e) {

@@ -23,6 +23,7 @@ served_convert(struct served *s, const struct json *schema_json, bool read_only)
                        "conversion is not allowed for read-only database %s", s->name);
     }
     TRY(db_convert(s->db, schema, &db));
+    compact_cancel(s);
     TRY(dbfile_replace(s->journal, db, "converted by byre-dbd"));
 
     monitors_cancel(s);

@@ -48,6 +48,7 @@ on_durable(void *served)
 {
     struct dbserver *server = ((struct served *) served)->server;
 
+    compact_poll(served);
     while (!list_empty(&server->blocked)) {
         list_push_back(&server->ready, list_pop_front(&server->blocked));
     }
@@ -121,6 +122,7 @@ served_free(struct served *s)
 {
     if (s) {
         ASSERT(list_empty(&s->parked) && list_empty(&s->monitors));
+        compact_cancel(s);
         db_free(s->db);
         journal_close(s->journal);
         free(s->name);
@@ -169,27 +171,25 @@ served_commit(struct served *s, struct txn *txn, struct buf *reply)
     }
 }
 
-struct err *
-served_compact(struct served *s, const char *comment)
+void
+served_compacted(struct served *s, struct err *e, int64_t start_ms, int64_t before_bytes)
 {
-    int64_t before = journal_size(s->journal);
-    int64_t start_ms = clock_mono_ms();
-    struct err *e = dbfile_compact(s->journal, s->db, comment);
     int64_t now_ms = clock_mono_ms();
 
     if (e) {
         s->compact_after_ms = now_ms + COMPACT_RETRY_MS + rand() % COMPACT_RETRY_MS;
-        return err_wrap(e, "database %s", s->name);
+        s->compact_failed = true;
+        log_failure(LOG_WARN, LOG_MODULE, err_wrap(e, "database %s", s->name));
+        return;
     }
     s->compacted_ms = now_ms;
     s->compact_after_ms = now_ms + COMPACT_MIN_MS + rand() % COMPACT_SPREAD_MS;
     if (now_ms - start_ms > COMPACT_SLOW_MS) {
-        log_info("%s: Database compaction took %" PRId64 "ms", s->name, now_ms - start_ms);
+        log_info("%s: Database compaction took %" PRId64 "ms in the background", s->name,
+                 now_ms - start_ms);
     }
-    log_dbg("%s: compacted from %" PRId64 " to %" PRId64 " bytes", s->name, before,
+    log_dbg("%s: compacted from %" PRId64 " to %" PRId64 " bytes", s->name, before_bytes,
             journal_size(s->journal));
-    on_durable(s); /* All is, now. */
-    return NULL;
 }
 
 bool

@@ -3,8 +3,6 @@
 #define LOG_MODULE "dbserver"
 #include "dbserver/server.h"
 
-#include <malloc.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -32,9 +30,10 @@ upkeep(void *server)
     MAP_FOR_EACH (entry, &s->dbs) {
         struct served *served = entry->value;
         if (served_wants_compaction(served, now_ms)) {
-            log_failure(LOG_WARN, LOG_MODULE,
-                        served_compact(served, "compacting database online"));
-            malloc_trim(0);
+            struct err *e = compact_start(served, "compacting database online");
+            if (e) {
+                served_compacted(served, e, now_ms, 0);
+            }
         }
     }
     server_flush(s);

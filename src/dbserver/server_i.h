@@ -54,7 +54,9 @@ struct served {
     struct uuid row;          /* In _Server. */
     int64_t compact_after_ms; /* No automatic compaction before. */
     int64_t compacted_ms;     /* When it was opened or compacted. */
-    bool write_failed;        /* Logged; not again until a write works. */
+    struct compaction *compaction; /* The running one, or NULL. */
+    bool compact_failed;           /* The last one, after somebody had asked for it. */
+    bool write_failed;             /* Logged; not again until a write works. */
 };
 
 /* server.c */
@@ -76,11 +78,18 @@ bool served_is_durable(const struct served *, uint64_t seq);
 /* Writes and commits a prepared transaction; updates are queued.  If the disk says no it is
  * undone and 'reply' gets the error.  Takes 'txn'. */
 void served_commit(struct served *, struct txn *, struct buf *reply);
-struct err *served_compact(struct served *, const char *comment) MUST_CHECK;
+/* Compaction has ended: with 'e', which is taken, or well. */
+void served_compacted(struct served *, struct err *e, int64_t start_ms,
+                      int64_t before_bytes);
 /* Another schema; clients that watch are told, others cut off.  All or nothing. */
 struct err *served_convert(struct served *, const struct json *schema,
                            bool read_only) MUST_CHECK;
 bool served_wants_compaction(const struct served *, int64_t now_ms);
+
+/* compact.c: in the background; served_compacted() is told.  Nothing if it runs already. */
+struct err *compact_start(struct served *, const char *comment) MUST_CHECK;
+void compact_poll(struct served *);   /* The journal says that something got durable. */
+void compact_cancel(struct served *); /* Nothing has happened, unless it had nearly ended. */
 
 /* self.c: the database _Server. */
 struct served *self_new(struct dbserver *);
@@ -98,6 +107,7 @@ void dbremotes_init(struct dbserver *);
 void dbremotes_changed(struct dbserver *);
 
 /* appctl.c */
+void ctl_compacted(struct dbserver *); /* Those who wait for compactions may get their answer. */
 void ctl_free(struct ctl *);
 
 #endif /* dbserver/server_i.h */
