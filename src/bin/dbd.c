@@ -17,6 +17,7 @@
 #include "dbserver/server.h"
 #include "loop/child.h"
 #include "loop/loop.h"
+#include "wire/tls.h"
 
 struct dbd {
     struct loop *loop;
@@ -79,6 +80,10 @@ open_all(struct dbd *d, const struct options *o)
     for (size_t i = 0; i < o->databases.n; i++) {
         TRY(dbserver_add_db(d->server, o->databases.v[i]));
     }
+    struct tls_config tls = { o->private_key,      o->certificate,   o->ca_cert,
+                              o->peer_ca_cert,     o->ssl_protocols, o->ssl_ciphers,
+                              o->ssl_ciphersuites, o->bootstrap_ca };
+    TRY(dbserver_set_tls(d->server, &tls));
     for (size_t i = 0; i < o->remotes.n; i++) {
         TRY(dbserver_add_remote(d->server, o->remotes.v[i]));
     }

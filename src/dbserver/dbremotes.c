@@ -5,14 +5,12 @@
  * other_config:dscp.  Into those rows goes, every STATUS_MS, what became of the remote:
  * is_connected and status.
  *
- * Rows are read with "select" and written with "update", as a client would; so this file knows
- * nothing of how a database keeps them.  They are looked at again when a table changed that they
- * are in. */
+ * The rows are looked at again when a table changed that they are in. */
 #define LOG_MODULE "dbserver"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "dbserver/remotes_i.h"
+#include "dbserver/rows_i.h"
 
 #define STATUS_MS 2500
 #define SOURCE_TARGETS_MAX 1000 /* Remotes that one source may tell. */
@@ -25,8 +23,7 @@ struct target {
 
 struct source {
     struct list node; /* In the server's 'sources'. */
-    char *name;       /* db:DB,TABLE,COLUMN */
-    char *db, *table, *column;
+    struct db_column from;
     uint64_t seq;               /* db_seq() when it was looked at. */
     struct db *seen;            /* The database then; only compared. */
     char *row_table;            /* Of the rows; NULL if the column holds strings. */
@@ -48,119 +45,23 @@ source_free(struct source *src)
 {
     list_remove(&src->node);
     forget_targets(src);
-    free(src->name);
-    free(src->db);
-    free(src->table);
-    free(src->column);
+    db_column_done(&src->from);
     free(src->row_table);
     free(src);
 }
 
-/* The column that a source names; NULL with the reason. */
-static struct err *
+/* The column that a source names, if it can tell remotes. */
+static MUST_CHECK struct err *
 find_column(const struct dbserver *s, const struct source *src, struct served **ret_served,
             const struct column **ret_column)
 {
-    struct served *served = map_get(&s->dbs, src->db);
-    if (!served) {
-        return err_new(ERR_NOT_FOUND, "\"%s\": no database named %s", src->name, src->db);
-    }
-    const struct table_schema *table = schema_find_table(db_schema(served->db), src->table);
-    if (!table) {
-        return err_new(ERR_NOT_FOUND, "\"%s\": no table named %s", src->name, src->table);
-    }
-    const struct column *column = schema_find_column(table, src->column);
-    if (!column) {
-        return err_new(ERR_NOT_FOUND, "\"%s\": table \"%s\" has no column \"%s\"",
-                       src->name, src->table, src->column);
-    }
-    bool strings = column->type.key.type == ATOM_STRING;
-    bool rows = base_type_ref(&column->type.key) != REF_NONE;
-    if (type_is_map(&column->type) || (!strings && !rows)) {
+    TRY(db_column_find(s, &src->from, ret_served, ret_column));
+    const struct type *type = &(*ret_column)->type;
+    if (type_is_map(type) ||
+        (type->key.type != ATOM_STRING && base_type_ref(&type->key) == REF_NONE)) {
         return err_new(ERR_SYNTAX,
                        "\"%s\": the column holds neither strings nor references",
-                       src->name);
-    }
-    *ret_served = served;
-    *ret_column = column;
-    return NULL;
-}
-
-/* Runs operations of our own.  'reply' gets the result array's text; writes are committed. */
-static void
-run(struct served *served, struct arena *arena, const struct json *params, bool writes,
-    struct buf *reply)
-{
-    struct db_ctx ctx = { .read_only = !writes, .wall_ms = clock_wall_ms() };
-    struct db_wait wait;
-    struct txn *txn;
-    enum db_outcome outcome = db_transact(served->db, params, &ctx, reply, &txn, &wait);
-
-    ASSERT(outcome != DB_PARKED);
-    if (outcome == DB_PREPARED) {
-        served_commit(served, txn, reply);
-        transact_rerun(served);
-    }
-}
-
-/* All rows of a table; an empty array if that cannot be. */
-static struct json
-select_rows(struct served *served, struct arena *arena, const char *table)
-{
-    CLEANUP(buf_done) struct buf reply = BUF_INIT;
-    struct json op = json_object();
-    struct json result;
-
-    json_put(arena, &op, "op", json_string_ref("select"));
-    json_put(arena, &op, "table", json_string_ref(table));
-    json_put(arena, &op, "where", json_array());
-    struct json params = json_pair(arena, json_string_ref(served->name), op);
-    run(served, arena, &params, false, &reply);
-
-    struct err *e = json_parse(arena, reply.data, reply.n, &result);
-    const struct json *rows =
-        !e && result.n == 1 ? json_get(&result.elems[0], "rows") : NULL;
-    err_free(e);
-    return rows ? *rows : json_array();
-}
-
-/* The elements of a set as JSON: ["set",[...]] or one atom. */
-static const struct json *
-elements(const struct json *value, uint32_t *ret_n)
-{
-    if (value->type == JSON_ARRAY && value->n == 2 && value->elems[0].type == JSON_STRING &&
-        str_eq(value->elems[0].string, "set")) {
-        *ret_n = value->elems[1].n;
-        return value->elems[1].elems;
-    }
-    *ret_n = 1;
-    return value;
-}
-
-/* The first element of a column, or NULL: columns may be missing or empty. */
-static const struct json *
-first(const struct json *row, const char *name)
-{
-    const struct json *value = json_get(row, name);
-    uint32_t n = 0;
-    const struct json *e = value ? elements(value, &n) : NULL;
-    return n ? e : NULL;
-}
-
-/* A value of a column of string pairs, ["map",[["k","v"],...]]. */
-static const char *
-map_value(const struct json *row, const char *name, const char *key)
-{
-    const struct json *map = json_get(row, name);
-    if (!map || map->type != JSON_ARRAY || map->n != 2 ||
-        map->elems[1].type != JSON_ARRAY) {
-        return NULL;
-    }
-    JSON_FOR_EACH (pair, &map->elems[1]) {
-        if (pair->n == 2 && pair->elems[0].type == JSON_STRING &&
-            pair->elems[1].type == JSON_STRING && str_eq(pair->elems[0].string, key)) {
-            return pair->elems[1].string;
-        }
+                       src->from.name);
     }
     return NULL;
 }
@@ -169,10 +70,10 @@ static struct remote_options
 read_options(const struct json *row)
 {
     struct remote_options o = REMOTE_OPTIONS_INIT;
-    const struct json *backoff = first(row, "max_backoff");
-    const struct json *probe = first(row, "inactivity_probe");
-    const struct json *role = first(row, "role");
-    const char *dscp = map_value(row, "other_config", "dscp");
+    const struct json *backoff = value_first(row, "max_backoff");
+    const struct json *probe = value_first(row, "inactivity_probe");
+    const struct json *role = value_first(row, "role");
+    const char *dscp = value_of_key(row, "other_config", "dscp");
     int64_t value;
 
     if (json_is(backoff, JSON_INTEGER)) {
@@ -181,7 +82,7 @@ read_options(const struct json *row)
     if (json_is(probe, JSON_INTEGER) && probe->integer >= 0) {
         o.probe_ms = probe->integer ? clamp64(probe->integer, 1000, INT32_MAX) : 0;
     }
-    o.read_only = json_is(first(row, "read_only"), JSON_TRUE);
+    o.read_only = json_is(value_first(row, "read_only"), JSON_TRUE);
     if (json_is(role, JSON_STRING) && role->n) {
         o.role = str_dup(role->string);
     }
@@ -210,7 +111,7 @@ want(struct dbserver *s, const char *name, struct remote_options *o)
 static void
 look_at_row(struct dbserver *s, struct source *src, const struct json *row)
 {
-    const struct json *target = first(row, "target");
+    const struct json *target = value_first(row, "target");
     const struct json *uuid = json_get(row, "_uuid");
 
     if (!json_is(target, JSON_STRING) || target->n == 0 || !uuid || uuid->n != 2) {
@@ -244,7 +145,7 @@ look_at_source(struct dbserver *s, struct source *src)
 
     forget_targets(src);
     free(TAKE(src->row_table));
-    served = map_get(&s->dbs, src->db);
+    served = map_get(&s->dbs, src->from.db);
     src->seen = served ? served->db : NULL;
     src->seq = served ? db_seq(served->db) : 0;
     struct err *e = find_column(s, src, &served, &column);
@@ -254,12 +155,12 @@ look_at_source(struct dbserver *s, struct source *src)
     }
     bool refs = column->type.key.type == ATOM_UUID;
     src->row_table = refs ? str_dup(column->type.key.uuid.ref_table_name) : NULL;
-    struct json holders = select_rows(served, &arena, src->table);
-    struct json rows = refs ? select_rows(served, &arena, src->row_table) : json_array();
+    struct json holders = rows_select(served, &arena, src->from.table);
+    struct json rows = refs ? rows_select(served, &arena, src->row_table) : json_array();
     JSON_FOR_EACH (holder, &holders) {
         uint32_t n_elems = 0;
-        const struct json *value = json_get(holder, src->column);
-        const struct json *elems = value ? elements(value, &n_elems) : NULL;
+        const struct json *value = json_get(holder, src->from.column);
+        const struct json *elems = value ? value_elements(value, &n_elems) : NULL;
         for (uint32_t i = 0; i < n_elems && n < SOURCE_TARGETS_MAX; i++, n++) {
             const struct json *row = refs && elems[i].n == 2
                                          ? row_by_uuid(&rows, elems[i].elems[1].string)
@@ -277,7 +178,7 @@ look_at_source(struct dbserver *s, struct source *src)
 static bool
 source_changed(const struct dbserver *s, const struct source *src)
 {
-    const struct served *served = map_get(&s->dbs, src->db);
+    const struct served *served = map_get(&s->dbs, src->from.db);
     struct db *db = served ? served->db : NULL;
     uint32_t tables[2];
     struct db_wait since = { .seq = src->seq, .tables = tables };
@@ -285,7 +186,7 @@ source_changed(const struct dbserver *s, const struct source *src)
     if (db != src->seen || !db) {
         return db != src->seen;
     }
-    const struct table_schema *a = schema_find_table(db_schema(db), src->table);
+    const struct table_schema *a = schema_find_table(db_schema(db), src->from.table);
     const struct table_schema *b =
         src->row_table ? schema_find_table(db_schema(db), src->row_table) : NULL;
     if (a) {
@@ -396,7 +297,7 @@ write_status(void *server)
     LIST_FOR_EACH (struct source, src, node, &s->sources) {
         CLEANUP(arena_done) struct arena arena = ARENA_INIT;
         CLEANUP(buf_done) struct buf reply = BUF_INIT;
-        struct served *served = map_get(&s->dbs, src->db);
+        struct served *served = map_get(&s->dbs, src->from.db);
         const struct table_schema *table =
             served && src->row_table
                 ? schema_find_table(db_schema(served->db), src->row_table)
@@ -405,12 +306,12 @@ write_status(void *server)
         if (!table || src->targets.n == 0) {
             continue;
         }
-        json_add(&arena, &params, json_string_ref(src->db));
+        json_add(&arena, &params, json_string_ref(src->from.db));
         VEC_FOR_EACH (struct target *t, &src->targets) {
             put_status(s, &arena, table, t, &params);
         }
         if (params.n > 1) {
-            run(served, &arena, &params, true, &reply);
+            rows_run(served, &params, true, &reply);
         }
     }
     server_flush(s);
@@ -418,27 +319,11 @@ write_status(void *server)
 
 /* Sources. */
 
-static MUST_CHECK struct err *
-source_parse(const char *name, struct source *src)
-{
-    CLEANUP(strvec_done) struct strvec parts = STRVEC_INIT;
-    strvec_split(&parts, name + strlen("db:"), ",");
-    src->name = str_dup(name);
-    if (parts.n != 3) {
-        return err_hint(err_new(ERR_SYNTAX, "\"%s\": invalid syntax", name),
-                        "write db:DATABASE,TABLE,COLUMN");
-    }
-    src->db = str_dup(parts.v[0]);
-    src->table = str_dup(parts.v[1]);
-    src->column = str_dup(parts.v[2]);
-    return NULL;
-}
-
 static struct source *
 find_source(const struct dbserver *s, const char *name)
 {
     LIST_FOR_EACH (struct source, src, node, &s->sources) {
-        if (str_eq(src->name, name)) {
+        if (str_eq(src->from.name, name)) {
             return src;
         }
     }
@@ -456,7 +341,7 @@ dbremotes_add(struct dbserver *s, const char *name)
     }
     struct source *src = NEW(struct source);
     list_init(&src->node);
-    struct err *e = source_parse(name, src);
+    struct err *e = db_column_parse(name, &src->from);
     if (!e) {
         e = find_column(s, src, &served, &column);
     }
@@ -486,7 +371,7 @@ void
 dbremotes_list(const struct dbserver *s, struct strvec *out)
 {
     LIST_FOR_EACH (struct source, src, node, &s->sources) {
-        strvec_add(out, src->name);
+        strvec_add(out, src->from.name);
     }
 }
 

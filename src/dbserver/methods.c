@@ -334,7 +334,7 @@ do_convert(struct call *c)
             c, rfc_err(RFC_PERMISSION,
                        "RBAC rules for client \"%s\" role \"%s\" prohibit \"convert\" of "
                        "database %s (only the root role may convert databases)",
-                       p->id ? p->id : "", p->role, c->served->name));
+                       peer_id(p) ? peer_id(p) : "", p->role, c->served->name));
         return;
     } else if (c->params->n != 2) {
         reply_err(c, rfc_syntax(c->params, "array expected"));

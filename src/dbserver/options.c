@@ -1,5 +1,5 @@
-/* dbserver/options.c: see options.h.  Options of ovsdb-server that change nothing here (TLS
- * without TLS remotes, --monitor: byred watches over us) are accepted, so that scripts
+/* dbserver/options.c: see options.h.  Options of ovsdb-server that change nothing here
+ * (--monitor: byred watches over us) are accepted, so that scripts
  * work. */
 #include "dbserver/options.h"
 
@@ -11,8 +11,14 @@
 const char options_usage[] =
     "usage: byre-dbd [OPTION]... DATABASE...\n"
     "Serves OVSDB database files over RFC 7047.\n"
-    "  --remote=REMOTE      listen on punix:PATH or ptcp:[PORT][:HOST], or call unix:PATH or\n"
-    "                       tcp:HOST[:PORT]; may be repeated\n"
+    "  --remote=REMOTE      listen on punix:PATH, ptcp:[PORT][:HOST] or pssl:[PORT][:HOST], or\n"
+    "                       call unix:PATH, tcp:HOST[:PORT] or ssl:HOST[:PORT], or do what\n"
+    "                       db:DB,TABLE,COLUMN says; may be repeated\n"
+    "  -p, --private-key=FILE, -c, --certificate=FILE, -C, --ca-cert=FILE\n"
+    "                       for ssl; instead of FILE also db:DB,TABLE,COLUMN\n"
+    "  --bootstrap-ca-cert=FILE  as --ca-cert, but learn it from the first server if there is none\n"
+    "  --peer-ca-cert=FILE  a CA certificate to send along with ours\n"
+    "  --ssl-protocols=LIST, --ssl-ciphers=LIST, --ssl-ciphersuites=LIST\n"
     "  --unixctl=PATH       control socket for ovs-appctl (default RUNDIR/byre-dbd.PID.ctl)\n"
     "  --pidfile[=FILE]     write and lock a pid file (default RUNDIR/byre-dbd.pid)\n"
     "  --log-file[=FILE]    log there (default LOGDIR/byre-dbd.log)\n"
@@ -34,6 +40,11 @@ enum {
     OPT_NO_CHDIR,
     OPT_RUN,
     OPT_NO_DURABLE,
+    OPT_BOOTSTRAP_CA,
+    OPT_PEER_CA,
+    OPT_PROTOCOLS,
+    OPT_CIPHERS,
+    OPT_CIPHERSUITES,
     OPT_IGNORED
 };
 
@@ -56,13 +67,14 @@ static const struct option long_options[] = {
     { "syslog-method", required_argument, NULL, OPT_IGNORED },
     { "no-self-confinement", no_argument, NULL, OPT_IGNORED },
     { "disable-file-column-diff", no_argument, NULL, OPT_IGNORED },
-    { "private-key", required_argument, NULL, OPT_IGNORED },
-    { "certificate", required_argument, NULL, OPT_IGNORED },
-    { "ca-cert", required_argument, NULL, OPT_IGNORED },
-    { "bootstrap-ca-cert", required_argument, NULL, OPT_IGNORED },
-    { "peer-ca-cert", required_argument, NULL, OPT_IGNORED },
-    { "ssl-protocols", required_argument, NULL, OPT_IGNORED },
-    { "ssl-ciphers", required_argument, NULL, OPT_IGNORED },
+    { "private-key", required_argument, NULL, 'p' },
+    { "certificate", required_argument, NULL, 'c' },
+    { "ca-cert", required_argument, NULL, 'C' },
+    { "bootstrap-ca-cert", required_argument, NULL, OPT_BOOTSTRAP_CA },
+    { "peer-ca-cert", required_argument, NULL, OPT_PEER_CA },
+    { "ssl-protocols", required_argument, NULL, OPT_PROTOCOLS },
+    { "ssl-ciphers", required_argument, NULL, OPT_CIPHERS },
+    { "ssl-ciphersuites", required_argument, NULL, OPT_CIPHERSUITES },
     { NULL, 0, NULL, 0 },
 };
 
@@ -81,6 +93,14 @@ in_dir(const char *dir, const char *arg, const char *program, const char *suffix
     CLEANUP(free_drop)
     char *path = strchr(name, '/') ? str_dup(name) : path_join(dir, name);
     return path_absolute(path); /* --detach changes the directory. */
+}
+
+/* A file, absolute because --detach changes the directory; or a word that is none. */
+static char *
+secret_path(const char *arg)
+{
+    return str_starts(arg, "db:") || str_eq(arg, "none") ? str_dup(arg)
+                                                         : path_absolute(arg);
 }
 
 static const char *
@@ -110,6 +130,17 @@ apply(struct options *o, int c, const char *arg)
     case OPT_NO_CHDIR: o->chdir = false; return NULL;
     case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
     case OPT_NO_DURABLE: o->no_durable = true; return NULL;
+    case 'p': set(&o->private_key, secret_path(arg)); return NULL;
+    case 'c': set(&o->certificate, secret_path(arg)); return NULL;
+    case 'C':
+    case OPT_BOOTSTRAP_CA:
+        set(&o->ca_cert, secret_path(arg));
+        o->bootstrap_ca = c == OPT_BOOTSTRAP_CA;
+        return NULL;
+    case OPT_PEER_CA: set(&o->peer_ca_cert, secret_path(arg)); return NULL;
+    case OPT_PROTOCOLS: set(&o->ssl_protocols, str_dup(arg)); return NULL;
+    case OPT_CIPHERS: set(&o->ssl_ciphers, str_dup(arg)); return NULL;
+    case OPT_CIPHERSUITES: set(&o->ssl_ciphersuites, str_dup(arg)); return NULL;
     case 'v': strvec_add(&o->verbosity, arg ? arg : "dbg"); return NULL;
     case 'h': o->mode = OPTIONS_HELP; return NULL;
     case 'V': o->mode = OPTIONS_VERSION; return NULL;
@@ -128,7 +159,7 @@ options_parse(int argc, char **argv, struct options *ret)
     struct err *e = NULL;
     int c;
 
-    while (!e && (c = getopt_long(argc, argv, "v::hV", long_options, NULL)) != -1) {
+    while (!e && (c = getopt_long(argc, argv, "p:c:C:v::hV", long_options, NULL)) != -1) {
         e = apply(&o, c, optarg);
     }
     for (int i = optind; i < argc && !e; i++) {
@@ -154,4 +185,11 @@ options_done(struct options *o)
     free(o->pidfile);
     free(o->log_file);
     free(o->run);
+    free(o->private_key);
+    free(o->certificate);
+    free(o->ca_cert);
+    free(o->peer_ca_cert);
+    free(o->ssl_protocols);
+    free(o->ssl_ciphers);
+    free(o->ssl_ciphersuites);
 }

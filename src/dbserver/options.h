@@ -16,6 +16,10 @@ struct options {
     char *pidfile;  /* NULL: none.  Absolute. */
     char *log_file; /* NULL: none. */
     char *run;      /* --run's command, or NULL. */
+    /* TLS: each a file, or what its name says; or "db:DB,TABLE,COLUMN".  NULL: not given. */
+    char *private_key, *certificate, *ca_cert, *peer_ca_cert;
+    char *ssl_protocols, *ssl_ciphers, *ssl_ciphersuites;
+    bool bootstrap_ca; /* 'ca_cert' may be learnt. */
     bool detach, chdir, no_durable;
 };
 

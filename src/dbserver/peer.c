@@ -114,6 +114,12 @@ peer_apply_options(struct peer *p)
                                                 : REMOTE_PROBE_MS);
 }
 
+const char *
+peer_id(const struct peer *p)
+{
+    return stream_peer_id(jsonrpc_stream(p->conn));
+}
+
 struct peer *
 peer_new(struct remote_entry *remote, struct stream *stream)
 {
@@ -186,7 +192,6 @@ peer_free(struct peer *p)
     }
     free(p->author);
     free(p->role);
-    free(p->id);
     free(p);
 }
 

@@ -18,7 +18,6 @@ struct peer {
     struct dbserver *server;
     struct remote_entry *remote; /* Where it came from; NULL once that is gone. */
     struct list in_remote;       /* In the remote's 'peers'. */
-    char *id;                    /* The name in its certificate; NULL without. */
     char *role;                  /* For RBAC; NULL: all is allowed. */
     bool read_only;
     struct list in_server; /* In the server's 'peers'. */
@@ -66,7 +65,9 @@ enum outgoing_kind { OUT_REPLY, OUT_UPDATE, OUT_OTHER };
 /* peer.c.  A new client; the peer frees itself when the connection ends.  Takes the
  * stream. */
 struct peer *peer_new(struct remote_entry *, struct stream *);
-void peer_apply_options(struct peer *); /* Its remote's options changed. */
+void peer_apply_options(struct peer *);   /* Its remote's options changed. */
+const char *peer_id(const struct peer *); /* The name in its certificate; NULL without. */
+const char *peer_id(const struct peer *); /* The name in its certificate; NULL without. */
 void peer_close(struct peer *,
                 const char *why); /* Drops the client, soon.  'why' may be NULL. */
 void peer_free(struct peer *);

@@ -168,6 +168,7 @@ remote_add(struct dbserver *s, const char *name, struct remote_options *options,
         return err_wrap(e, "remote %s", name);
     }
     resolve_path(&remote);
+    remote.tls = secure_tls(s);
     struct remote_entry *r = NEW(struct remote_entry);
     *r = (struct remote_entry){ .server = s,
                                 .name = str_dup(name),

@@ -51,6 +51,7 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     uuid_random(&s->id);
     list_init(&s->remotes);
     dbremotes_init(s);
+    secure_init(s);
     list_init(&s->peers);
     list_init(&s->ready);
     list_init(&s->blocked);
@@ -86,6 +87,7 @@ dbserver_free(struct dbserver *s)
     while (!list_empty(&s->peers)) {
         peer_free(CONTAINER_OF(s->peers.next, struct peer, in_server));
     }
+    secure_free(s);
     lock_server_done(&s->locks);
     MAP_FOR_EACH (entry, &s->dbs) {
         served_free(entry->value);

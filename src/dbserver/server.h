@@ -17,6 +17,7 @@
 
 struct dbserver;
 struct loop;
+struct tls_config; /* wire/tls.h */
 
 #define DBSERVER_PAUSE_BYTES ((size_t) MIB)          /* Unsent output that stops reading. */
 #define DBSERVER_BACKLOG_BYTES ((size_t) (64 * MIB)) /* Of unsent updates. */
@@ -41,10 +42,14 @@ dbserver_free(struct dbserver *); /* Makes everything durable, closes all.  NULL
 struct err *dbserver_add_db(struct dbserver *, const char *path) MUST_CHECK;
 struct err *dbserver_remove_db(struct dbserver *, const char *name) MUST_CHECK;
 
-/* "punix:PATH", "ptcp:[PORT][:HOST]": listens.  "unix:PATH", "tcp:HOST[:PORT]": connects,
- * again and again.  Adding what is there is no error. */
+/* "punix:PATH", "ptcp:[PORT][:HOST]", "pssl:...": listens.  "unix:PATH", "tcp:HOST[:PORT]",
+ * "ssl:...": connects, again and again.  "db:DB,TABLE,COLUMN": what rows say.  Adding what is there is no error. */
 struct err *dbserver_add_remote(struct dbserver *, const char *remote) MUST_CHECK;
 struct err *dbserver_remove_remote(struct dbserver *, const char *remote) MUST_CHECK;
+
+/* The keys for ssl and pssl remotes.  Each string may also be "db:DB,TABLE,COLUMN", to be taken
+ * from there.  Once, after the databases and before the remotes. */
+struct err *dbserver_set_tls(struct dbserver *, const struct tls_config *) MUST_CHECK;
 
 /* The ovs-appctl socket. */
 struct err *dbserver_serve_ctl(struct dbserver *, const char *path) MUST_CHECK;

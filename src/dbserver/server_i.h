@@ -27,6 +27,7 @@ struct dbserver {
     struct list sources;              /* Of struct source: rows that tell remotes. */
     bool sources_posted;              /* 'sources_later' is set. */
     struct loop_timer *sources_later; /* Looks at the sources again. */
+    struct secure *secure;            /* The keys for TLS. */
     struct loop_timer *status;        /* Writes the remotes' status into their rows. */
     struct lock_server locks;
     struct ctl *ctl; /* The ovs-appctl socket; NULL without. */
@@ -100,6 +101,11 @@ void self_remove(struct dbserver *, struct served *);
 /* remotes.c */
 void remotes_free(struct dbserver *);
 void remotes_list(const struct dbserver *, struct strvec *);
+
+/* secure.c */
+void secure_init(struct dbserver *);
+void secure_free(struct dbserver *); /* All connections must be gone. */
+struct tls *secure_tls(const struct dbserver *);
 
 /* dbremotes.c */
 void dbremotes_init(struct dbserver *);

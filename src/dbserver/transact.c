@@ -28,7 +28,7 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
         .wall_ms = clock_wall_ms(),
         .author = peer->author,
         .role = peer->role,
-        .id = peer->id,
+        .id = peer_id(peer),
     };
     struct buf reply = BUF_INIT;
     struct buf out = BUF_INIT;

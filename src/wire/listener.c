@@ -1,5 +1,5 @@
 /* wire/listener.c: waits for clients. */
-#include "wire/stream.h"
+#include "wire/stream_i.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -130,13 +130,14 @@ static char *
 peer_name(struct listener *l, const struct sockaddr_storage *address, socklen_t n)
 {
     char host[NI_MAXHOST], port[NI_MAXSERV];
+    const char *scheme = l->remote.secure ? "ssl" : "tcp";
     if (l->remote.kind == REMOTE_UNIX) {
         return str_dupf("unix#%u", l->n_accepted);
     } else if (getnameinfo((const struct sockaddr *) address, n, host, sizeof host, port,
                            sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        return str_dupf("tcp#%u", l->n_accepted);
+        return str_dupf("%s#%u", scheme, l->n_accepted);
     }
-    return str_dupf(strchr(host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s", host, port);
+    return str_dupf(strchr(host, ':') ? "%s:[%s]:%s" : "%s:%s:%s", scheme, host, port);
 }
 
 static void
@@ -160,7 +161,17 @@ on_ready(void *l_, int ready UNUSED)
             tcp_tune(fd);
         }
         CLEANUP(free_drop) char *name = peer_name(l, &address, n);
-        l->accepted(l->aux, stream_new(l->loop, fd, name));
+        struct stream *stream;
+        if (!l->remote.secure) {
+            stream = stream_new(l->loop, fd, name);
+        } else {
+            CLEANUP(err_drop)
+            struct err *e = stream_new_tls(l->loop, fd, name, l->remote.tls, &stream);
+            if (e) { /* No keys yet: the client finds the connection closed. */
+                continue;
+            }
+        }
+        l->accepted(l->aux, stream);
     }
 }
 

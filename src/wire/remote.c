@@ -93,15 +93,15 @@ parse_path(const char *text, const char *path, struct remote *r)
 static const struct scheme {
     const char *prefix;
     enum remote_kind kind;
-    bool passive, supported;
+    bool passive, secure;
     struct err *(*parse)(const char *text, const char *rest, struct remote *);
 } schemes[] = {
-    { "unix:", REMOTE_UNIX, false, true, parse_path },
-    { "punix:", REMOTE_UNIX, true, true, parse_path },
-    { "tcp:", REMOTE_TCP, false, true, parse_host_port },
-    { "ptcp:", REMOTE_TCP, true, true, parse_port_host },
-    { "ssl:", REMOTE_TCP, false, false, NULL },
-    { "pssl:", REMOTE_TCP, true, false, NULL },
+    { "unix:", REMOTE_UNIX, false, false, parse_path },
+    { "punix:", REMOTE_UNIX, true, false, parse_path },
+    { "tcp:", REMOTE_TCP, false, false, parse_host_port },
+    { "ptcp:", REMOTE_TCP, true, false, parse_port_host },
+    { "ssl:", REMOTE_TCP, false, true, parse_host_port },
+    { "pssl:", REMOTE_TCP, true, true, parse_port_host },
 };
 
 struct err *
@@ -111,11 +111,7 @@ remote_parse(const char *text, struct remote *ret)
         if (!str_starts(text, s->prefix)) {
             continue;
         }
-        if (!s->supported) {
-            return err_hint(err_new(ERR_UNSUPPORTED, "%s: TLS is not supported", text),
-                            "use a unix socket, or tcp: on a network that is trusted");
-        }
-        struct remote r = { .kind = s->kind, .passive = s->passive };
+        struct remote r = { .kind = s->kind, .passive = s->passive, .secure = s->secure };
         struct err *e = s->parse(text, text + strlen(s->prefix), &r);
         if (e) {
             remote_done(&r);
@@ -126,7 +122,8 @@ remote_parse(const char *text, struct remote *ret)
     }
     return err_hint(
         err_new(ERR_SYNTAX, "'%s' is no connection method", text),
-        "use unix:PATH or tcp:HOST:PORT (to listen: punix:PATH, ptcp:PORT:HOST)");
+        "use unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT (to listen: punix:PATH, ptcp:PORT:HOST, "
+        "pssl:PORT:HOST)");
 }
 
 void
@@ -145,10 +142,11 @@ remote_text(const struct remote *r)
     }
     bool v6 = r->host && strchr(r->host, ':');
     const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
+    const char *scheme = r->secure ? "ssl" : "tcp";
     if (!r->passive) {
-        return str_dupf("tcp:%s%s%s:%u", open, r->host, close, r->port);
+        return str_dupf("%s:%s%s%s:%u", scheme, open, r->host, close, r->port);
     } else if (!r->host) {
-        return str_dupf("ptcp:%u", r->port);
+        return str_dupf("p%s:%u", scheme, r->port);
     }
-    return str_dupf("ptcp:%u:%s%s%s", r->port, open, r->host, close);
+    return str_dupf("p%s:%u:%s%s%s", scheme, r->port, open, r->host, close);
 }

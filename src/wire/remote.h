@@ -5,7 +5,8 @@
  *
  * IPv6 addresses are in brackets.  The default port is 6640; listening on port 0 lets the kernel
  * choose.  Passive without HOST: all IPv4 addresses; [::]: both families.
- * Errors.  ERR_SYNTAX; ERR_UNSUPPORTED for ssl and pssl, which this version does not speak. */
+ * "ssl" is TLS: the caller sets 'tls' before it connects or listens.
+ * Errors.  ERR_SYNTAX. */
 #ifndef WIRE_REMOTE_H
 #define WIRE_REMOTE_H 1
 
@@ -13,13 +14,17 @@
 
 #define REMOTE_DEFAULT_PORT 6640
 
+struct tls;
+
 enum remote_kind { REMOTE_UNIX, REMOTE_TCP };
 
 struct remote {
     enum remote_kind kind;
     bool passive;
-    char *path; /* Unix; owned. */
-    char *host; /* TCP, without brackets; owned.  NULL: any (passive only). */
+    bool secure;     /* TLS. */
+    struct tls *tls; /* Whose keys; NULL from remote_parse().  Borrowed. */
+    char *path;      /* Unix; owned. */
+    char *host;      /* TCP, without brackets; owned.  NULL: any (passive only). */
     uint16_t port;
 };
 

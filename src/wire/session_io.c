@@ -26,6 +26,7 @@ struct session_io {
     struct strvec remotes;
     size_t remote_now; /* Index of the one in use or tried. */
     int64_t probe_ms;  /* -1: as the kind of remote says. */
+    struct tls *tls;   /* Borrowed; may be NULL. */
     bool once;
 
     struct session s;
@@ -220,6 +221,7 @@ io_connect(struct session_io *io)
     struct remote remote;
     struct err *e = remote_parse(session_io_remote(io), &remote);
     if (!e) {
+        remote.tls = io->tls;
         e = stream_connect(io->loop, &remote, &stream_events, io, &io->stream);
         remote_done(&remote);
     }
@@ -317,6 +319,7 @@ session_io_new(struct loop *loop, const struct session_io_options *options,
     remotes = STRVEC_INIT;
     io->probe_ms = options->probe_ms;
     io->once = options->once;
+    io->tls = options->tls;
     io->s = SESSION_INIT(clock_mono_ms(), 0);
     io->timer = loop_timer_new(loop, on_timer, io);
     io->later = loop_timer_new(loop, on_later, io);

@@ -16,6 +16,7 @@
 #include "base/vec.h"
 #include "loop/loop.h"
 #include "wire/connect_i.h"
+#include "wire/tls_i.h"
 
 #define READ_BYTES (64 * 1024)
 #define READS_AT_ONCE 4 /* Then others have their turn. */
@@ -28,8 +29,14 @@ struct stream {
     struct loop_fd *watch;
     const struct stream_class *class;
     void *class_state;
-    struct connect *connect;  /* While connecting. */
-    struct loop_timer *later; /* Tells of a failed write outside of the caller's turn. */
+    struct tls *tls;         /* To be used once connected, or NULL. */
+    bool secure;             /* Needs 'tls'. */
+    bool handshaking;        /* Neither reads nor writes yet. */
+    bool connecting;         /* 'connected' is to come. */
+    struct connect *connect; /* While connecting. */
+    struct loop_timer
+        *later; /* Tells of writes outside of the caller's turn: that one failed... */
+    bool tell_progress; /* ... or that output went out. */
 
     const struct stream_events *events;
     void *aux;
@@ -60,7 +67,7 @@ plain_write(int fd, void *state UNUSED, const struct iovec *iov, int n_iov)
     return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
-const struct stream_class stream_plain_class = { plain_read, plain_write, NULL };
+const struct stream_class stream_plain_class = { .read = plain_read, .write = plain_write };
 
 /* Life. */
 
@@ -116,11 +123,21 @@ stream_die(struct stream *s, struct err *e)
 static void
 stream_watch(struct stream *s)
 {
-    if (s->watch) {
+    if (s->watch && s->handshaking) {
+        loop_fd_set(s->watch, s->class->wants(s->class_state));
+    } else if (s->watch) {
         bool reading = s->events && !s->paused;
         bool writing = s->n_backlog > 0 && !s->corked && !s->write_errno;
         loop_fd_set(s->watch, (reading ? LOOP_READ : 0) | (writing ? LOOP_WRITE : 0));
     }
+}
+
+/* The reason of a failure: the class may know better than errno. */
+static struct err *
+io_error(struct stream *s, int errnum, const char *what)
+{
+    const char *why = s->class && s->class->why ? s->class->why(s->class_state) : NULL;
+    return why ? err_new(ERR_IO, "%s: %s", what, why) : err_io(errnum, "%s", what);
 }
 
 /* Output. */
@@ -147,7 +164,7 @@ drop_written(struct stream *s, size_t n_bytes)
 static void
 stream_flush(struct stream *s)
 {
-    while (s->fd >= 0 && s->n_backlog > 0 && !s->write_errno) {
+    while (s->fd >= 0 && s->n_backlog > 0 && !s->write_errno && !s->handshaking) {
         struct iovec iov[WRITE_BLOCKS];
         int n_iov = 0;
         size_t at = s->out_at;
@@ -173,8 +190,12 @@ on_later(void *s_)
 {
     struct stream *s = s_;
     stream_hold(s);
+    bool progress = s->tell_progress;
+    s->tell_progress = false;
     if (s->write_errno) {
-        stream_die(s, err_io(s->write_errno, "write"));
+        stream_die(s, io_error(s, s->write_errno, "write"));
+    } else if (progress && s->events->progress) {
+        s->events->progress(s->aux);
     }
     stream_let_go(s);
 }
@@ -197,9 +218,15 @@ stream_send(struct stream *s, struct bytes *b)
 void
 stream_cork(struct stream *s, bool corked)
 {
+    size_t before = s->n_backlog;
     s->corked = corked;
-    if (!corked && s->n_backlog > 0) {
+    if (!corked && before > 0) {
         stream_flush(s);
+        if (s->paused &&
+            s->n_backlog < before) { /* Whoever paused may wait for just that. */
+            s->tell_progress = true;
+            loop_timer_set(s->later, 0);
+        }
     }
 }
 
@@ -216,7 +243,7 @@ stream_read(struct stream *s)
         } else if (n == 0) {
             stream_die(s, NULL);
         } else if (errno != EINTR && errno != EAGAIN) {
-            stream_die(s, err_io(errno, "read"));
+            stream_die(s, io_error(s, errno, "read"));
         }
         if (n < (ssize_t) sizeof bytes) {
             break;
@@ -225,10 +252,33 @@ stream_read(struct stream *s)
 }
 
 static void
+stream_handshake(struct stream *s)
+{
+    if (s->class->handshake(s->class_state) < 0) {
+        if (errno != EAGAIN) {
+            stream_die(s, io_error(s, errno, "handshake"));
+        }
+        return;
+    }
+    s->handshaking = false;
+    if (s->connecting) {
+        s->connecting = false;
+        s->events->connected(s->aux);
+    }
+    if (!s->freed && !s->closed) {
+        stream_flush(s);
+    }
+}
+
+static void
 on_ready(void *s_, int ready)
 {
     struct stream *s = s_;
     stream_hold(s);
+    if (s->handshaking) {
+        stream_handshake(s);
+        ready = 0;
+    }
     if (ready & LOOP_WRITE) {
         size_t before = s->n_backlog;
         stream_flush(s);
@@ -258,21 +308,46 @@ stream_make(struct loop *loop, const char *name)
     return s;
 }
 
-static void
-stream_adopt(struct stream *s, int fd)
+/* Takes 'fd', on failure too. */
+static MUST_CHECK struct err *
+stream_adopt(struct stream *s, int fd, bool client)
 {
     s->fd = fd;
-    s->class = &stream_plain_class;
+    if (s->secure) {
+        TRY(tls_stream_new(s->tls, fd, client, &s->class_state));
+        s->class = &stream_tls_class;
+        s->handshaking = true;
+    } else {
+        s->class = &stream_plain_class;
+    }
     struct err *e = loop_fd_new(s->loop, fd, on_ready, s, &s->watch);
     ASSERT(!e); /* It is a socket. */
+    return NULL;
 }
 
 struct stream *
 stream_new(struct loop *loop, int fd, const char *name)
 {
     struct stream *s = stream_make(loop, name);
-    stream_adopt(s, fd);
+    struct err *e = stream_adopt(s, fd, false);
+    ASSERT(!e); /* Without TLS nothing can fail. */
     return s;
+}
+
+struct err *
+stream_new_tls(struct loop *loop, int fd, const char *name, struct tls *tls,
+               struct stream **ret)
+{
+    struct stream *s = stream_make(loop, name);
+    s->tls = tls;
+    s->secure = true;
+    struct err *e = stream_adopt(s, fd, false);
+    if (e) {
+        stream_free(s);
+        return e;
+    }
+    *ret = s;
+    return NULL;
 }
 
 static void
@@ -281,10 +356,15 @@ on_connected(void *s_, int fd, struct err *e)
     struct stream *s = s_;
     stream_hold(s);
     connect_free(TAKE(s->connect));
+    if (!e) {
+        e = stream_adopt(s, fd, true);
+    }
     if (e) {
         stream_die(s, e);
+    } else if (s->handshaking) {
+        s->connecting = true;
+        stream_watch(s);
     } else {
-        stream_adopt(s, fd);
         stream_flush(s);
         s->events->connected(s->aux);
     }
@@ -302,6 +382,8 @@ stream_connect(struct loop *loop, const struct remote *remote,
     struct stream *s = stream_make(loop, name);
     s->events = events;
     s->aux = aux;
+    s->secure = remote->secure;
+    s->tls = remote->tls;
     s->connect = connect_new(loop, remote, on_connected, s);
     *ret = s;
     return NULL;
@@ -344,6 +426,13 @@ const char *
 stream_name(const struct stream *s)
 {
     return s->name;
+}
+
+const char *
+stream_peer_id(const struct stream *s)
+{
+    return s->class && s->class->id && !s->handshaking ? s->class->id(s->class_state)
+                                                       : NULL;
 }
 
 void

@@ -6,7 +6,8 @@
  * Input.   Bytes come through a callback; while paused they stay in the kernel, so the peer
  *          feels it.
  * Memory.  A stream may be freed from within its own callbacks; nothing comes after that.
- * Seam.    struct stream_class is where TLS goes: read, write and handshake over the same fd. */
+ * TLS.     For remotes with a 'tls' (wire/remote.h); 'connected' comes after the handshake.  A
+ *          stream that was accepted may be used at once; its output waits for the handshake. */
 #ifndef WIRE_STREAM_H
 #define WIRE_STREAM_H 1
 
@@ -47,6 +48,8 @@ const char *
 stream_name(const struct stream *); /* "unix#3", "tcp:10.0.0.1:4711": for logs. */
 void stream_set_dscp(struct stream *, int dscp); /* 0 to 63; TCP only.  Best effort. */
 struct loop *stream_loop(const struct stream *);
+/* The name in the peer's certificate; NULL without one, or before the handshake. */
+const char *stream_peer_id(const struct stream *);
 /* Who is at the other end of a unix socket (SO_PEERCRED); false for TCP. */
 bool stream_peer_cred(const struct stream *, struct ucred *ret);
 

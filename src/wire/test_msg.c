@@ -35,7 +35,8 @@ TEST(remotes)
         { "tcp:[::1", "syntax: tcp:[::1: ']' is missing" },
         { "ptcp:x", "syntax: ptcp:x: 'x' is no port number" },
         { "ptcp:1:[::1", "syntax: ptcp:1:[::1: ']' is missing" },
-        { "ssl:host", "unsupported: ssl:host: TLS is not supported" },
+        { "ssl:host", "ssl:host:6640" },
+        { "pssl:0:[::1]", "pssl:0:[::1]" },
         { "http://x", "syntax: 'http://x' is no connection method" },
         { "", "syntax: '' is no connection method" },
         /* clang-format on */

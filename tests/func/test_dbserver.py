@@ -288,6 +288,18 @@ def test_a_reader_that_does_not_read_costs_nobody_else(dbd):
                 slow.recv(10)
 
 
+def test_large_replies_over_tcp(make_dbd):
+    """All at once into the socket's buffer: the client was paused for it, and must be heard again."""
+    server = make_dbd(remotes=["ptcp:0:127.0.0.1"]).start()
+    wait_for("the port", lambda: "listening on port" in server.text())
+    port = int(server.text().split("listening on port ")[1].split()[0])
+    with rpc.Rpc("tcp:127.0.0.1:%d" % port) as c:
+        c.transact("T", insert(tags=["set", ["%d-%s" % (i, "y" * 1000) for i in range(1500)]]))
+        select = {"op": "select", "table": "A", "where": [], "columns": ["tags"]}
+        for id in [c.request("transact", "T", select) for _ in range(4)]:
+            assert len(c.reply(id)["result"][0]["rows"][0]["tags"][1]) == 1500
+
+
 def test_many_clients_write(dbd):
     def work(n, failures):
         try:
