@@ -50,9 +50,10 @@ start_libvirt()
             mkdir -p /dev/pts && mount -t devpts -o ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
         fi
         # Without udev /dev/kvm is root's alone; libvirt then finds QEMU's abilities changed at each
-        # look and asks QEMU again, for seconds.  This is what Debian's udev rule does.
-        if [ -e /dev/kvm ] && getent group kvm > /dev/null; then
-            if chgrp kvm /dev/kvm; then chmod 0660 /dev/kvm; fi
+        # look and asks QEMU again, for seconds.  By user and not by group: chroots may share /dev,
+        # and Debian has one number for this user but not for the group kvm.
+        if [ -e /dev/kvm ] && id libvirt-qemu > /dev/null 2>&1; then
+            setfacl -m u:libvirt-qemu:rw /dev/kvm || true
         fi
         if ! answers $dir/virtlogd-sock; then
             virtlogd -d
