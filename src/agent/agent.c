@@ -52,8 +52,7 @@ agent_own(const struct agent *a)
 bool
 agent_is_own(const struct agent *a, const struct uuid *hostnode)
 {
-    struct row_hostnode *own = agent_own(a);
-    return own && uuid_eq(&own->base.uuid, hostnode);
+    return a->have_row && uuid_eq(&a->row, hostnode);
 }
 
 /* Rows are only acted on while the replica is current: a want that cannot be seen to change must
@@ -64,9 +63,15 @@ pass(void *aux)
     struct agent *a = aux;
     struct row_hostnode *own;
 
-    if (a->leaving || !replica_is_ready(a->replica) || !(own = agent_own(a))) {
+    if (a->leaving || !replica_is_ready(a->replica)) {
         return;
     }
+    own = agent_own(a);
+    a->have_row = own != NULL;
+    if (!own) {
+        return;
+    }
+    a->row = own->base.uuid;
     a->passing = true;
     a->touched = a->unsettled = false;
     a->wake_ms = 0;
@@ -274,6 +279,7 @@ agent_free(struct agent *a)
     service_close(a->service);
     work_free(a->work);
     work_free(a->slow);
+    loop_turn(a->loop, 0); /* What they posted refers to the agent. */
     service_free(a->service);
     host_stop(a);
     replica_free(a->replica);

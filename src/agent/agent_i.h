@@ -132,6 +132,8 @@ struct agent {
     char *trouble;      /* Why libvirt cannot be used; three lines; NULL: it can. */
     bool have_host, have_uid;
     struct virt_host host;
+    bool have_row;
+    struct uuid row; /* The host's own, as the last pass found it. */
     struct uuid uid; /* Of this host for ever; see host.c. */
     bool probing, probed;
     struct probe probe;

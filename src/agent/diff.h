@@ -75,6 +75,8 @@ struct vm_memo {
     int64_t reboot_of; /* For which value of 'reboots'. */
     bool rebooted;     /* The reset was seen since. */
 
+    bool started;          /* This agent has started it ... */
+    int64_t started_of;    /* ... for this generation. */
     int64_t started_ms;    /* When it was last seen to start; 0: never. */
     int64_t backoff_ms;    /* The pause after the last crash. */
     int64_t not_before_ms; /* No new start before this; 0: no limit. */

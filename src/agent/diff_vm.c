@@ -136,11 +136,13 @@ static struct vm_decision
 start(const struct vm_want *want, const struct virt_dom *seen, const struct vm_memo *memo,
       int64_t now_ms)
 {
+    /* Started for just this want, it may be off again before anybody could say that it was on. */
+    bool tried_it = memo->started && memo->started_of == want->generation;
     bool newer =
-        want->generation > want->observed_generation; /* Somebody asks for it now. */
+        want->generation > want->observed_generation && !tried_it; /* Asked for now. */
 
-    if (!newer && want->state == VM_RUNNING && want->was_on && !memo->stop_ours &&
-        seen->reason == VIRT_WHY_GUEST_POWEROFF) {
+    if (!newer && want->state == VM_RUNNING && (want->was_on || tried_it) &&
+        !memo->stop_ours && seen->reason == VIRT_WHY_GUEST_POWEROFF) {
         return take(VM_DO_ROW_STOPPED);
     } else if (!newer && seen->reason == VIRT_WHY_CRASHED && !want->restart_on_crash) {
         return settled(
@@ -282,6 +284,8 @@ vm_memo_begin(struct vm_memo *memo, enum vm_step step, const struct vm_want *wan
     case VM_DO_START_PAUSED:
         memo->stop_ours = false;
         memo->asked_ms = 0;
+        memo->started = true;
+        memo->started_of = want->generation;
         break;
     case VM_DO_SHUTDOWN:
         if (memo->asked_ms == 0 || memo->asked_generation != want->generation) {
@@ -312,12 +316,15 @@ vm_memo_skipped(struct vm_memo *memo, const struct vm_memo *before)
     memo->reboot_ms = before->reboot_ms;
     memo->reboot_of = before->reboot_of;
     memo->rebooted = before->rebooted;
+    memo->started = before->started;
+    memo->started_of = before->started_of;
 }
 
 void
 vm_memo_failed(struct vm_memo *memo, const struct vm_want *want, const char *error)
 {
     memo->failed = true;
+    memo->started = false;
     memo->tried = tried(want);
     free(memo->error);
     memo->error = str_dup(error);

@@ -16,7 +16,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PROGRESS_MS 500 /* Not told more often. */
+#define PROGRESS_MS 500                            /* Not told more often. */
+#define KEEP_MS (INT64_C(7) * 24 * 60 * 60 * 1000) /* Then what has ended is forgotten. */
 
 struct job_kind {
     const char *name;
@@ -389,8 +390,12 @@ jobs_pass(struct agent *a)
     ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
         bool open =
             !row->state || str_eq(row->state, "queued") || str_eq(row->state, "running");
-        if (open && agent_is_own(a, &row->hostnode)) {
+        if (!agent_is_own(a, &row->hostnode)) {
+            continue;
+        } else if (open) {
             job_pass(a, row);
+        } else if (row->ended_at.has && row->ended_at.v < clock_wall_ms() - KEEP_MS) {
+            txn_delete(report_txn(a), "job", &row->base.uuid);
         }
     }
 }

@@ -38,7 +38,7 @@ struct agentd {
 static MUST_CHECK struct err *
 parse(int argc, char *argv[], struct options *o)
 {
-    enum { DB = 256, STATE, LIBVIRT, STORED, PIDFILE, LOG_FILE, VERBOSE, HELP };
+    enum { DB = 256, STATE, LIBVIRT, STORED, PIDFILE, LOG_FILE, VERBOSE, HELP, VERSION };
     static const struct option longs[] = {
         { "db", required_argument, NULL, DB },
         { "state", required_argument, NULL, STATE },
@@ -48,6 +48,7 @@ parse(int argc, char *argv[], struct options *o)
         { "log-file", required_argument, NULL, LOG_FILE },
         { "verbose", no_argument, NULL, VERBOSE },
         { "help", no_argument, NULL, HELP },
+        { "version", no_argument, NULL, VERSION },
         { NULL, 0, NULL, 0 },
     };
     o->agent.uri = geteuid() == 0 ? "qemu:///system" : "qemu:///session";
@@ -63,6 +64,7 @@ parse(int argc, char *argv[], struct options *o)
         case VERBOSE: o->verbose = true; break;
         case 'h':
         case HELP: fputs(usage, stdout); exit(0);
+        case VERSION: puts("byre-agentd " BYRE_VERSION); exit(0);
         default: return err_hint(err_new(ERR_SYNTAX, "wrong option"), "byre-agentd --help");
         }
     }

@@ -94,13 +94,14 @@ class Rows(Host):
         assert row["state"] == "ready"
         return row["_uuid"]
 
-    def vm(self, name, disk=None, **columns):
+    def vm(self, name, disk=None, device=None, **columns):
         row = {"name": self.prefix + name, "uuid": ["uuid", str(uuid.uuid4())], "hostnode": ["uuid", self.node], "mem": 16,
                "vcpu": 1, "machine": "pc", "state": "stopped", "generation": 1, **columns}
         ops = [{"op": "insert", "table": "vm", "row": row, "uuid-name": "vm"}]
         if disk:
-            ops.append({"op": "insert", "table": "device", "row": {
-                "vm": ["named-uuid", "vm"], "type": "disk", "targetdev": "vda", "volume": ["uuid", disk]}})
+            device = {"type": "disk", "targetdev": "vda", "volume": ["uuid", disk]}
+        if device:
+            ops.append({"op": "insert", "table": "device", "row": {"vm": ["named-uuid", "vm"], **device}})
         return self.do(*ops)[0]["uuid"][1]
 
     def job(self, kind, target, **columns):
@@ -188,6 +189,7 @@ def test_a_deaf_guest_is_never_destroyed(host, halt):
 def test_a_guest_that_switches_itself_off_stays_off(host):
     vm = host.vm("off", host.disk("off.img", POWER_OFF), state="running")
     host.until("vm", vm, state="stopped", status="shutoff", error=None)
+    assert (host.state / "log" / "byre-agentd.log").read_text().count("%soff: start" % host.prefix) == 1
     time.sleep(1)
     assert host.domain(vm) == "shut off"
     host.set("vm", vm, state="deleted")
@@ -256,6 +258,28 @@ def test_a_machine_waits_for_its_volume(host):
     host.set("vm", vm, state="deleted", delete_volumes=True)
     wait_for("the file to go", lambda: not (host.pool_dir / "late.qcow2").exists())
     wait_for("the row to go", lambda: host.get("volume", disk) is None)
+
+
+@pytest.mark.parametrize("columns,device,words", [
+    ({}, {"type": "disk", "targetdev": "vda"}, ["disk vda has no volume"]),
+    ({"machine": "q35"}, {"type": "cdrom", "targetdev": "hda", "controller": "ide"}, ["q35", "machine to pc"]),
+    ({}, {"type": "cdrom", "targetdev": "sda", "filepath": "image.iso"}, ["'image.iso' is not an absolute path"]),
+    ({"cmdline": "quiet"}, None, []),
+    ({"mem": 16777216}, None, ["the machine could not be started"]),
+    ({"machine": "no-such-machine"}, None, ["libvirt does not accept the machine"]),
+    ({"accel": "kvm"}, None, ["KVM"]),
+])
+def test_hardware_that_cannot_be_says_why(host, columns, device, words):
+    if "accel" in columns and "kvm" in (host.get("hostnode", host.node)["hypervisors"] or []):
+        pytest.skip("this host has KVM")
+    vm = host.vm("odd", device=device, **{"state": "running", **columns})
+    row = host.answer("vm", vm)
+    if words:
+        assert len(row["error"].split("\n")) == 3 and row["status"] == "shutoff"
+        assert all(word in row["error"] for word in words), row["error"]
+    else:
+        assert row["error"] is None, "a command line without a kernel says nothing"
+    assert host.set("vm", vm, state="deleted") is None
 
 
 def test_volumes_grow_and_do_not_shrink(host):
@@ -411,6 +435,7 @@ def test_the_agent_outlives_rude_clients(host):
     pid = host.pid("byre-agentd")
     for _ in range(200):
         ask(host, b'{"method":"probe"', read=False)
+    wait_for("an answer", lambda: "result" in ask(host, b'{"method":"probe"}\n'))
     assert ask(host, b'{"method":"probe"}\n')["result"]["uid"] == host.get("hostnode", host.node)["uid"]
     assert host.pid("byre-agentd") == pid
 
