@@ -339,8 +339,9 @@ replica_new(struct loop *loop, const struct replica_options *options,
     r->database = str_dup(options->database ? options->database : "vmmgr");
     r->once = options->once;
     r->later = loop_timer_new(loop, on_later, r);
-    struct session_io_options session = { options->remote, options->probe_ms,
-                                          options->once };
+    struct session_io_options session = { .remote = options->remote,
+                                          .probe_ms = options->probe_ms,
+                                          .once = options->once };
     struct err *e = session_io_new(loop, &session, &session_events, r, &r->session);
     if (e) {
         replica_free(r);
