@@ -72,6 +72,26 @@ log_reopen(void)
     return NULL;
 }
 
+bool
+log_has_file(void)
+{
+    return path != NULL;
+}
+
+void
+log_close(void)
+{
+    pthread_mutex_lock(&lock);
+    fd_done(&fd);
+    pthread_mutex_unlock(&lock);
+}
+
+char *
+log_level_text(bool console)
+{
+    return str_dup(level_tags[console ? console_level : file_level]);
+}
+
 void
 log_set_level(enum log_level file, enum log_level console)
 {
@@ -110,7 +130,8 @@ log_set_spec(const char *spec)
         }
     }
     if (known) {
-        log_set_level(file || any ? level : file_level, console || any ? level : console_level);
+        log_set_level(file || any ? level : file_level,
+                      console || any ? level : console_level);
     }
     strvec_done(&words);
 }

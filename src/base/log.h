@@ -21,6 +21,9 @@ bool log_level_parse(const char *name, enum log_level *ret);
  * one level for all modules. */
 void log_set_spec(const char *spec);
 struct err *log_reopen(void) MUST_CHECK; /* After logrotate moved the file. */
+bool log_has_file(void);
+void log_close(void);               /* The file, until log_reopen(). */
+char *log_level_text(bool console); /* "INFO"; the caller frees it. */
 bool log_enabled(enum log_level);
 void log_write(enum log_level, const char *module, const char *fmt, ...) PRINTF(3, 4);
 /* Takes 'e'; logs it with its place in the code.  NULL is fine. */

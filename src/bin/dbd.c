@@ -84,6 +84,9 @@ open_all(struct dbd *d, const struct options *o)
                               o->peer_ca_cert,     o->ssl_protocols, o->ssl_ciphers,
                               o->ssl_ciphersuites, o->bootstrap_ca };
     TRY(dbserver_set_tls(d->server, &tls));
+    if (o->config_file) {
+        TRY(dbserver_set_config_file(d->server, o->config_file));
+    }
     for (size_t i = 0; i < o->remotes.n; i++) {
         TRY(dbserver_add_remote(d->server, o->remotes.v[i]));
     }

@@ -353,22 +353,23 @@ do_convert(struct call *c)
 static const struct method {
     const char *name;
     bool with_db; /* params[0] names a database. */
+    bool cond;    /* Goes with "ovsdb-server/disable-monitor-cond". */
     void (*run)(struct call *);
 } methods[] = {
-    { "transact", true, do_transact },
-    { "monitor", true, do_monitor },
-    { "monitor_cond", true, do_monitor_cond },
-    { "monitor_cond_since", true, do_monitor_cond_since },
-    { "monitor_cond_change", false, do_monitor_cond_change },
-    { "monitor_cancel", false, do_monitor_cancel },
-    { "list_dbs", false, do_list_dbs },
-    { "get_schema", true, do_get_schema },
-    { "lock", false, do_lock },
-    { "steal", false, do_steal },
-    { "unlock", false, do_unlock },
-    { "get_server_id", false, do_get_server_id },
-    { "set_db_change_aware", false, do_set_db_change_aware },
-    { "convert", true, do_convert },
+    { "transact", true, false, do_transact },
+    { "monitor", true, false, do_monitor },
+    { "monitor_cond", true, true, do_monitor_cond },
+    { "monitor_cond_since", true, true, do_monitor_cond_since },
+    { "monitor_cond_change", false, false, do_monitor_cond_change },
+    { "monitor_cancel", false, false, do_monitor_cancel },
+    { "list_dbs", false, false, do_list_dbs },
+    { "get_schema", true, false, do_get_schema },
+    { "lock", false, false, do_lock },
+    { "steal", false, false, do_steal },
+    { "unlock", false, false, do_unlock },
+    { "get_server_id", false, false, do_get_server_id },
+    { "set_db_change_aware", false, false, do_set_db_change_aware },
+    { "convert", true, false, do_convert },
 };
 
 /* Sets c->served, or answers with an error. */
@@ -399,7 +400,7 @@ run_request(struct peer *peer, struct jsonrpc_msg *msg)
     struct call c = { .peer = peer, .msg = msg, .params = &msg->params };
 
     for (const struct method *m = methods; m < methods + N_ELEMS(methods); m++) {
-        if (str_eq(m->name, msg->method)) {
+        if (str_eq(m->name, msg->method) && !(m->cond && peer->server->no_cond)) {
             if (!m->with_db || find_db(&c, m->name)) {
                 m->run(&c);
             }

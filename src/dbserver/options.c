@@ -19,6 +19,7 @@ const char options_usage[] =
     "  --bootstrap-ca-cert=FILE  as --ca-cert, but learn it from the first server if there is none\n"
     "  --peer-ca-cert=FILE  a CA certificate to send along with ours\n"
     "  --ssl-protocols=LIST, --ssl-ciphers=LIST, --ssl-ciphersuites=LIST\n"
+    "  --config-file=FILE   databases and remotes from a JSON file, in place of the above\n"
     "  --unixctl=PATH       control socket for ovs-appctl (default RUNDIR/byre-dbd.PID.ctl)\n"
     "  --pidfile[=FILE]     write and lock a pid file (default RUNDIR/byre-dbd.pid)\n"
     "  --log-file[=FILE]    log there (default LOGDIR/byre-dbd.log)\n"
@@ -40,6 +41,7 @@ enum {
     OPT_NO_CHDIR,
     OPT_RUN,
     OPT_NO_DURABLE,
+    OPT_CONFIG_FILE,
     OPT_BOOTSTRAP_CA,
     OPT_PEER_CA,
     OPT_PROTOCOLS,
@@ -57,6 +59,7 @@ static const struct option long_options[] = {
     { "detach", no_argument, NULL, OPT_DETACH },
     { "no-chdir", no_argument, NULL, OPT_NO_CHDIR },
     { "run", required_argument, NULL, OPT_RUN },
+    { "config-file", required_argument, NULL, OPT_CONFIG_FILE },
     { "no-durable", no_argument, NULL, OPT_NO_DURABLE },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
@@ -129,6 +132,7 @@ apply(struct options *o, int c, const char *arg)
     case OPT_DETACH: o->detach = true; return NULL;
     case OPT_NO_CHDIR: o->chdir = false; return NULL;
     case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
+    case OPT_CONFIG_FILE: set(&o->config_file, path_absolute(arg)); return NULL;
     case OPT_NO_DURABLE: o->no_durable = true; return NULL;
     case 'p': set(&o->private_key, secret_path(arg)); return NULL;
     case 'c': set(&o->certificate, secret_path(arg)); return NULL;
@@ -166,6 +170,10 @@ options_parse(int argc, char **argv, struct options *ret)
         CLEANUP(free_drop) char *path = path_absolute(argv[i]);
         strvec_add(&o.databases, path);
     }
+    if (!e && o.config_file && (o.databases.n || o.remotes.n)) {
+        e = err_hint(err_new(ERR_SYNTAX, "--config-file excludes databases and --remote"),
+                     "name them in the file");
+    }
     if (e) {
         options_done(&o);
         return e;
@@ -185,6 +193,7 @@ options_done(struct options *o)
     free(o->pidfile);
     free(o->log_file);
     free(o->run);
+    free(o->config_file);
     free(o->private_key);
     free(o->certificate);
     free(o->ca_cert);

@@ -88,6 +88,7 @@ dbserver_free(struct dbserver *s)
         peer_free(CONTAINER_OF(s->peers.next, struct peer, in_server));
     }
     secure_free(s);
+    free(s->config_file);
     lock_server_done(&s->locks);
     MAP_FOR_EACH (entry, &s->dbs) {
         served_free(entry->value);

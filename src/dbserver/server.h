@@ -51,6 +51,10 @@ struct err *dbserver_remove_remote(struct dbserver *, const char *remote) MUST_C
  * from there.  Once, after the databases and before the remotes. */
 struct err *dbserver_set_tls(struct dbserver *, const struct tls_config *) MUST_CHECK;
 
+/* Databases and remotes from a JSON file, which "ovsdb-server/reload" reads again; instead of
+ * adding them one by one.  Once, after dbserver_set_tls(). */
+struct err *dbserver_set_config_file(struct dbserver *, const char *path) MUST_CHECK;
+
 /* The ovs-appctl socket. */
 struct err *dbserver_serve_ctl(struct dbserver *, const char *path) MUST_CHECK;
 

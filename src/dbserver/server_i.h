@@ -28,6 +28,8 @@ struct dbserver {
     bool sources_posted;              /* 'sources_later' is set. */
     struct loop_timer *sources_later; /* Looks at the sources again. */
     struct secure *secure;            /* The keys for TLS. */
+    char *config_file;                /* Of --config-file, or NULL. */
+    bool no_cond;                     /* "ovsdb-server/disable-monitor-cond" was given. */
     struct loop_timer *status;        /* Writes the remotes' status into their rows. */
     struct lock_server locks;
     struct ctl *ctl; /* The ovs-appctl socket; NULL without. */
@@ -49,12 +51,12 @@ struct served {
     struct db *db;
     struct journal *journal; /* NULL: _Server, which has no file. */
     char *name;
-    char *path;               /* As given; NULL for _Server. */
-    struct list parked;       /* Of struct pending, by 'in_served'. */
-    struct list monitors;     /* Of struct peer_monitor, by 'in_served'. */
-    struct uuid row;          /* In _Server. */
-    int64_t compact_after_ms; /* No automatic compaction before. */
-    int64_t compacted_ms;     /* When it was opened or compacted. */
+    char *path;                    /* As given; NULL for _Server. */
+    struct list parked;            /* Of struct pending, by 'in_served'. */
+    struct list monitors;          /* Of struct peer_monitor, by 'in_served'. */
+    struct uuid row;               /* In _Server. */
+    int64_t compact_after_ms;      /* No automatic compaction before. */
+    int64_t compacted_ms;          /* When it was opened or compacted. */
     struct compaction *compaction; /* The running one, or NULL. */
     bool compact_failed;           /* The last one, after somebody had asked for it. */
     bool write_failed;             /* Logged; not again until a write works. */
@@ -89,8 +91,9 @@ bool served_wants_compaction(const struct served *, int64_t now_ms);
 
 /* compact.c: in the background; served_compacted() is told.  Nothing if it runs already. */
 struct err *compact_start(struct served *, const char *comment) MUST_CHECK;
-void compact_poll(struct served *);   /* The journal says that something got durable. */
-void compact_cancel(struct served *); /* Nothing has happened, unless it had nearly ended. */
+void compact_poll(struct served *); /* The journal says that something got durable. */
+void
+compact_cancel(struct served *); /* Nothing has happened, unless it had nearly ended. */
 
 /* self.c: the database _Server. */
 struct served *self_new(struct dbserver *);
@@ -101,6 +104,11 @@ void self_remove(struct dbserver *, struct served *);
 /* remotes.c */
 void remotes_free(struct dbserver *);
 void remotes_list(const struct dbserver *, struct strvec *);
+
+/* config.c */
+struct err *config_reload(struct dbserver *) MUST_CHECK;
+/* An error if a file says what is served: then nobody else may. */
+struct err *config_refuse(const struct dbserver *) MUST_CHECK;
 
 /* secure.c */
 void secure_init(struct dbserver *);
@@ -113,7 +121,12 @@ void dbremotes_init(struct dbserver *);
 void dbremotes_changed(struct dbserver *);
 
 /* appctl.c */
-void ctl_compacted(struct dbserver *); /* Those who wait for compactions may get their answer. */
+void
+ctl_compacted(struct dbserver *); /* Those who wait for compactions may get their answer. */
 void ctl_free(struct ctl *);
+
+/* commands.c: runs the command that a request names.  Appends its text to 'out'. */
+struct err *ctl_run(struct dbserver *, const struct jsonrpc_msg *,
+                    struct buf *out) MUST_CHECK;
 
 #endif /* dbserver/server_i.h */

@@ -1,0 +1,206 @@
+/* dbserver/config.c: --config-file: databases and remotes from a file, which "ovsdb-server/reload"
+ * reads again.
+ *
+ *     {"remotes": {"punix:db.sock": null,
+ *                  "pssl:6640": {"inactivity-probe": 5000, "max-backoff": 8000, "read-only": false,
+ *                                "role": "worker", "dscp": 48}},
+ *      "databases": {"/var/lib/byre/db/vmmgr.db": {"service-model": "standalone"}}}
+ *
+ * The file is checked as a whole before anything happens.
+ * Source.  ovsdb-server(7), "Configuration File". */
+#define LOG_MODULE "dbserver"
+#include "base/fs.h"
+#include "base/log.h"
+#include "dbserver/remotes_i.h"
+#include "json/decode.h"
+
+#define CONFIG_MAX_BYTES ((size_t) MIB)
+#define CONFIG_ITEMS_MAX 10000 /* Databases, and remotes. */
+
+struct wanted_remote {
+    char *name;
+    struct remote_options options;
+};
+
+struct config {
+    struct strvec databases; /* Paths. */
+    VEC(struct wanted_remote) remotes;
+};
+
+static void
+config_done(struct config *c)
+{
+    strvec_done(&c->databases);
+    VEC_FOR_EACH (struct wanted_remote *w, &c->remotes) {
+        free(w->name);
+        free(w->options.role);
+    }
+    VEC_DONE(&c->remotes);
+}
+
+static MUST_CHECK struct err *
+parse_remote(const struct json_member *m, struct config *c)
+{
+    struct remote_options o = REMOTE_OPTIONS_INIT;
+
+    if (m->value.type != JSON_NULL) {
+        struct decode d;
+        decode_begin(&d, &m->value, "remote %s", m->name);
+        o.max_backoff_ms =
+            decode_int(&d, "max-backoff", DECODE_OPTIONAL, o.max_backoff_ms, 0, INT32_MAX);
+        o.probe_ms =
+            decode_int(&d, "inactivity-probe", DECODE_OPTIONAL, o.probe_ms, 0, INT32_MAX);
+        o.read_only = decode_bool(&d, "read-only", DECODE_OPTIONAL, false);
+        o.dscp = (int) decode_int(&d, "dscp", DECODE_OPTIONAL, o.dscp, 0, 63);
+        const char *role = decode_string(&d, "role", DECODE_OPTIONAL, NULL);
+        TRY(decode_end(&d));
+        o.role = role && *role ? str_dup(role) : NULL;
+        o.probe_ms = o.probe_ms > 0 && o.probe_ms < 1000 ? 1000 : o.probe_ms;
+    }
+    *VEC_ADD(&c->remotes) = (struct wanted_remote){ str_dup(m->name), o };
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+parse_database(const struct json_member *m, const char *dir, struct config *c)
+{
+    if (m->value.type != JSON_NULL) {
+        struct decode d;
+        decode_begin(&d, &m->value, "database %s", m->name);
+        const char *model =
+            decode_string(&d, "service-model", DECODE_OPTIONAL, "standalone");
+        if (model && !str_eq(model, "standalone")) {
+            decode_fail(&d,
+                        err_hint(err_new(ERR_UNSUPPORTED,
+                                         "database %s: service model %s is not supported",
+                                         m->name, model),
+                                 "leave it out, or write standalone"));
+        }
+        TRY(decode_end(&d));
+    }
+    strvec_take(&c->databases,
+                m->name[0] == '/' ? str_dup(m->name) : path_join(dir, m->name));
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+parse(const char *path, const struct json *json, struct config *c)
+{
+    CLEANUP(free_drop) char *own_dir = path_dir(path);
+    const char *dir = getenv("OVS_DBDIR");
+    struct decode d;
+
+    decode_begin(&d, json, "configuration");
+    const struct json *remotes =
+        decode_member(&d, "remotes", DECODE_OBJECT | DECODE_OPTIONAL);
+    const struct json *databases =
+        decode_member(&d, "databases", DECODE_OBJECT | DECODE_OPTIONAL);
+    TRY(decode_end(&d));
+    if ((remotes && remotes->n > CONFIG_ITEMS_MAX) ||
+        (databases && databases->n > CONFIG_ITEMS_MAX)) {
+        return err_new(ERR_CONSTRAINT, "more than %d items", CONFIG_ITEMS_MAX);
+    }
+    for (uint32_t i = 0; databases && i < databases->n; i++) {
+        TRY(parse_database(&databases->members[i], dir && *dir ? dir : own_dir, c));
+    }
+    for (uint32_t i = 0; remotes && i < remotes->n; i++) {
+        TRY(parse_remote(&remotes->members[i], c));
+    }
+    return NULL;
+}
+
+/* Databases that are there and not wanted go; then the new ones come. */
+static MUST_CHECK struct err *
+apply_databases(struct dbserver *s, const struct config *c)
+{
+    CLEANUP(strvec_done) struct strvec unwanted = STRVEC_INIT;
+    CLEANUP(strvec_done) struct strvec there = STRVEC_INIT;
+
+    MAP_FOR_EACH (entry, &s->dbs) {
+        const struct served *served = entry->value;
+        if (served->path && strvec_has(&c->databases, served->path)) {
+            strvec_add(&there, served->path);
+        } else if (served->path) {
+            strvec_add(&unwanted, served->name);
+        }
+    }
+    for (size_t i = 0; i < unwanted.n; i++) {
+        TRY(dbserver_remove_db(s, unwanted.v[i]));
+    }
+    for (size_t i = 0; i < c->databases.n; i++) {
+        if (!strvec_has(&there, c->databases.v[i])) {
+            TRY(dbserver_add_db(s, c->databases.v[i]));
+        }
+    }
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+apply_remotes(struct dbserver *s, struct config *c)
+{
+    CLEANUP(strvec_done) struct strvec have = STRVEC_INIT;
+    CLEANUP(strvec_done) struct strvec want = STRVEC_INIT;
+
+    VEC_FOR_EACH (struct wanted_remote *w, &c->remotes) {
+        strvec_add(&want, w->name);
+    }
+    remotes_list(s, &have);
+    for (size_t i = 0; i < have.n; i++) {
+        if (!strvec_has(&want, have.v[i])) {
+            TRY(dbserver_remove_remote(s, have.v[i]));
+        }
+    }
+    VEC_FOR_EACH (struct wanted_remote *w, &c->remotes) {
+        struct remote_entry *r = remote_find(s, w->name);
+        if (str_starts(w->name, "db:")) {
+            TRY(dbremotes_add(s, w->name));
+        } else if (r) {
+            r->from_db = false;
+            remote_set_options(r, &w->options);
+        } else {
+            TRY(remote_add(s, w->name, &w->options, false, &r));
+        }
+    }
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+load(struct dbserver *s)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    CLEANUP(config_done) struct config c = { STRVEC_INIT, VEC_INIT };
+    struct json json;
+
+    TRY(fs_read(s->config_file, CONFIG_MAX_BYTES, &text));
+    TRY(json_parse(&arena, text.data, text.n, &json));
+    TRY(parse(s->config_file, &json, &c));
+    TRY(err_wrap(apply_databases(s, &c), "failed to configure databases"));
+    return err_wrap(apply_remotes(s, &c), "failed to configure remotes");
+}
+
+struct err *
+config_reload(struct dbserver *s)
+{
+    if (!s->config_file) {
+        return err_new(ERR_UNSUPPORTED,
+                       "Configuration file was not specified on command line");
+    }
+    return err_wrap(load(s), "configuration file %s", s->config_file);
+}
+
+struct err *
+config_refuse(const struct dbserver *s)
+{
+    return s->config_file
+               ? err_new(ERR_DENIED, "Update the %s and use ovsdb-server/reload instead",
+                         s->config_file)
+               : NULL;
+}
+
+struct err *
+dbserver_set_config_file(struct dbserver *s, const char *path)
+{
+    s->config_file = path_absolute(path);
+    return config_reload(s);
+}
