@@ -221,6 +221,20 @@ TEST(uuid_text)
     uuid_random(&u);
     uuid_random(&v);
     CHECK("random", !uuid_eq(&u, &v) && !uuid_is_zero(&u));
+
+    /* Ones that somebody counted up must not fall on few hashes: neither from the front nor the end. */
+    for (int byte = 0; byte < 16; byte++) {
+        bool seen[64] = { false };
+        int n_seen = 0;
+        u = (struct uuid){ { 0 } };
+        for (int i = 0; i < 256; i++) {
+            u.b[byte] = (uint8_t) i;
+            uint32_t slot = uuid_hash(&u) % N_ELEMS(seen);
+            n_seen += !seen[slot];
+            seen[slot] = true;
+        }
+        CHECK("spread", n_seen > 50);
+    }
     CHECK_INT("version 4", UUID_TEXT(&u)[14], '4');
 }
 

@@ -32,11 +32,14 @@ uuid_eq(const struct uuid *a, const struct uuid *b)
 bool uuid_is_zero(const struct uuid *);
 
 static inline uint32_t
-uuid_hash(const struct uuid *u) /* UUIDs are random: any word of them is a hash. */
+uuid_hash(const struct uuid *u) /* Clients may choose UUIDs: also good for ones in a row. */
 {
-    uint32_t h;
-    memcpy(&h, u->b + 12, sizeof h);
-    return h ^ u->b[0];
+    uint64_t w[2];
+    memcpy(w, u->b, sizeof w);
+    uint64_t x = w[0] * UINT64_C(0x9e3779b97f4a7c15) ^ w[1];
+    x = (x ^ x >> 32) * UINT64_C(0xff51afd7ed558ccd);
+    x = (x ^ x >> 32) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return (uint32_t) (x ^ x >> 32);
 }
 
 #endif /* base/uuid.h */
