@@ -1,0 +1,422 @@
+/* bench/dbload.c: the client of bench/db: puts load on a database server at a Unix socket and prints
+ * one line of JSON with what it measured.  It knows as little of JSON as it can, so that the server
+ * is what is measured: requests are printed, answers are split by counting brackets.
+ *
+ *     dbload SOCKET fill ROWS TABLE                  {"rows_per_s":...}
+ *     dbload SOCKET transact CLIENTS DEPTH SECONDS OP [durable]
+ *                                                    {"per_s":...,"p50_us":...,"p99_us":...,"max_us":...}
+ *            OP is insert, update (by _uuid) or find (update by an indexed column); of each
+ *            client DEPTH requests are under way at a time
+ *     dbload SOCKET initial                          {"ms":...,"mb":...}: the whole table, once
+ *     dbload SOCKET watch WATCHERS SECONDS [row]     {"per_s":...,"delivered_per_s":...,...}
+ *            of table W; one writer, one at a time; with "row" each watcher has a condition on a row of
+ *            its own (of the first WATCHERS), else all see all.  The clock stops when all arrived. */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IN_BYTES (1 << 18)
+#define SAMPLES_MAX (1 << 22)
+#define DEPTH_MAX 1024
+
+struct conn {
+    int fd;
+    char *out; /* Not sent yet. */
+    size_t n_out, cap_out;
+    int depth; /* Of brackets, at the end of what was read. */
+    bool in_string, escaped;
+    uint64_t n_messages, n_bytes;
+    uint64_t sent_us[DEPTH_MAX]; /* When the requests under way went out; a ring. */
+    uint64_t n_sent;
+};
+
+static const char *sock;
+static char in[IN_BYTES];
+static uint32_t *samples;
+static size_t n_samples;
+static int ep;
+
+static uint64_t
+now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+static void
+die(const char *what)
+{
+    fprintf(stderr, "dbload: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void
+conn_open(struct conn *c)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    *c = (struct conn){ .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", sock);
+    while (connect(c->fd, (struct sockaddr *) &a, sizeof a) < 0) {
+        if (errno != EAGAIN) {
+            die(sock);
+        }
+        usleep(1000); /* The listening queue is full. */
+    }
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+    if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev) < 0) {
+        die("epoll_ctl");
+    }
+}
+
+static void
+flush(struct conn *c)
+{
+    size_t done = 0;
+    while (done < c->n_out) {
+        ssize_t n = write(c->fd, c->out + done, c->n_out - done);
+        if (n > 0) {
+            done += (size_t) n;
+        } else if (errno == EAGAIN) {
+            struct pollfd p = { c->fd, POLLOUT, 0 };
+            if (done) {
+                break;
+            }
+            poll(&p, 1, 10);
+            break;
+        } else {
+            die("write");
+        }
+    }
+    memmove(c->out, c->out + done, c->n_out - done);
+    c->n_out -= done;
+}
+
+__attribute__((format(printf, 2, 3))) static void
+say(struct conn *c, const char *fmt, ...)
+{
+    va_list args;
+    for (;;) {
+        va_start(args, fmt);
+        size_t room = c->cap_out - c->n_out;
+        size_t n = (size_t) vsnprintf(c->out ? c->out + c->n_out : NULL, room, fmt, args);
+        va_end(args);
+        if (n < room) {
+            c->n_out += n;
+            return;
+        }
+        c->cap_out = 2 * c->cap_out + n + 4096;
+        c->out = realloc(c->out, c->cap_out);
+    }
+}
+
+/* Returns how many messages were completed. */
+static uint64_t
+take(struct conn *c, const char *p, size_t n)
+{
+    uint64_t done = 0;
+    c->n_bytes += n;
+    for (const char *end = p + n; p < end; p++) {
+        if (c->in_string) {
+            if (c->escaped) {
+                c->escaped = false;
+            } else if (*p == '\\') {
+                c->escaped = true;
+            } else if (*p == '"') {
+                c->in_string = false;
+            }
+        } else if (*p == '"') {
+            c->in_string = true;
+        } else if (*p == '{' || *p == '[') {
+            c->depth++;
+        } else if ((*p == '}' || *p == ']') && --c->depth == 0) {
+            done++;
+        }
+    }
+    c->n_messages += done;
+    return done;
+}
+
+static uint64_t
+read_some(struct conn *c)
+{
+    ssize_t n = read(c->fd, in, sizeof in);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        errno = n ? errno : ECONNRESET;
+        die("read");
+    }
+    if (n > 0 && memmem(in, (size_t) n, "\"error\":{", 9)) {
+        fprintf(stderr, "dbload: the server says %.*s\n", (int) (n > 500 ? 500 : n), in);
+        exit(1);
+    }
+    return n > 0 ? take(c, in, (size_t) n) : 0;
+}
+
+/* Sends what is there and waits for one message. */
+static void
+call(struct conn *c)
+{
+    uint64_t want = c->n_messages + 1;
+    while (c->n_messages < want) {
+        flush(c);
+        struct pollfd p = { c->fd, POLLIN, 0 };
+        poll(&p, 1, c->n_out ? 1 : 1000);
+        if (p.revents) {
+            read_some(c);
+        }
+    }
+}
+
+static int
+sample_cmp(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+    return x < y ? -1 : x > y;
+}
+
+static void
+sample(uint64_t us)
+{
+    if (n_samples < SAMPLES_MAX) {
+        samples[n_samples++] = (uint32_t) us;
+    }
+}
+
+static void
+print_latency(void)
+{
+    qsort(samples, n_samples, sizeof *samples, sample_cmp);
+    printf("\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n",
+           n_samples ? samples[n_samples / 2] : 0,
+           n_samples ? samples[n_samples * 99 / 100] : 0,
+           n_samples ? samples[n_samples - 1] : 0);
+}
+
+/* The UUID of row i; it looks random, as those that servers choose do. */
+static const char *
+row_uuid(uint64_t i)
+{
+    static char text[37];
+    uint64_t a = (i + 1) * UINT64_C(0x9e3779b97f4a7c15), b;
+    a = (a ^ (a >> 31)) * UINT64_C(0xbf58476d1ce4e5b9);
+    b = (a ^ (a >> 29)) * UINT64_C(0x94d049bb133111eb);
+    snprintf(text, sizeof text, "%08x-%04x-4%03x-8%03x-%012" PRIx64, (unsigned) a,
+             (unsigned) (a >> 32 & 0xffff), (unsigned) (a >> 48 & 0xfff),
+             (unsigned) (b >> 52), b & UINT64_C(0xffffffffffff));
+    return text;
+}
+
+static void
+say_insert(struct conn *c, const char *table, uint64_t i)
+{
+    say(c,
+        "{\"op\":\"insert\",\"table\":\"%s\",\"uuid\":\"%s\",\"row\":{\"name\":\"row-%" PRIu64
+        "\",\"n\":%" PRIu64
+        ",\"state\":\"running\",\"note\":\"this is the description of row %" PRIu64
+        "\",\"tags\":[\"set\",[\"a%" PRIu64 "\",\"b%" PRIu64
+        "\"]],\"ids\":[\"map\",[[\"owner\",\"o%" PRIu64 "\"],[\"zone\",\"z%" PRIu64
+        "\"]]]}}",
+        table, row_uuid(i), i, i, i, i % 10, i % 7, i % 100, i % 3);
+}
+
+static void
+do_fill(uint64_t n_rows, const char *table)
+{
+    struct conn c;
+    conn_open(&c);
+    uint64_t begun = now_us();
+    for (uint64_t i = 0; i < n_rows;) {
+        say(&c, "{\"id\":%" PRIu64 ",\"method\":\"transact\",\"params\":[\"B\"", i);
+        for (uint64_t k = 0; k < 1000 && i < n_rows; k++, i++) {
+            say(&c, ",");
+            say_insert(&c, table, i);
+        }
+        say(&c, "]}");
+        call(&c);
+    }
+    printf("{\"rows_per_s\":%.0f}\n", (double) n_rows * 1e6 / (double) (now_us() - begun));
+}
+
+static void
+say_update(struct conn *c, const char *table, uint64_t row, bool by_name, uint64_t n)
+{
+    say(c, "{\"op\":\"update\",\"table\":\"%s\",\"where\":[[", table);
+    if (by_name) {
+        say(c, "\"name\",\"==\",\"row-%" PRIu64 "\"", row);
+    } else {
+        say(c, "\"_uuid\",\"==\",[\"uuid\",\"%s\"]", row_uuid(row));
+    }
+    say(c, "]],\"row\":{\"n\":%" PRIu64 "}}", n);
+}
+
+static void
+request(struct conn *c, uint64_t i, const char *op, const char *tail)
+{
+    say(c, "{\"id\":%" PRIu64 ",\"method\":\"transact\",\"params\":[\"B\",", i);
+    if (strcmp(op, "insert") == 0) {
+        say_insert(c, "T", i);
+    } else {
+        say_update(c, "T", i % 1000, strcmp(op, "find") == 0, i);
+    }
+    say(c, "%s]}", tail);
+    c->sent_us[c->n_sent++ % DEPTH_MAX] = now_us();
+}
+
+static void
+do_transact(int n_conns, int depth, double seconds, const char *op, bool durable)
+{
+    const char *tail = durable ? ",{\"op\":\"commit\",\"durable\":true}" : "";
+    struct conn *conns = calloc((size_t) n_conns, sizeof *conns);
+    uint64_t next = (uint64_t) time(NULL) * 1000000, n_done = 0;
+
+    for (int i = 0; i < n_conns; i++) {
+        conn_open(&conns[i]);
+    }
+    uint64_t begun = now_us(), stop = begun + (uint64_t) (seconds * 1e6), now = begun;
+    for (int i = 0; i < n_conns; i++) {
+        for (int k = 0; k < depth; k++) {
+            request(&conns[i], next++, op, tail);
+        }
+        flush(&conns[i]);
+    }
+    while (now < stop) {
+        struct epoll_event ev[256];
+        int n = epoll_wait(ep, ev, 256, 100);
+        now = now_us();
+        for (int i = 0; i < n; i++) {
+            struct conn *c = ev[i].data.ptr;
+            uint64_t done = read_some(c);
+            for (uint64_t k = 0; k < done; k++) {
+                sample(now - c->sent_us[(c->n_messages - done + k) % DEPTH_MAX]);
+                request(c, next++, op, tail);
+            }
+            n_done += done;
+        }
+        for (int i = 0; i < n; i++) {
+            flush(ev[i].data.ptr);
+        }
+    }
+    printf("{\"per_s\":%.0f,", (double) n_done * 1e6 / (double) (now - begun));
+    print_latency();
+}
+
+static void
+say_monitor(struct conn *c, const char *table, const char *where)
+{
+    say(c,
+        "{\"id\":1,\"method\":\"monitor_cond\",\"params\":[\"B\",\"m\",{\"%s\":[{\"columns\":"
+        "[\"name\",\"n\",\"state\",\"note\",\"tags\",\"ids\"]%s}]}]}",
+        table, where);
+}
+
+static void
+do_initial(void)
+{
+    struct conn c;
+    conn_open(&c);
+    uint64_t begun = now_us();
+    say_monitor(&c, "T", "");
+    call(&c);
+    printf("{\"ms\":%.1f,\"mb\":%.1f}\n", (double) (now_us() - begun) / 1e3,
+           (double) c.n_bytes / 1e6);
+}
+
+/* Reads what watchers have, without waiting. */
+static void
+drain(uint64_t *delivered)
+{
+    struct epoll_event ev[256];
+    int n = epoll_wait(ep, ev, 256, 0);
+    for (int i = 0; i < n; i++) {
+        *delivered += read_some(ev[i].data.ptr);
+    }
+}
+
+static void
+do_watch(int n_watchers, double seconds, bool by_row)
+{
+    struct conn *conns = calloc((size_t) n_watchers, sizeof *conns);
+    for (int i = 0; i < n_watchers; i++) {
+        char where[64] = "";
+        if (by_row) {
+            snprintf(where, sizeof where, ",\"where\":[[\"name\",\"==\",\"row-%d\"]]", i);
+        }
+        conn_open(&conns[i]);
+        say_monitor(&conns[i], "W", where);
+        call(&conns[i]);
+    }
+    struct conn w;
+    uint64_t delivered = 0, n = 0;
+    conn_open(&w);
+    epoll_ctl(ep, EPOLL_CTL_DEL, w.fd, NULL);
+    uint64_t begun = now_us(), stop = begun + (uint64_t) (seconds * 1e6);
+    while (now_us() < stop) {
+        uint64_t at = now_us();
+        say(&w, "{\"id\":1,\"method\":\"transact\",\"params\":[\"B\",");
+        say_update(&w, "W", n % (uint64_t) n_watchers, false, at);
+        say(&w, "]}");
+        uint64_t want = ++n;
+        while (w.n_messages < want) {
+            flush(&w);
+            struct pollfd p[] = { { w.fd, POLLIN, 0 }, { ep, POLLIN, 0 } };
+            poll(p, 2, 1000);
+            if (p[0].revents) {
+                read_some(&w);
+                sample(now_us() - at);
+            }
+            if (p[1].revents) {
+                drain(&delivered);
+            }
+        }
+    }
+    uint64_t want = by_row ? n : n * (uint64_t) n_watchers, last = now_us();
+    while (delivered < want && now_us() < last + 2000000) {
+        uint64_t before = delivered;
+        drain(&delivered);
+        last = delivered > before ? now_us() : last;
+    }
+    double s = (double) ((delivered < want ? last : now_us()) - begun) / 1e6;
+    printf("{\"per_s\":%.0f,\"delivered_per_s\":%.0f,\"merged\":%.2f,", (double) n / s,
+           (double) delivered / s, 1 - (double) delivered / (double) want);
+    print_latency();
+}
+
+int
+main(int argc, char **argv)
+{
+    struct rlimit limit = { 20000, 20000 };
+    const char *mode = argc > 2 ? argv[2] : "";
+
+    setrlimit(RLIMIT_NOFILE, &limit);
+    samples = malloc(SAMPLES_MAX * sizeof *samples);
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    sock = argc > 1 ? argv[1] : "";
+    if (strcmp(mode, "fill") == 0 && argc == 5) {
+        do_fill(strtoull(argv[3], NULL, 10), argv[4]);
+    } else if (strcmp(mode, "transact") == 0 && argc >= 7) {
+        do_transact(atoi(argv[3]), atoi(argv[4]), atof(argv[5]), argv[6], argc > 7);
+    } else if (strcmp(mode, "initial") == 0) {
+        do_initial();
+    } else if (strcmp(mode, "watch") == 0 && argc >= 5) {
+        do_watch(atoi(argv[3]), atof(argv[4]), argc > 5);
+    } else {
+        fprintf(stderr, "usage: see the head of bench/dbload.c\n");
+        return 2;
+    }
+    return 0;
+}
