@@ -13,11 +13,34 @@ options_text(const struct options *o)
     CLEANUP(free_drop) char *dbs = strvec_join(&o->databases, ",");
     CLEANUP(free_drop) char *remotes = strvec_join(&o->remotes, ",");
     CLEANUP(free_drop) char *verbosity = strvec_join(&o->verbosity, ",");
-    return str_dupf("mode=%d dbs=%s remotes=%s v=%s ctl=%s pid=%s log=%s run=%s%s%s%s",
-                    o->mode, dbs, remotes, verbosity, o->unixctl ? o->unixctl : "-",
-                    o->pidfile ? o->pidfile : "-", o->log_file ? o->log_file : "-",
-                    o->run ? o->run : "-", o->detach ? " detach" : "",
-                    o->chdir ? "" : " no-chdir", o->no_durable ? " no-durable" : "");
+    CLEANUP(free_drop) char *here = path_absolute("");
+    const struct {
+        const char *name, *value;
+    } more[] = { { "key", o->private_key },
+                 { "cert", o->certificate },
+                 { "ca", o->ca_cert },
+                 { "peer-ca", o->peer_ca_cert },
+                 { "tls", o->ssl_protocols },
+                 { "ciphers", o->ssl_ciphers },
+                 { "suites", o->ssl_ciphersuites },
+                 { "config", o->config_file } };
+    struct buf text = BUF_INIT;
+    buf_printf(&text, "mode=%d dbs=%s remotes=%s v=%s ctl=%s pid=%s log=%s run=%s%s%s%s",
+               o->mode, dbs, remotes, verbosity, o->unixctl ? o->unixctl : "-",
+               o->pidfile ? o->pidfile : "-", o->log_file ? o->log_file : "-",
+               o->run ? o->run : "-", o->detach ? " detach" : "",
+               o->chdir ? "" : " no-chdir", o->no_durable ? " no-durable" : "");
+    for (size_t i = 0; i < N_ELEMS(more); i++) {
+        bool inside = more[i].value && str_starts(more[i].value, here);
+        if (more[i].value) {
+            buf_printf(&text, " %s=%s%s", more[i].name, inside ? "CWD/" : "",
+                       inside ? path_base(more[i].value) : more[i].value);
+        }
+        if (o->bootstrap_ca && str_eq(more[i].name, "ca")) {
+            buf_str(&text, " bootstrap");
+        }
+    }
+    return buf_take(&text);
 }
 
 static const struct {
@@ -34,11 +57,16 @@ static const struct {
       "/d/conf.db -vconsole:emer -vsyslog:err -vfile:info --remote=punix:/r/db.sock "
       "--private-key=db:O,SSL,private_key --no-chdir --log-file=/l/x --pidfile --detach --monitor",
       "mode=0 dbs=/d/conf.db remotes=punix:/r/db.sock v=console:emer,syslog:err,file:info ctl=- "
-      "pid=/run/test/byre-dbd.pid log=/l/x run=- detach no-chdir" },
+      "pid=/run/test/byre-dbd.pid log=/l/x run=- detach no-chdir key=db:O,SSL,private_key" },
     { "names without a directory", "--pidfile=p --log-file=l",
       "mode=0 dbs= remotes= v= ctl=- pid=/run/test/p log=/log/test/l run=-" },
     { "separate values", "--remote ptcp:0 --run true --no-durable -v --verbose",
       "mode=0 dbs= remotes=ptcp:0 v=dbg,dbg ctl=- pid=- log=- run=true no-durable" },
+    { "keys", "-p k -c /c --bootstrap-ca-cert=db:D,T,ca --ssl-protocols=TLSv1.3 --remote=pssl:",
+      "mode=0 dbs= remotes=pssl: v= ctl=- pid=- log=- run=- key=CWD/k cert=/c ca=db:D,T,ca bootstrap tls=TLSv1.3" },
+    { "anybody's certificate", "-C none", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=- ca=none" },
+    { "a configuration file", "--config-file=/c.json", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=- config=/c.json" },
+    { "a configuration file is all", "--config-file=/c.json /x.db", NULL },
     { "help", "-h", "mode=1 dbs= remotes= v= ctl=- pid=- log=- run=-" },
     { "version", "--version", "mode=2 dbs= remotes= v= ctl=- pid=- log=- run=-" },
     { "unknown", "--bogus", NULL },

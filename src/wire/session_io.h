@@ -18,8 +18,8 @@ struct session_io;
 struct session_io_options {
     const char *remote; /* Or several with commas between; tried in turn. */
     int64_t probe_ms;   /* -1: SESSION_PROBE_MS for TCP, none for unix. */
-    struct tls *tls;    /* For "ssl:"; NULL: such connections fail.  Borrowed. */
     bool once;          /* Don't connect again: the first failure is the last event. */
+    struct tls *tls;    /* For "ssl:"; NULL: such connections fail.  Borrowed. */
 };
 
 struct session_io_events {

@@ -1,4 +1,7 @@
 /* wire/test_wire.c: real sockets: a small server and clients in one loop. */
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,11 +14,13 @@
 #include "test.h"
 #include "wire/jsonrpc.h"
 #include "wire/session_io.h"
+#include "wire/tls.h"
 
 /* A server that answers: "sum" adds, "hang" never answers, "drop" hangs up, "flood" sends N
  * notifications of 1000 bytes, "big" returns N bytes. */
 struct server {
     struct loop *loop;
+    struct tls *tls; /* Borrowed; NULL without. */
     struct listener *listener;
     VEC(struct peer *) peers;
     int n_closed, n_overflows;
@@ -136,6 +141,7 @@ server_start(struct server *s, const char *remote_text)
 {
     struct remote remote;
     CHECK_OK("remote", remote_parse(remote_text, &remote));
+    remote.tls = s->tls;
     CHECK_OK("listen",
              listener_new(s->loop, &remote, 0600, server_accepted, s, &s->listener));
     remote_done(&remote);
@@ -217,7 +223,47 @@ request(struct client *c, const char *method, const char *params)
         }                                                                                  \
     } while (0)
 
+enum transport { OVER_UNIX, OVER_TCP, OVER_TLS, N_TRANSPORTS };
+
+/* A certificate that is its own CA, and its key, in the test's directory. */
+static struct tls *
+tls_of_test(const char *dir)
+{
+    CLEANUP(free_drop) char *key_path = path_join(dir, "key.pem");
+    CLEANUP(free_drop) char *cert_path = path_join(dir, "cert.pem");
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    X509_NAME *name = X509_get_subject_name(cert);
+
+    X509_set_version(cert, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -60);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, key);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *) "tester",
+                               -1, -1, 0);
+    X509_set_issuer_name(cert, name);
+    CHECK("signed", X509_sign(cert, key, EVP_sha256()) > 0);
+    BIO *file = BIO_new_file(key_path, "w");
+    CHECK("key", PEM_write_bio_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
+    BIO_free(file);
+    file = BIO_new_file(cert_path, "w");
+    CHECK("certificate", PEM_write_bio_X509(file, cert) == 1);
+    BIO_free(file);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+
+    struct tls *tls = tls_new();
+    struct tls_config config = { .private_key = key_path,
+                                 .certificate = cert_path,
+                                 .ca_cert = cert_path };
+    CHECK_OK("keys", tls_load(tls, &config));
+    CHECK("ready", tls_is_ready(tls));
+    return tls;
+}
+
 struct pair {
+    struct tls *tls; /* Of both sides; NULL without. */
     struct loop *loop;
     struct server server;
     struct client client;
@@ -225,22 +271,26 @@ struct pair {
 };
 
 static void
-pair_start(struct pair *p, bool tcp, bool once)
+pair_start(struct pair *p, enum transport transport, bool once)
 {
     *p = (struct pair){ .client.seen = BUF_INIT };
     CHECK_OK("loop", loop_new(&p->loop));
     p->server.loop = p->loop;
-    if (tcp) {
-        server_start(&p->server, "ptcp:0:127.0.0.1");
-        p->remote = str_dupf("tcp:127.0.0.1:%u", listener_port(p->server.listener));
+    if (transport != OVER_UNIX) {
+        const char *scheme = transport == OVER_TLS ? "ssl" : "tcp";
+        CLEANUP(free_drop) char *passive = str_dupf("p%s:0:127.0.0.1", scheme);
+        p->tls = transport == OVER_TLS ? tls_of_test(test_dir()) : NULL;
+        p->server.tls = p->tls;
+        server_start(&p->server, passive);
+        p->remote = str_dupf("%s:127.0.0.1:%u", scheme, listener_port(p->server.listener));
     } else {
         CLEANUP(free_drop) char *passive = str_dupf("punix:%s/s", test_dir());
         server_start(&p->server, passive);
         p->remote = str_dup(passive + 1);
     }
-    struct session_io_options options = { .remote = p->remote,
-                                          .probe_ms = -1,
-                                          .once = once };
+    struct session_io_options options = {
+        .remote = p->remote, .probe_ms = -1, .once = once, .tls = p->tls
+    };
     CHECK_OK("session",
              session_io_new(p->loop, &options, &client_events, &p->client, &p->client.io));
     TURN_UNTIL("connects", p->loop, p->client.n_connected == 1);
@@ -251,16 +301,17 @@ pair_stop(struct pair *p)
 {
     session_io_free(p->client.io);
     server_stop(&p->server);
+    tls_free(p->tls);
     loop_free(p->loop);
     buf_done(&p->client.seen);
     free(p->remote);
 }
 
-TEST(requests_over_unix_and_tcp)
+TEST(requests_over_every_transport)
 {
-    for (int tcp = 0; tcp < 2; tcp++) {
+    for (int transport = 0; transport < N_TRANSPORTS; transport++) {
         struct pair p;
-        pair_start(&p, tcp, false);
+        pair_start(&p, transport, false);
         request(&p.client, "sum", "[1,2,39]");
         request(&p.client, "nonsense", "[]");
         request(&p.client, "big", "[3000000]");
@@ -271,7 +322,9 @@ TEST(requests_over_unix_and_tcp)
                   "42 error:unknown method 3000000 bytes 7 ");
         struct ucred cred;
         bool is_unix = stream_peer_cred(jsonrpc_stream(p.server.peers.v[0]->conn), &cred);
-        CHECK_INT("who it is", is_unix, !tcp);
+        CHECK_INT("who it is", is_unix, transport == OVER_UNIX);
+        CHECK_STR("its name", stream_peer_id(jsonrpc_stream(p.server.peers.v[0]->conn)),
+                  transport == OVER_TLS ? "tester" : NULL);
         if (is_unix) {
             CHECK_INT("pid", cred.pid, getpid());
         }
@@ -281,14 +334,30 @@ TEST(requests_over_unix_and_tcp)
 
 TEST(a_flood_arrives_whole_and_in_order)
 {
-    struct pair p;
-    pair_start(&p, false, false);
-    request(&p.client, "flood", "[5000]");
-    request(&p.client, "sum", "[1]");
-    TURN_UNTIL("all", p.loop, p.client.n_replies == 1);
-    CHECK_INT("the reply comes after the updates", p.client.n_notified, 5000);
-    CHECK_INT("no backlog is left", jsonrpc_backlog_bytes(p.server.peers.v[0]->conn), 0);
-    pair_stop(&p);
+    for (int transport = 0; transport < N_TRANSPORTS; transport++) {
+        struct pair p;
+        pair_start(&p, transport, false);
+        request(&p.client, "flood", "[5000]");
+        request(&p.client, "sum", "[1]");
+        TURN_UNTIL("all", p.loop, p.client.n_replies == 1);
+        CHECK_INT("the reply comes after the updates", p.client.n_notified, 5000);
+        CHECK_INT("no backlog is left", jsonrpc_backlog_bytes(p.server.peers.v[0]->conn),
+                  0);
+        pair_stop(&p);
+    }
+}
+
+TEST(without_keys_tls_is_refused)
+{
+    CLEANUP(tls_drop) struct tls *tls = tls_new();
+    struct tls_config config = { .private_key = "/nonexistent",
+                                 .certificate = "/nonexistent",
+                                 .ca_cert = "none" };
+
+    CHECK_ERR("no such file", tls_load(tls, &config), ERR_SYNTAX);
+    CHECK("nothing is loaded", !tls_is_ready(tls));
+    CHECK_ERR("no certificate", tls_load(tls, &(struct tls_config){ 0 }), ERR_SYNTAX);
+    CHECK_OK("nothing to refresh", tls_refresh(tls));
 }
 
 TEST(a_slow_reader_is_cut_off)

@@ -71,9 +71,11 @@ STEPS = [
 
 
 def canonical(text):
-    """What may differ: the time, who says that it converted, our line about who did it, and the order of members."""
+    """What may differ: the time, who says that it converted, our lines about who did it and which state a snapshot is,
+    and the order of members."""
     text = re.sub(r"\d{4}-\d\d-\d\d [\d:.]{12}", "TIME", text)
     text = re.sub(r' "by uid \d+ byre-dbtool"', "", text)
+    text = re.sub(r"\\nstate [0-9a-f-]{36}", "", text)
     text = re.sub(r"(byre-dbtool|ovsdb-tool) [\d.]+", "TOOL", text)
     text = re.sub(r"\\n(state [-0-9a-f]{36} )?archive \d+", "", text)  # Our snapshots say which state they are.
     try:
@@ -127,3 +129,18 @@ def test_a_torn_file_is_not_written_to(tools, state_dir):
                     ["compact", "a.db", "b.db"], ["query", "a.db", '["T"]']):
         assert ours(*command)[0] == 1, command
         assert path.read_bytes() == torn and not (path.parent / "b.db").exists()
+
+
+def test_rbac_role(tools, state_dir):
+    """A role restricts as on a server; there is no client's name, which ovsdb-tool prints as "(null)"."""
+    from test_db_tls import RBAC_SCHEMA
+
+    results = []
+    for tool, name in zip(tools, ("byre-dbtool", "ovsdb-tool")):
+        (state_dir / name / "r.json").write_text(json.dumps(RBAC_SCHEMA))
+        assert tool("create", "r.db", "r.json")[0] == 0
+        results.append([tool(*role, command, "r.db", '["R",{"op":"delete","table":"Open","where":[]}]')
+                        for role in ([], ["--rbac-role=worker"]) for command in ("transact",)])
+    theirs = [(status, text.replace("(null)", "")) for status, text in results[1]]
+    assert [(s, json.loads(t)) for s, t in results[0]] == [(s, json.loads(t)) for s, t in theirs]
+    assert "permission error" in results[0][1][1]
