@@ -226,10 +226,10 @@ TEST(uuid_text)
     for (int byte = 0; byte < 16; byte++) {
         bool seen[64] = { false };
         int n_seen = 0;
-        u = (struct uuid){ { 0 } };
+        struct uuid row = { { 0 } };
         for (int i = 0; i < 256; i++) {
-            u.b[byte] = (uint8_t) i;
-            uint32_t slot = uuid_hash(&u) % N_ELEMS(seen);
+            row.b[byte] = (uint8_t) i;
+            uint32_t slot = uuid_hash(&row) % N_ELEMS(seen);
             n_seen += !seen[slot];
             seen[slot] = true;
         }
