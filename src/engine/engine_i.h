@@ -69,6 +69,15 @@ struct err *stream_send(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *scan_root(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *scan_one(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *scan_grows(struct engine *, const struct plan_step *) MUST_CHECK;
+/* Probes an open file.  0 or an errno. */
+struct probe;
+int scan_probe(struct arena *, int fd, const struct stat *, struct probe *ret);
+
+/* image.c: may qemu-img open the image 'fd', which lies in the directory 'dir' and should be of
+ * 'format'?  Not if it needs files other than those of that directory and 'allowed' (a path; may
+ * be NULL).  'path' is for messages. */
+struct err *image_check(int dir, int fd, const char *path, const char *format,
+                        const char *allowed) MUST_CHECK;
 
 /* The next stretch of data of 'fd' in [from, end): [*ret_start, *ret_stop); false if only a
  * hole follows.  Where a file system cannot tell, all is data. */

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -47,8 +48,19 @@ place_open(int dir, const char *name, int flags)
     return fd;
 }
 
+static struct err *
+check_real(const char *path, const char *real)
+{
+    if (pool_path_is_system(real)) {
+        return store_err(VE_INVALID_ARG,
+                         "target path '%s' is the directory '%s' of the system", path,
+                         real);
+    }
+    return NULL;
+}
+
 /* Refuses a path that, links resolved, is a directory of the system.  The last parts may not
- * exist yet. */
+ * exist yet.  Names can change meanwhile: check_opened() has the last word. */
 static struct err *
 check_place(const char *path)
 {
@@ -66,19 +78,31 @@ check_place(const char *path)
     CLEANUP(free_drop)
     char *whole = str_dupf("%s%s", str_eq(real, "/") ? "" : real,
                            path + strlen(existing) - (strcmp(existing, "/") == 0));
-    if (pool_path_is_system(whole)) {
-        return store_err(VE_INVALID_ARG,
-                         "target path '%s' is the directory '%s' of the system", path,
-                         whole);
+    return check_real(path, whole);
+}
+
+/* The same of an open directory, or of its entry 'name' (NULL: itself). */
+static struct err *
+check_opened(int fd, const char *name, const char *path)
+{
+    char link[64], real[PATH_MAX];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, real, sizeof real - 1);
+    if (n < 0 || n == (ssize_t) sizeof real - 1) {
+        return engine_io(n < 0 ? errno : ENAMETOOLONG, "cannot resolve path '%s'", path);
     }
-    return NULL;
+    real[n] = '\0';
+    CLEANUP(free_drop) char *whole = name ? path_join(real, name) : str_dup(real);
+    return check_real(path, whole);
 }
 
 static struct err *
 open_dir(const char *path, int *ret_fd)
 {
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*ret_fd < 0) {
+    if (*ret_fd >= 0) {
+        return check_opened(*ret_fd, NULL, path);
+    } else {
         struct err *e = engine_io(errno, "cannot open directory '%s'", path);
         return err_is(e, ERR_NOT_FOUND)
                    ? err_hint(e, "build the pool: byre pool build NAME")
@@ -137,18 +161,32 @@ set_dir_perms(int fd, const char *path, const struct perms *perms, int mode)
     return NULL;
 }
 
+/* Opens the directory that 'path' lies in. */
+static struct err *
+open_parent(const char *path, int *ret_fd)
+{
+    CLEANUP(free_drop) char *parent = path_dir(path);
+    *ret_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_fd < 0 ? engine_io(errno, "cannot open directory '%s'", parent)
+                       : check_opened(*ret_fd, path_base(path), path);
+}
+
 struct err *
 place_mkdirs(struct engine *engine UNUSED, const struct plan_step *step)
 {
     TRY(check_place(step->name));
     CLEANUP(free_drop) char *parent = path_dir(step->name);
     TRY(err_tag(fs_mkdirs(parent, 0777), VE_SYSTEM_ERROR));
-    bool is_new = mkdir(step->name, 0700) == 0;
+    CLEANUP(fd_done) int in = -1, fd = -1;
+    TRY(open_parent(step->name, &in));
+    bool is_new = mkdirat(in, path_base(step->name), 0700) == 0;
     if (!is_new && errno != EEXIST) {
         return engine_io(errno, "cannot create path '%s'", step->name);
+    } else if (!is_new) {
+        TRY(open_dir(step->name, &fd));
+    } else if ((fd = place_open(in, path_base(step->name), O_RDONLY | O_DIRECTORY)) < 0) {
+        return engine_io(errno, "cannot open directory '%s'", step->name);
     }
-    CLEANUP(fd_done) int fd = -1;
-    TRY(open_dir(step->name, &fd));
     int mode = step->perms.mode >= 0 ? step->perms.mode : is_new ? step->default_mode : -1;
     struct err *e = set_dir_perms(fd, step->name, &step->perms, mode);
     if (!e && step->cow != TRI_YES) {
@@ -158,27 +196,36 @@ place_mkdirs(struct engine *engine UNUSED, const struct plan_step *step)
         }
     }
     if (e && is_new) {
-        rmdir(step->name);
+        unlinkat(in, path_base(step->name), AT_REMOVEDIR);
     }
     if (e && err_errno(e) == ENOSYS) {
         err_free(e);
         return engine_io(ENOSYS, "unable to control COW flag on '%s', not btrfs",
                          step->name);
     }
-    return e ? e : fs_sync_dir(parent);
+    return e               ? e
+           : fsync(in) < 0 ? engine_io(errno, "cannot sync directory '%s'", parent)
+                           : NULL;
 }
 
 struct err *
 place_rmdir_root(struct engine *engine UNUSED, const struct plan_step *step)
 {
     TRY(check_place(step->name));
-    if (rmdir(step->name) < 0 && errno != ENOENT) {
+    CLEANUP(fd_done) int in = -1;
+    struct err *absent = open_parent(step->name, &in);
+    if (err_is(absent, ERR_NOT_FOUND)) {
+        err_free(absent);
+        return NULL;
+    }
+    TRY(absent);
+    if (unlinkat(in, path_base(step->name), AT_REMOVEDIR) < 0 && errno != ENOENT) {
         struct err *e = engine_io(errno, "failed to remove pool '%s'", step->name);
         return err_errno(e) == ENOTEMPTY ? err_hint(e, "delete the pool's volumes first")
                                          : e;
     }
-    CLEANUP(free_drop) char *parent = path_dir(step->name);
-    return fs_sync_dir(parent);
+    return fsync(in) < 0 ? engine_io(errno, "cannot sync the directory of '%s'", step->name)
+                         : NULL;
 }
 
 struct err *
@@ -320,18 +367,34 @@ place_open_source(struct engine *engine, const struct plan_step *step)
     TRY(check_place(step->dir));
     CLEANUP(fd_done) int dir = -1;
     TRY(open_dir(step->dir, &dir));
-    return open_volume(dir, step->dir, step->name, false, &engine->source);
+    TRY(open_volume(dir, step->dir, step->name, false, &engine->source));
+    return step->format ? image_check(dir, engine->source, engine->plan->source,
+                                      step->format, step->backing)
+                        : NULL;
 }
 
 struct err *
 place_backing(struct engine *engine, const struct plan_step *step)
 {
-    if (faccessat(engine->root, step->name, R_OK, AT_EACCESS) < 0) {
+    struct stat st;
+    CLEANUP(fd_done) int fd = -1, dir = -1;
+    CLEANUP(free_drop)
+    char *path = step->name[0] == '/' ? str_dup(step->name)
+                                      : path_join(engine->root_path, step->name);
+    CLEANUP(free_drop) char *parent = path_dir(path);
+    if (fstatat(engine->root, step->name, &st, 0) == 0 && !S_ISREG(st.st_mode) &&
+        !S_ISBLK(st.st_mode)) { /* Opening another kind may do things, or wait. */
+        return store_err(VE_OPERATION_INVALID, "backing store volume %s is not a file",
+                         step->name);
+    }
+    fd = openat(engine->root, step->name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    dir = fd < 0 ? -1 : open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) {
         return err_hint(
             engine_io(errno, "inaccessible backing store volume %s", step->name),
             "create or upload that volume first");
     }
-    return NULL;
+    return image_check(dir, fd, path, step->format, NULL);
 }
 
 struct err *

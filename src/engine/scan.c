@@ -50,6 +50,12 @@ reopen(int path_fd)
                : fd;
 }
 
+static int64_t
+size_of(int fd, const struct stat *st)
+{
+    return S_ISBLK(st->st_mode) ? max64(lseek(fd, 0, SEEK_END), 0) : st->st_size;
+}
+
 /* Reads and probes an open image of 'size' bytes.  errno on failure. */
 static int
 probe_fd(struct arena *arena, int fd, int64_t size, struct probe *ret)
@@ -67,10 +73,10 @@ probe_fd(struct arena *arena, int fd, int64_t size, struct probe *ret)
     return 0;
 }
 
-static int64_t
-size_of(int fd, const struct stat *st)
+int
+scan_probe(struct arena *arena, int fd, const struct stat *st, struct probe *ret)
 {
-    return S_ISBLK(st->st_mode) ? max64(lseek(fd, 0, SEEK_END), 0) : st->st_size;
+    return probe_fd(arena, fd, size_of(fd, st), ret);
 }
 
 /* What can be said about the backing file; failing is fine. */
@@ -286,15 +292,11 @@ scan_grows(struct engine *engine, const struct plan_step *step)
     }
     int64_t capacity = st.st_size;
     if (!str_eq(step->format, "raw") && !str_eq(step->format, "iso")) {
+        TRY(image_check(engine->root, engine->file, engine->plan->file, step->format,
+                        step->backing));
         int errnum = probe_fd(arena, engine->file, st.st_size, &probe);
         if (errnum) {
             return engine_io(errnum, "cannot read '%s'", engine->plan->file);
-        } else if (!str_eq(probe.format, step->format)) {
-            return err_hint(store_err(VE_OPERATION_INVALID,
-                                      "'%s' should be of format %s, but it "
-                                      "is %s",
-                                      engine->plan->file, step->format, probe.format),
-                            "refresh the pool to see what is there");
         }
         capacity = probe.capacity;
     }

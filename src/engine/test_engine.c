@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -354,6 +355,112 @@ TEST(clones)
     CHECK("read", pread(back, text, 5, 5 * MIB) == 5);
     CHECK_STR("content", text, "hello");
     CHECK_INT("entries", count_entries(&bed), 5);
+}
+
+static void
+qemu_img(const struct bed *bed, const char *what)
+{
+    CLEANUP(free_drop)
+    char *command = str_dupf("cd %s && qemu-img %s >/dev/null", bed->path, what);
+    CHECK_INT(what, system(command), 0);
+}
+
+/* Images that name files which are not theirs: qemu-img must not get to see them. */
+TEST(hostile_images)
+{
+    CLEANUP(bed_done) struct bed bed;
+    bed_init(&bed);
+    CLEANUP(free_drop) char *secret = path_join(test_dir(), "secret");
+    CHECK_OK("secret", fs_write_atomic(secret, "0123456789abcdef", 16, 0600));
+    CLEANUP(free_drop)
+    char *outside = str_dupf("create -q -f qcow2 -u -b %s -F raw outside 1M", secret);
+    CLEANUP(free_drop)
+    char *data =
+        str_dupf("create -q -f qcow2 -o data_file=%s,data_file_raw=on data 1M", secret);
+    const struct {
+        const char *make, *name, *format, *allowed, *want; /* 'want' NULL: fine. */
+    } rows[] = {
+        { outside, "outside", "qcow2", NULL, "which is not in its pool" },
+        { NULL, "outside", "qcow2", secret, NULL },
+        { data, "data", "qcow2", NULL, "keeps its data in another file" },
+        { "create -q -f qcow2 -u -b nbd://127.0.0.1:9/x -F raw nbd 1M", "nbd", "qcow2",
+          NULL, "backing store that is no file" },
+        { "create -q -f raw base 1M", "base", "qcow2", NULL,
+          "should be of format qcow2, but it is raw" },
+        { "create -q -f qcow2 -b $PWD/base -F raw top 1M", "top", "qcow2", NULL, NULL },
+        { "create -q -f qcow2 -b $PWD/top -F qcow2 higher 1M", "higher", "qcow2", NULL,
+          NULL },
+        { "create -q -f qcow2 -b $PWD/outside -F qcow2 below 1M", "below", "qcow2", NULL,
+          "which is not in its pool" },
+        { "create -q -f vmdk -o subformat=monolithicFlat flat 1M", "flat", "vmdk", NULL,
+          "should be of format vmdk, but it is raw" },
+        { "create -q -f vmdk sparse 1M", "sparse", "vmdk", NULL, NULL },
+        { "create -q -f vmdk -b $PWD/sparse -F vmdk child 1M", "child", "vmdk", NULL,
+          NULL },
+    };
+    for (size_t i = 0; i < N_ELEMS(rows); i++) {
+        if (rows[i].make) {
+            qemu_img(&bed, rows[i].make);
+        }
+        struct vol source, vol;
+        vol_init(&source);
+        source.name = rows[i].name;
+        source.target.format = rows[i].format;
+        source.backing.path = rows[i].allowed;
+        vol_init(&vol);
+        vol.name = "clone";
+        vol.target.format = "raw";
+        vol.capacity = MIB;
+        vol.allocation = 0;
+        struct plan plan = PLAN_INIT;
+        CLEANUP(err_drop)
+        struct err *e =
+            RUN(&bed, gate_vol_clone(&bed.pool, &vol, &bed.pool, &source, 0, &plan));
+        const char *want = rows[i].want;
+        CHECK(e ? err_text(e) : rows[i].name, want ? e && strstr(err_text(e), want) : !e);
+        CLEANUP(free_drop) char *clone = path_join(bed.path, "clone");
+        CHECK_INT(rows[i].name, unlink(clone) == 0, !want);
+    }
+    CHECK_ERR("data elsewhere", resize(&bed, "data", "qcow2", 2 * MIB, 0), ERR_CONSTRAINT);
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    CHECK_OK("read", fs_read(secret, 2 * MIB, &text));
+    CHECK("as it was made", text.n == MIB); /* qemu-img create itself made it 1 MiB long. */
+}
+
+/* A name on the way to a pool that leads elsewhere between the check and the opening. */
+TEST(swapped_parents)
+{
+    CLEANUP(free_drop) char *good = path_join(test_dir(), "good/share");
+    CLEANUP(free_drop) char *a = path_join(test_dir(), "way");
+    CLEANUP(free_drop) char *b = path_join(test_dir(), "other");
+    CLEANUP(free_drop) char *target = path_join(a, "share");
+    CHECK_OK("directory", fs_mkdirs(good, 0755));
+    CHECK_INT("link", symlink("good", a), 0);
+    CHECK_INT("link", symlink("/usr", b), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        while (getppid() != 1) {
+            renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+            sched_yield();
+        }
+        _exit(0);
+    }
+    CLEANUP(bed_done) struct bed bed;
+    bed_init(&bed);
+    bed.pool.target.path = target;
+    int n_good = 0, n_refused = 0;
+    size_t n_leaked = 0;
+    for (int64_t until = clock_mono_ms() + 1500; clock_mono_ms() < until;) {
+        struct plan plan = PLAN_INIT;
+        CLEANUP(err_drop) struct err *e = RUN(&bed, gate_pool_refresh(&bed.pool, &plan));
+        n_leaked += e ? 0 : bed.result.vols.vols.n;
+        n_good += !e;
+        n_refused += e != NULL;
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    CHECK("both ways were met", n_good > 0 && n_refused > 0);
+    CHECK_INT("nothing of /usr/share was listed", (int64_t) n_leaked, 0);
 }
 
 TEST(streams)

@@ -26,12 +26,15 @@ enum step_kind {
     STEP_ROOM,       /* Refuse if 'size' > the file system, or 'length' > what is free. */
     STEP_TEMP,       /* Make an empty file that will be 'name', locked. */
     STEP_OPEN,       /* Open the regular file 'name'; 'write' says how. */
-    STEP_SOURCE,     /* Open 'name' of the directory 'dir' for reading, beside the file. */
-    STEP_BACKING,  /* Refuse unless the image 'name' can be read (relative: to the root). */
-    STEP_NOCOW,    /* No copy-on-write on btrfs, if it can be had. */
-    STEP_SIZE,     /* Set the file's length to 'size'. */
+    STEP_SOURCE,     /* Open 'name' of the directory 'dir' for reading, beside the file;
+                      * refuse it if it needs files outside of its pool. */
+    STEP_BACKING, /* Refuse unless the image 'name' can be read (relative: to the root), and
+                    * what lies below it lies beside it. */
+    STEP_NOCOW,   /* No copy-on-write on btrfs, if it can be had. */
+    STEP_SIZE,    /* Set the file's length to 'size'. */
     STEP_ALLOCATE, /* Have blocks for [0, size); the file becomes that long at least. */
-    STEP_GROWS,    /* Refuse unless the image ('format') has at most 'size' bytes now. */
+    STEP_GROWS,    /* Refuse unless the image has at most 'size' bytes now, and if it needs
+                    * files outside of its pool. */
     STEP_COPY,     /* Source to file, keeping holes if 'sparse'; 'size' bytes at most. */
     STEP_RECEIVE,  /* The request's descriptor into the file at 'offset', 'length' bytes. */
     STEP_SEND,     /* The reverse.  'length' 0: to the end. */
@@ -57,7 +60,10 @@ struct plan_arg {
 
 struct plan_step {
     enum step_kind kind;
-    const char *name, *dir, *format;
+    const char *name, *dir;
+    const char
+        *format; /* STEP_GROWS, _SOURCE, _BACKING: of the image; NULL: not looked at. */
+    const char *backing; /* STEP_GROWS, _SOURCE: what may lie below it though elsewhere. */
     struct plan_arg *args; /* Of a command. */
     size_t n_args;
     int64_t size, offset, length; /* Bytes. */

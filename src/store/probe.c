@@ -64,6 +64,7 @@ probe_cow(struct probe_in *in, struct probe *ret)
     probe_version(in, "cow", in_be32(in, 4), 2, 2);
     probe_capacity(ret, in_be64(in, 1036), 1);
     ret->backing = in_string(in, 8, 1024);
+    ret->has_backing = ret->backing;
     return true;
 }
 
@@ -77,7 +78,8 @@ probe_qed(struct probe_in *in, struct probe *ret)
     uint64_t features = in_le64(in, 16);
     probe_capacity(ret, in_le64(in, 48), 1);
     ret->cluster_bytes = in_le32(in, 4);
-    if (features & 1) {
+    ret->has_backing = features & 1;
+    if (ret->has_backing) {
         ret->backing = in_string(in, in_le32(in, 56), in_le32(in, 60));
         ret->backing_format = features & 4 ? "raw" : "auto";
     }
@@ -106,6 +108,16 @@ vmdk_parent(struct probe_in *in)
                  : NULL;
 }
 
+/* May there be a parent that vmdk_parent() does not see?  The descriptor, of up to 20 sectors, may
+ * lie anywhere. */
+static bool
+vmdk_hides_parent(struct probe_in *in)
+{
+    static const char key[] = "parentFileNameHint";
+    return in_le64(in, 28) > (PROBE_HEAD_BYTES - 20 * 512) / 512 ||
+           memmem(in->head, in->n_head, key, strlen(key)) != NULL;
+}
+
 static bool
 probe_vmdk(struct probe_in *in, struct probe *ret)
 {
@@ -116,8 +128,10 @@ probe_vmdk(struct probe_in *in, struct probe *ret)
     probe_version(in, "vmdk", in_le32(in, 4), 1, 3);
     probe_capacity(ret, in_le64(in, 12), 512);
     ret->cluster_bytes = (int64_t) (in_le64(in, 20) & 0xffffff) * 512;
+    ret->has_data_file = in_le64(in, 12) == 0; /* A descriptor follows that names files. */
     ret->backing = vmdk_parent(in);
     ret->backing_format = ret->backing ? "vmdk" : NULL;
+    ret->has_backing = ret->backing || vmdk_hides_parent(in);
     return true;
 }
 

@@ -26,7 +26,9 @@ struct probe {
     const char *compat;    /* "1.1" of a qcow2 v3, else NULL. */
     int64_t cluster_bytes; /* 0 if unknown. */
     bool has_features, lazy_refcounts, extended_l2;
-    bool has_data_file;  /* qcow2 with its data in another file. */
+    bool has_data_file; /* The data is in another file: qcow2, vmdk. */
+    bool
+        has_backing; /* There is one, though 'backing' may be NULL: beyond what was read. */
     const char *warning; /* NULL, or what is odd: "qcow2 version 7 is not known". */
 };
 

@@ -88,6 +88,7 @@ probe_qcow(struct probe_in *in, struct probe *ret)
 
     uint64_t at = in_be64(in, 8);
     uint32_t n = in_be32(in, 16);
+    ret->has_backing = at != 0;
     if (at && n && n <= BACKING_NAME_MAX) {
         ret->backing = in_string(in, at, n);
         ret->backing_format = ret->backing ? "auto" : NULL;

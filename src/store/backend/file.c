@@ -26,6 +26,12 @@ is_raw(const struct vol *vol)
     return !vol->target.format || is_format(vol, "raw") || is_format(vol, "iso");
 }
 
+static const char *
+text_dup(struct plan *plan, const char *text)
+{
+    return text ? arena_str(&plan->arena, text) : NULL;
+}
+
 struct err *
 file_scan(const struct pool *pool, struct plan *plan)
 {
@@ -190,7 +196,9 @@ plan_create_image(struct plan *plan, const struct vol *vol, int flags)
 {
     const char *backing = vol->backing.path;
     if (backing) {
-        plan_add(plan, STEP_BACKING, backing);
+        struct plan_step *check = plan_add(plan, STEP_BACKING, backing);
+        check->format =
+            vol->backing.format ? arena_str(&plan->arena, vol->backing.format) : "raw";
     }
     plan_temp(plan, vol->name);
     plan_cmd(plan, "qemu-img", "create", "-q", "-f", vol->target.format);
@@ -259,7 +267,11 @@ file_vol_clone(const struct pool *pool, const struct vol *vol,
     bool raw = is_raw(&wanted) && is_raw(source);
 
     plan_root(plan, pool->target.path);
-    plan_source(plan, source_pool->target.path, source->name);
+    struct plan_step *from = plan_source(plan, source_pool->target.path, source->name);
+    if (!is_raw(source)) {
+        from->format = arena_str(&plan->arena, source->target.format);
+        from->backing = text_dup(plan, source->backing.path);
+    }
     plan_room(plan, capacity, raw && !(flags & VOL_REFLINK) ? allocation : 0, flags);
     plan_temp(plan, vol->name);
     if (raw) {
@@ -317,6 +329,7 @@ file_vol_resize(const struct pool *pool, const struct vol *vol, int64_t capacity
     check->shrink = shrink;
     check->format =
         vol->target.format ? arena_str(&plan->arena, vol->target.format) : "raw";
+    check->backing = text_dup(plan, vol->backing.path);
     plan_room(plan, capacity, 0, flags);
     if (is_raw(vol)) {
         plan_size(plan, STEP_SIZE, capacity);
