@@ -109,8 +109,33 @@ on_disconnected(void *aux UNUSED, const struct err *why)
     lost = why != NULL;
 }
 
+/* In a large cluster most changes are of other hosts.  What is not surely theirs is ours. */
+static bool
+concerns_us(const struct agent *a, const struct replica_change *change)
+{
+    const char *table = change->row->table->schema->name;
+    const struct uuid *hostnode = NULL;
+
+    if (change->kind == REPLICA_DELETED || !a->have_row ||
+        replica_changed(change, "hostnode")) {
+        return true;
+    } else if (str_eq(table, "hostnode")) {
+        return uuid_eq(&change->row->uuid, &a->row);
+    } else if (str_eq(table, "vm")) {
+        hostnode = &row_vm_of(change->row)->hostnode;
+    } else if (str_eq(table, "job")) {
+        hostnode = &row_job_of(change->row)->hostnode;
+    } else if (str_eq(table, "pool")) {
+        hostnode = &row_pool_of(change->row)->hostnode;
+    } else if (str_eq(table, "volume")) {
+        const struct row_pool *pool = row_volume_get_pool(row_volume_of(change->row));
+        hostnode = pool ? &pool->hostnode : NULL;
+    }
+    return !hostnode || uuid_eq(hostnode, &a->row);
+}
+
 static void
-on_changed(void *aux UNUSED, const struct replica_change *change)
+on_changed(void *aux, const struct replica_change *change)
 {
     static const struct {
         const char *table;
@@ -122,6 +147,9 @@ on_changed(void *aux UNUSED, const struct replica_change *change)
         { "job", (void (*)(void *)) job_obj_orphan },
     };
 
+    struct agent *a = aux;
+
+    a->concerned |= concerns_us(a, change);
     if (change->kind != REPLICA_DELETED || !change->row->user) {
         return;
     }
@@ -130,6 +158,17 @@ on_changed(void *aux UNUSED, const struct replica_change *change)
             owners[i].orphan(TAKE(change->row->user));
             return;
         }
+    }
+}
+
+static void
+on_batch_end(void *aux)
+{
+    struct agent *a = aux;
+
+    if (a->concerned) {
+        a->concerned = false;
+        agent_touch(a);
     }
 }
 
@@ -166,7 +205,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
         .ready = on_ready,
         .disconnected = on_disconnected,
         .changed = on_changed,
-        .batch_end = (void (*)(void *)) agent_touch,
+        .batch_end = on_batch_end,
     };
     struct agent *a = NEW(struct agent);
 

@@ -107,9 +107,10 @@ struct agent {
     struct work *slow; /* What may take minutes: transfers, builds, consoles' openings. */
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
-    bool passing; /* A pass is running. */
-    bool touched; /* Meanwhile. */
-    bool leaving; /* agent_leave(). */
+    bool passing;   /* A pass is running. */
+    bool touched;   /* Meanwhile. */
+    bool concerned; /* A change of the batch that is being applied is ours. */
+    bool leaving;   /* agent_leave(). */
     struct loop_timer *leave_timer;
     void (*left)(void *aux);
     void *left_aux;

@@ -120,7 +120,10 @@ pool_refreshed(struct pool_obj *obj, int64_t begun_tick, struct priv_reply *repl
     obj->refreshed_at = clock_wall_ms();
     strvec_done(&obj->warnings);
     for (size_t i = 0; i < reply->vols.warnings.n; i++) {
-        strvec_add(&obj->warnings, reply->vols.warnings.v[i]);
+        if (!strvec_has(&obj->warnings,
+                        reply->vols.warnings.v[i])) { /* A set, in the row. */
+            strvec_add(&obj->warnings, reply->vols.warnings.v[i]);
+        }
     }
     if (obj->o.row) {
         vols_scanned(obj->o.agent, obj, begun_tick, &reply->vols);

@@ -144,12 +144,16 @@ report_send(struct agent *a)
     txn_commit(TAKE(a->txn), replica_session(a->replica), on_reported, a);
 }
 
-/* Lines are the separators, so a text that has some gets blanks instead. */
+/* Lines are the separators, so a text that has some gets blanks instead; and the database takes
+ * no text that is not UTF-8, which names of files need not be. */
 static void
 put_line(struct buf *b, const char *text, bool last)
 {
+    bool utf8 = str_is_utf8(text, strlen(text));
+
     for (; *text; text++) {
-        buf_char(b, *text == '\n' ? ' ' : *text);
+        unsigned char c = (unsigned char) *text;
+        buf_char(b, c < ' ' || c == 0x7f ? ' ' : c >= 0x80 && !utf8 ? '?' : (char) c);
     }
     if (!last) {
         buf_char(b, '\n');

@@ -11,6 +11,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* The schema's ranges: a stranger beyond them must not make the whole report fail. */
+#define MEM_MAX_MIB 16777216
+#define VCPU_MAX 4096
 #define ALARM_KIND "domain-without-row"
 
 static struct row_vm *
@@ -41,14 +44,15 @@ static void
 show(struct agent *a, const struct row_hostnode *own, const struct virt_dom *dom)
 {
     struct txn_row *row = txn_insert(report_txn(a), "vm");
-    CLEANUP(free_drop) char *longer = str_dupf("%s.%.8s", dom->name, UUID_TEXT(&dom->uuid));
+    CLEANUP(free_drop)
+    char *longer = str_dupf("%.200s.%.8s", dom->name, UUID_TEXT(&dom->uuid));
 
     txn_set_string(row, "name", name_is_taken(a, dom->name) ? longer : dom->name);
     txn_set_string(row, "source", "libvirt");
     txn_set_uuid(row, "uuid", &dom->uuid);
     txn_set_uuid(row, "hostnode", &own->base.uuid);
-    txn_set_int(row, "mem", max64(dom->mem_mib, 1));
-    txn_set_int(row, "vcpu", max64(dom->vcpus, 1));
+    txn_set_int(row, "mem", clamp64(dom->mem_mib, 1, MEM_MAX_MIB));
+    txn_set_int(row, "vcpu", clamp64(dom->vcpus, 1, VCPU_MAX));
     txn_set_bool(row, "autostart", dom->autostart);
     txn_set_string(row, "status", virt_state_name(dom->state));
     if (dom->domid >= 0) {
@@ -64,8 +68,8 @@ update(struct agent *a, const struct row_vm *row, const struct virt_dom *dom)
 
     facts_string(&f, "status", row->status, virt_state_name(dom->state));
     facts_opt_int(&f, "domid", &row->domid, dom->domid);
-    facts_int(&f, "mem", row->mem, max64(dom->mem_mib, 1));
-    facts_int(&f, "vcpu", row->vcpu, max64(dom->vcpus, 1));
+    facts_int(&f, "mem", row->mem, clamp64(dom->mem_mib, 1, MEM_MAX_MIB));
+    facts_int(&f, "vcpu", row->vcpu, clamp64(dom->vcpus, 1, VCPU_MAX));
     facts_bool(&f, "autostart", row->autostart, dom->autostart);
     facts_int(&f, "observed_generation", row->observed_generation, row->generation);
     facts_string(

@@ -54,6 +54,11 @@ TEST(errors_are_three_lines)
     CHECK_STR("what, why, next", whole, "start\na b\ndo this");
     err_free(e);
 
+    e = err_wrap(err_new(ERR_IO, "open /p/\xff\xfe"), "\xc3\xa9t\xc3\xa9");
+    CLEANUP(free_drop) char *bytes = error_text(e);
+    CHECK("what the database takes", str_starts(bytes, "\xc3\xa9t\xc3\xa9\nopen /p/??\n"));
+    err_free(e);
+
     e = err_new(ERR_IO, "no room");
     CLEANUP(free_drop) char *bare = error_text(e);
     CHECK_STR("all three, always", bare,
