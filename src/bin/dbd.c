@@ -6,6 +6,8 @@
 #define LOG_MODULE "dbd"
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -204,6 +206,36 @@ raise_file_limit(void)
     }
 }
 
+/* "USER", "USER:" (its own group), "USER:GROUP", ":GROUP" (the user stays). */
+static MUST_CHECK struct err *
+become(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    CLEANUP(free_drop)
+    char *user = str_dup_n(text, colon ? (size_t) (colon - text) : strlen(text));
+    const struct passwd *pw = *user ? getpwnam(user) : getpwuid(getuid());
+    if (!pw) {
+        return err_new(ERR_NOT_FOUND, "--user: there is no user %s", user);
+    }
+    uid_t uid = pw->pw_uid;
+    gid_t gid = pw->pw_gid;
+    if (colon && colon[1]) {
+        const struct group *gr = getgrnam(colon + 1);
+        if (!gr) {
+            return err_new(ERR_NOT_FOUND, "--user: there is no group %s", colon + 1);
+        }
+        gid = gr->gr_gid;
+    }
+    if (uid == geteuid() && gid == getegid()) {
+        return NULL;
+    }
+    if ((*user && initgroups(user, gid) < 0) || setresgid(gid, gid, gid) < 0 ||
+        setresuid(uid, uid, uid) < 0) {
+        return err_io(errno, "--user: become %s", text);
+    }
+    return NULL;
+}
+
 static MUST_CHECK struct err *
 run(const struct options *o, int *parent_fd)
 {
@@ -212,6 +244,9 @@ run(const struct options *o, int *parent_fd)
 
     if (o->pidfile) {
         TRY(pidfile_take(o->pidfile, &pid_fd));
+    }
+    if (o->user) {
+        TRY(become(o->user));
     }
     TRY(log_open(o->log_file));
     for (size_t i = 0; i < o->verbosity.n; i++) {

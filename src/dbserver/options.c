@@ -26,6 +26,7 @@ const char options_usage[] =
     "  -v, --verbose[=SPEC] log more; SPEC as in ovs-appctl(8), for example console:dbg\n"
     "  --detach             go to the background once everything is open\n"
     "  --no-chdir           stay in this directory when detaching\n"
+    "  --user=USER[:GROUP]  become that user before any file but the pid file is opened\n"
     "  --run=COMMAND        run a shell command once listening and end with it\n"
     "  --no-durable         answer before transactions are on the disk: quick, and a power cut\n"
     "                       may take back what was answered\n"
@@ -42,6 +43,7 @@ enum {
     OPT_RUN,
     OPT_NO_DURABLE,
     OPT_CONFIG_FILE,
+    OPT_USER,
     OPT_BOOTSTRAP_CA,
     OPT_PEER_CA,
     OPT_PROTOCOLS,
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
     { "detach", no_argument, NULL, OPT_DETACH },
     { "no-chdir", no_argument, NULL, OPT_NO_CHDIR },
     { "run", required_argument, NULL, OPT_RUN },
+    { "user", required_argument, NULL, OPT_USER },
     { "config-file", required_argument, NULL, OPT_CONFIG_FILE },
     { "no-durable", no_argument, NULL, OPT_NO_DURABLE },
     { "help", no_argument, NULL, 'h' },
@@ -132,6 +135,7 @@ apply(struct options *o, int c, const char *arg)
     case OPT_DETACH: o->detach = true; return NULL;
     case OPT_NO_CHDIR: o->chdir = false; return NULL;
     case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
+    case OPT_USER: set(&o->user, str_dup(arg)); return NULL;
     case OPT_CONFIG_FILE: set(&o->config_file, path_absolute(arg)); return NULL;
     case OPT_NO_DURABLE: o->no_durable = true; return NULL;
     case 'p': set(&o->private_key, secret_path(arg)); return NULL;
@@ -193,6 +197,7 @@ options_done(struct options *o)
     free(o->pidfile);
     free(o->log_file);
     free(o->run);
+    free(o->user);
     free(o->config_file);
     free(o->private_key);
     free(o->certificate);

@@ -16,6 +16,7 @@ struct options {
     char *pidfile;  /* NULL: none.  Absolute. */
     char *log_file; /* NULL: none. */
     char *run;      /* --run's command, or NULL. */
+    char *user;     /* "USER[:GROUP]" to become; NULL: stay. */
     char *config_file; /* Instead of databases and remotes; NULL: none.  Absolute. */
     /* TLS: each a file, or what its name says; or "db:DB,TABLE,COLUMN".  NULL: not given. */
     char *private_key, *certificate, *ca_cert, *peer_ca_cert;

@@ -120,22 +120,46 @@ peer_id(const struct peer *p)
     return stream_peer_id(jsonrpc_stream(p->conn));
 }
 
+/* Made when it is first needed: by then a certificate has been seen. */
+const char *
+peer_author(struct peer *p)
+{
+    const struct stream *stream = jsonrpc_stream(p->conn);
+    const char *id = peer_id(p);
+    struct buf text = BUF_INIT;
+    struct ucred cred;
+
+    if (p->author) {
+        return p->author;
+    } else if (stream_peer_cred(stream, &cred)) {
+        buf_printf(&text, "by uid %ld pid %ld %s", (long) cred.uid, (long) cred.pid,
+                   stream_name(stream));
+    } else {
+        buf_printf(&text, "by %s", stream_name(stream));
+    }
+    if (id) { /* Quoted: it comes from outside, and this stays one line. */
+        buf_str(&text, " id ");
+        json_print_string(id, strlen(id), &text);
+    }
+    if (p->role) {
+        buf_str(&text, " role ");
+        json_print_string(p->role, strlen(p->role), &text);
+    }
+    p->author = buf_take(&text);
+    return p->author;
+}
+
 struct peer *
 peer_new(struct remote_entry *remote, struct stream *stream)
 {
     struct peer *p = NEW(struct peer);
     struct dbserver *server = remote->server;
-    struct ucred cred;
     const char *name = stream_name(stream);
-    bool local = stream_peer_cred(stream, &cred);
 
     p->server = server;
     p->remote = remote;
     p->role = str_dup(remote->options.role);
     list_push_back(&remote->peers, &p->in_remote);
-    p->author =
-        local ? str_dupf("by uid %ld pid %ld %s", (long) cred.uid, (long) cred.pid, name)
-              : str_dupf("by %s", name);
     list_init(&p->flow);
     list_init(&p->monitors);
     list_init(&p->pending);

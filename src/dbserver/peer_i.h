@@ -23,7 +23,7 @@ struct peer {
     struct list in_server; /* In the server's 'peers'. */
     struct list flow;      /* In the server's 'ready', 'blocked' or 'dead'; or nowhere. */
     struct jsonrpc *conn;
-    char *author;              /* "by uid 0 pid 123 unix#4": for the journal. */
+    char *author;              /* Of peer_author(), or NULL so far. */
     struct lock_session locks; /* 'user' is the peer. */
     struct list monitors;      /* Of struct peer_monitor, by 'in_peer'. */
     struct list pending;       /* Of struct pending, by 'in_peer'. */
@@ -67,7 +67,9 @@ enum outgoing_kind { OUT_REPLY, OUT_UPDATE, OUT_OTHER };
 struct peer *peer_new(struct remote_entry *, struct stream *);
 void peer_apply_options(struct peer *);   /* Its remote's options changed. */
 const char *peer_id(const struct peer *); /* The name in its certificate; NULL without. */
+const char *peer_author(struct peer *);   /* "by uid 0 pid 123 unix#4": for the journal. */
 const char *peer_id(const struct peer *); /* The name in its certificate; NULL without. */
+const char *peer_author(struct peer *);   /* "by uid 0 pid 123 unix#4": for the journal. */
 void peer_close(struct peer *,
                 const char *why); /* Drops the client, soon.  'why' may be NULL. */
 void peer_free(struct peer *);

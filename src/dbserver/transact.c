@@ -26,7 +26,7 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
         .locks = &peer->locks,
         .elapsed_ms = loop_now_ms(peer->server->loop) - came_ms,
         .wall_ms = clock_wall_ms(),
-        .author = peer->author,
+        .author = peer_author(peer),
         .role = peer->role,
         .id = peer_id(peer),
     };

@@ -200,7 +200,7 @@ struct err *
 tls_load(struct tls *tls, const struct tls_config *c)
 {
     uint64_t stamp = files_stamp(c);
-    bool bootstrap_now;
+    bool bootstrap_now = false;
     SSL_CTX *context = SSL_CTX_new(TLS_method());
     struct err *e = context ? fill(tls, context, c, &bootstrap_now)
                             : tls_error(ERR_IO, "a new TLS context");

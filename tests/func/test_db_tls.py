@@ -108,6 +108,14 @@ def test_much_in_both_directions(tls_dbd, pki):
             assert c.result("echo", "z" * n) == ["z" * n]
 
 
+def test_the_log_names_the_client(tls_dbd, pki, program):
+    with client(pki, tls_dbd.port) as c:
+        c.transact("T", insert(name="x"))
+    tls_dbd.stop()
+    log = subprocess.run([program("byre-dbtool"), "show-log", str(tls_dbd.db)], capture_output=True, text=True)
+    assert 'by ssl:127.0.0.1:' in log.stdout and ' id \\"alice\\""' in log.stdout, log.stdout
+
+
 def test_who_is_not_believed(tls_dbd, pki):
     assert refused(pki, tls_dbd, name=None)
     assert refused(pki, tls_dbd, name="stranger")

@@ -413,6 +413,25 @@ def test_found_by_name(make_dbd, program, state_dir, name):
     assert sorted(p.name for p in state_dir.iterdir() if p.suffix in (".pid", ".ctl", ".sock")) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_user(make_dbd, state_dir):
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    server = make_dbd(args=["--user=nobody:", "--pidfile=%s/dbd.pid" % state_dir])
+    for path in (state_dir, *state_dir.iterdir()):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    server.start()
+    status = dict(line.split(":", 1) for line in open("/proc/%d/status" % server.pid))
+    assert set(status["Uid"].split()) == {str(nobody.pw_uid)} and set(status["Gid"].split()) == {str(nobody.pw_gid)}
+    assert "0" not in status["Groups"].split()
+    with server.connect() as c:
+        assert "uuid" in c.transact("T", insert(name="x"))[0]
+    for user in ("no-such-user", "nobody:no-such-group"):
+        run = subprocess.run([*server.argv, "--pidfile=%s/second.pid" % state_dir, "--user=" + user], capture_output=True, text=True, timeout=20)
+        assert run.returncode == 1 and "there is no" in run.stderr
+
+
 @pytest.mark.parametrize("command, status", [("true", 0), ("exit 3", 1)])
 def test_run(make_dbd, command, status):
     server = make_dbd(args=["--run=" + command])
