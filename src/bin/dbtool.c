@@ -159,7 +159,8 @@ print_usage(FILE *to)
     fputs(
         "default DB: " DEFAULT_DB "\n"
         "options: --if-not-exists (create), --cut (compact: drop what is behind damage; it is\n"
-        "         saved beside the file), -m, --more (show-log, compact), --rbac-role=ROLE\n"
+        "         saved beside the file), -m, --more (show-log, compact), -a, --archive (show-log:\n"
+        "         first what compaction took out of the file), --rbac-role=ROLE\n"
         "         (query, transact), -h, --help, -V, --version\n",
         to);
 }
@@ -171,6 +172,7 @@ parse_options(int argc, char **argv)
         { "if-not-exists", no_argument, NULL, 'i' },
         { "cut", no_argument, NULL, 'c' },
         { "more", no_argument, NULL, 'm' },
+        { "archive", no_argument, NULL, 'a' },
         { "rbac-role", required_argument, NULL, 'r' },
         { "verbose", optional_argument, NULL, 'v' }, /* ovsdb-tool's; nothing to say. */
         { "help", no_argument, NULL, 'h' },
@@ -180,11 +182,12 @@ parse_options(int argc, char **argv)
     struct tool t = { 0 };
     int c;
 
-    while ((c = getopt_long(argc, argv, "mv::hV", options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "amv::hV", options, NULL)) != -1) {
         switch (c) {
         case 'i': t.if_not_exists = true; break;
         case 'c': t.cut = true; break;
         case 'm': t.more++; break;
+        case 'a': t.archive = true; break;
         case 'r': t.rbac_role = optarg; break;
         case 'v': break;
         case 'h': print_usage(stdout); exit(0);

@@ -13,7 +13,7 @@
 #define TOOL_NO 2 /* Exit status of a question whose answer is no, as ovsdb-tool has it. */
 
 struct tool {
-    bool if_not_exists, cut;
+    bool if_not_exists, cut, archive;
     int more;              /* So many -m. */
     const char *rbac_role; /* NULL without. */
     int status;            /* Exit status of success. */

@@ -123,37 +123,80 @@ show_head(uint64_t number, const struct json *record)
     putchar('\n');
 }
 
-struct err *
-tool_show_log(struct tool *t, const char **args)
+static void
+show_schema(uint64_t number, const struct schema *schema)
+{
+    printf("record %" PRIu64 ": \"%s\" schema, version=\"%s\", cksum=\"%s\"\n\n", number,
+           schema->name, schema->version, schema->cksum);
+}
+
+/* The archive that belongs to the file, or NULL.  Its length is in the file's first transaction. */
+static MUST_CHECK struct err *
+open_archive(const char *path, struct journal **ret)
 {
     CLEANUP(db_close) struct journal *journal = NULL;
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
-    CLEANUP(schema_drop) struct schema *schema = NULL;
-    CLEANUP(names_done) struct names names = { MAP_INIT };
-    const char *path = tool_db(args[0]);
+    struct journal_snapshot snapshot;
     struct json record;
     bool more;
 
     TRY(journal_open(path, JOURNAL_READ_ONLY, &journal));
     TRY(journal_read(journal, &arena, &record, &more));
-    TRY(schema_parse(&record, &schema));
-    printf("record 0: \"%s\" schema, version=\"%s\", cksum=\"%s\"\n\n", schema->name,
-           schema->version, schema->cksum);
-    for (uint64_t i = 1;; i++) {
+    TRY(journal_read(journal, &arena, &record, &more));
+    if (more && dbfile_is_snapshot(&record, &snapshot) && snapshot.archive_bytes) {
+        journal_set_snapshot(journal, &snapshot);
+        return journal_open_archive(journal, ret);
+    }
+    return NULL;
+}
+
+/* All records of a journal.  In an archive a schema comes again and again. */
+static MUST_CHECK struct err *
+show_journal(struct tool *t, struct journal *journal, struct names *names, uint64_t *number)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    CLEANUP(schema_drop) struct schema *schema = NULL;
+    struct json record;
+    bool more;
+
+    for (;; ++*number) {
         arena_reset(&arena);
         TRY(journal_read(journal, &arena, &record, &more));
         if (!more) {
             break;
         }
-        show_head(i, &record);
+        if (!schema || json_get_string(&record, "name")) {
+            schema_drop(&schema);
+            TRY(schema_parse(&record, &schema));
+            show_schema(*number, schema);
+            continue;
+        }
+        show_head(*number, &record);
         if (t->more) {
-            show_rows(schema, &record, &names, t->more);
+            show_rows(schema, &record, names, t->more);
             putchar('\n');
         }
     }
     const struct journal_damage *d = journal_damage(journal);
     return d->why ? err_hint(
                         err_new(ERR_SYNTAX, "stopped at the damage: %s", err_text(d->why)),
-                        "see: byre-dbtool check %s", path)
+                        "see: byre-dbtool check %s", journal_path(journal))
                   : NULL;
+}
+
+struct err *
+tool_show_log(struct tool *t, const char **args)
+{
+    CLEANUP(db_close) struct journal *journal = NULL;
+    CLEANUP(db_close) struct journal *archive = NULL;
+    CLEANUP(names_done) struct names names = { MAP_INIT };
+    const char *path = tool_db(args[0]);
+    uint64_t number = 0;
+
+    if (t->archive) {
+        TRY(open_archive(path, &archive));
+        TRY(archive ? show_journal(t, archive, &names, &number) : NULL);
+    }
+    TRY(journal_open(path, JOURNAL_READ_ONLY, &journal));
+    return show_journal(t, journal, &names, &number);
 }

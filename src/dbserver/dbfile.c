@@ -22,8 +22,8 @@ snapshot_comment(const char *comment, const struct journal_snapshot *s)
     return buf_take(&out);
 }
 
-static bool
-snapshot_parse(const struct json *record, struct journal_snapshot *ret)
+bool
+dbfile_is_snapshot(const struct json *record, struct journal_snapshot *ret)
 {
     const char *comment = json_get_string(record, "_comment");
     const char *at = comment ? strrchr(comment, '\n') : NULL;
@@ -78,7 +78,7 @@ dbfile_replay(struct journal *journal, struct db **ret)
             break;
         }
         struct journal_snapshot snapshot;
-        if (journal_n_records(journal) == 2 && snapshot_parse(&record, &snapshot)) {
+        if (journal_n_records(journal) == 2 && dbfile_is_snapshot(&record, &snapshot)) {
             journal_set_snapshot(journal, &snapshot);
         }
         e = db_replay(db, &record);

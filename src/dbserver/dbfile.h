@@ -11,6 +11,9 @@
  * errors. */
 struct err *dbfile_replay(struct journal *, struct db **ret) MUST_CHECK;
 
+/* Is this record 1 a snapshot of ours? */
+bool dbfile_is_snapshot(const struct json *record, struct journal_snapshot *ret);
+
 /* Puts a new file with the schema and one transaction that makes all rows in the place of
  * the journal's.  It is the same state as before, only shorter: it keeps its name. */
 struct err *dbfile_compact(struct journal *, const struct db *,

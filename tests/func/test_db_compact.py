@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 import threading
 import time
 
@@ -67,6 +68,21 @@ def test_writers_do_not_notice(dbd, program):
     inserted = [row["name"] for r in told if "A" in r and "compacting" not in r["_comment"] for row in r["A"].values()]
     assert sorted(inserted) == sorted(acknowledged), "archive and file tell of each transaction once"
     assert not list(dbd.dir.glob("*.tmp"))
+
+
+def test_who_did_what(dbd, program):
+    with dbd.connect() as c:
+        c.transact("T", insert(name="first"), {"op": "comment", "comment": "the beginning"})
+        appctl(program, dbd, "ovsdb-server/compact")
+        c.transact("T", {"op": "update", "table": "A", "where": [], "row": {"name": "second"}})
+        appctl(program, dbd, "ovsdb-server/compact")
+        c.transact("T", {"op": "delete", "table": "A", "where": []})
+    tool = [program("byre-dbtool"), "-mm", "--archive", "show-log", str(database(dbd))]
+    text = subprocess.run(tool, capture_output=True, text=True, check=True).stdout
+    story = ["the beginning", "name=first", "name=second", "compacting", "delete row"]
+    assert [text.find(word) >= 0 for word in story] == [True] * 5, text
+    assert sorted(story, key=text.find) == story, text
+    assert "the beginning" not in subprocess.run([t for t in tool if t != "--archive"], capture_output=True, text=True).stdout
 
 
 def test_killed_at_any_moment(dbd, program):

@@ -75,7 +75,6 @@ def canonical(text):
     and the order of members."""
     text = re.sub(r"\d{4}-\d\d-\d\d [\d:.]{12}", "TIME", text)
     text = re.sub(r' "by uid \d+ byre-dbtool"', "", text)
-    text = re.sub(r"\\nstate [0-9a-f-]{36}", "", text)
     text = re.sub(r"(byre-dbtool|ovsdb-tool) [\d.]+", "TOOL", text)
     text = re.sub(r"\\n(state [-0-9a-f]{36} )?archive \d+", "", text)  # Our snapshots say which state they are.
     try:
