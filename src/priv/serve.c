@@ -25,13 +25,15 @@
 #include "priv/worker_i.h"
 
 #define BACKLOG 64
-#define STOP_MS 15000 /* For workers to undo in, before SIGKILL. */
+#define STARVED_MS 1000 /* Out of descriptors or memory: wait so long. */
+#define STOP_MS 15000   /* For workers to undo in, before SIGKILL. */
 
 struct server {
     const struct priv_serve_config *config;
     int listen_fd, signal_fd;
     VEC(pid_t) workers;
     bool stop;
+    bool starved; /* Accept nothing for STARVED_MS: polling for it would only turn. */
 };
 
 static struct err *
@@ -126,7 +128,12 @@ on_connection(struct server *server)
 {
     CLEANUP(fd_done) int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) {
-        return; /* It went away again, or we are short of something: the next one tells. */
+        server->starved =
+            errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+        if (server->starved) {
+            log_warn("cannot accept: %s", strerror(errno));
+        }
+        return; /* Else it went away again. */
     }
     reap(server); /* Those that just ended do not count. */
     uid_t uid = 0;
@@ -190,11 +197,12 @@ static struct err *
 serve_loop(struct server *server)
 {
     while (!server->stop) {
-        struct pollfd p[2] = { { server->listen_fd, POLLIN, 0 },
+        struct pollfd p[2] = { { server->starved ? -1 : server->listen_fd, POLLIN, 0 },
                                { server->signal_fd, POLLIN, 0 } };
-        if (poll(p, 2, -1) < 0 && errno != EINTR) {
+        if (poll(p, 2, server->starved ? STARVED_MS : -1) < 0 && errno != EINTR) {
             return err_io(errno, "poll");
         }
+        server->starved = false;
         if (p[1].revents) {
             on_signal(server);
         }

@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -379,6 +381,58 @@ TEST(stopped_servers)
     CHECK("the client was answered", WIFEXITED(status) && WEXITSTATUS(status) == 0);
     close(pipe_fd[0]);
     close(pipe_fd[1]);
+    bed_done(&bed);
+}
+
+/* Peers that connect and say nothing: the others are told at once, and served when these go. */
+TEST(silent_peers)
+{
+    struct bed bed = { 0 };
+    bed_init(&bed, 8);
+    int fds[200];
+    for (size_t i = 0; i < N_ELEMS(fds); i++) {
+        fds[i] = connect_raw(&bed);
+    }
+    int64_t start_ms = clock_mono_ms();
+    CHECK_ERR("told", ASK(&bed, .verb = PRIV_POOL_CHECK), ERR_BUSY);
+    CHECK("at once", clock_mono_ms() - start_ms < 2000);
+    for (size_t i = 0; i < N_ELEMS(fds); i++) {
+        close(fds[i]);
+    }
+    struct err *e = NULL;
+    for (int i = 0; i < 100; i++) { /* The workers see it within their slice. */
+        e = ASK(&bed, .verb = PRIV_POOL_CHECK);
+        if (!err_is(e, ERR_BUSY)) {
+            break;
+        }
+        err_free(TAKE(e));
+        usleep(20000);
+    }
+    CHECK_OK("served", e);
+    bed_done(&bed);
+}
+
+/* No descriptor left for a connection: the server waits and does not turn. */
+TEST(no_descriptors)
+{
+    struct bed bed = { 0 };
+    bed_init(&bed, 0);
+    struct rlimit none = { 3, 64 }, some = { 64, 64 };
+    clockid_t clock;
+    struct timespec before, after;
+    CHECK("clock", clock_getcpuclockid(bed.server, &clock) == 0);
+    CHECK("limit", prlimit(bed.server, RLIMIT_NOFILE, &none, NULL) == 0);
+    int fd = connect_raw(&bed);
+    usleep(100000);
+    CHECK("before", clock_gettime(clock, &before) == 0);
+    usleep(500000);
+    CHECK("after", clock_gettime(clock, &after) == 0);
+    int64_t ms =
+        (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+    CHECK("it does not turn", ms < 100);
+    CHECK("limit", prlimit(bed.server, RLIMIT_NOFILE, &some, NULL) == 0);
+    CHECK_OK("served again", ASK(&bed, .verb = PRIV_POOL_CHECK));
+    close(fd);
     bed_done(&bed);
 }
 
