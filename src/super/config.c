@@ -11,40 +11,36 @@ struct reader {
     struct err *e; /* The first one. */
 };
 
-static void
-set_remotes(struct config *c, const char *value)
-{
-    strvec_split(&c->dbd_remotes, value, " \t,");
-}
-
-static void
-set_libvirt(struct config *c, const char *value)
-{
-    free(c->agent_libvirt);
-    c->agent_libvirt = str_dup(value);
-}
-
-static void
-set_listen(struct config *c, const char *value)
-{
-    free(c->web_listen);
-    c->web_listen = str_dup(value);
-}
-
 static const struct setting {
     const char *section, *key;
-    void (*set)(struct config *, const char *value);
+    size_t offset; /* In struct config: of a char *, or of the one strvec. */
 } settings[] = {
-    { "dbd", "remotes", set_remotes },
-    { "agent", "libvirt", set_libvirt },
-    { "web", "listen", set_listen },
+    { "dbd", "remotes", offsetof(struct config, dbd_remotes) },
+    { "dbd", "private_key", offsetof(struct config, dbd_private_key) },
+    { "dbd", "certificate", offsetof(struct config, dbd_certificate) },
+    { "dbd", "ca_cert", offsetof(struct config, dbd_ca_cert) },
+    { "agent", "libvirt", offsetof(struct config, agent_libvirt) },
+    { "web", "listen", offsetof(struct config, web_listen) },
 };
+
+static void
+set(const struct setting *s, struct config *config, const char *value)
+{
+    if (s->offset == offsetof(struct config, dbd_remotes)) {
+        strvec_split(&config->dbd_remotes, value, " \t,"); /* Lines add up. */
+    } else {
+        char **field = (char **) ((char *) config + s->offset);
+        free(*field);
+        *field = str_dup(value);
+    }
+}
 
 static struct err *
 refuse(const struct reader *r, const char *what)
 {
     struct err *e = err_new(ERR_SYNTAX, "%s:%d: %s", r->name, r->line, what);
-    return err_hint(e, "the settings are [dbd] remotes, [agent] libvirt, [web] listen");
+    return err_hint(e, "the settings are [dbd] remotes, private_key, certificate, ca_cert; "
+                       "[agent] libvirt; [web] listen");
 }
 
 /* inih's fgets(). */
@@ -77,7 +73,7 @@ take_setting(void *reader, const char *section, const char *key, const char *val
         if (str_eq(s->section, section)) {
             section_known = true;
             if (str_eq(s->key, key)) {
-                s->set(r->config, value);
+                set(s, r->config, value);
                 return 1;
             }
         }
@@ -116,6 +112,9 @@ void
 config_done(struct config *c)
 {
     strvec_done(&c->dbd_remotes);
+    free(c->dbd_private_key);
+    free(c->dbd_certificate);
+    free(c->dbd_ca_cert);
     free(c->agent_libvirt);
     free(c->web_listen);
     *c = CONFIG_INIT;

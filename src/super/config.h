@@ -2,6 +2,9 @@
  *
  *     [dbd]
  *     remotes = ptcp:6640:127.0.0.1 pssl:6641   ; besides DIR/run/db.sock
+ *     private_key = /etc/byre/key.pem           ; these three for pssl
+ *     certificate = /etc/byre/cert.pem
+ *     ca_cert = /etc/byre/ca.pem
  *     [agent]
  *     libvirt = qemu:///system                  ; an ordinary user's default: qemu:///session
  *     [web]
@@ -20,10 +23,11 @@
 
 struct config {
     struct strvec dbd_remotes;
-    char *agent_libvirt; /* NULL: the default. */
-    char *web_listen;    /* NULL: the default. */
+    char *dbd_private_key, *dbd_certificate, *dbd_ca_cert; /* NULL: not given. */
+    char *agent_libvirt;                                   /* NULL: the default. */
+    char *web_listen;                                      /* NULL: the default. */
 };
-#define CONFIG_INIT ((struct config){ STRVEC_INIT, NULL, NULL })
+#define CONFIG_INIT ((struct config){ STRVEC_INIT, NULL, NULL, NULL, NULL, NULL })
 
 /* 'name' is that of the file, for messages.  ERR_SYNTAX with "NAME:LINE: ...". */
 struct err *config_parse(const char *name, const char *text, struct config *ret) MUST_CHECK;

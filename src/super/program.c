@@ -83,12 +83,23 @@ program_path(const char *name, const struct place *place)
 }
 
 static void
+add_option(struct strvec *argv, const char *option, const char *value)
+{
+    if (value) {
+        strvec_addf(argv, "%s=%s", option, value);
+    }
+}
+
+static void
 argv_dbd(const char *dir, const struct config *config, struct strvec *argv)
 {
     strvec_addf(argv, "--remote=punix:%s/run/db.sock", dir);
     for (size_t i = 0; i < config->dbd_remotes.n; i++) {
         strvec_addf(argv, "--remote=%s", config->dbd_remotes.v[i]);
     }
+    add_option(argv, "--private-key", config->dbd_private_key);
+    add_option(argv, "--certificate", config->dbd_certificate);
+    add_option(argv, "--ca-cert", config->dbd_ca_cert);
     strvec_addf(argv, "--unixctl=%s/run/byre-dbd.ctl", dir);
 }
 

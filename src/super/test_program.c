@@ -20,6 +20,12 @@ static const struct {
       "--unixctl=/s/run/byre-dbd.ctl --pidfile=/s/run/byre-dbd.pid "
       "--log-file=/s/log/byre-dbd.log /s/db/vmmgr.db",
       "/s/run/db.sock" },
+    { "with keys", "[dbd]\nremotes=pssl:1\nprivate_key=/k\ncertificate=/c\nca_cert=/a\n", 0,
+      PROGRAM_DBD,
+      "byre-dbd --remote=punix:/s/run/db.sock --remote=pssl:1 --private-key=/k "
+      "--certificate=/c --ca-cert=/a --unixctl=/s/run/byre-dbd.ctl "
+      "--pidfile=/s/run/byre-dbd.pid --log-file=/s/log/byre-dbd.log /s/db/vmmgr.db",
+      "/s/run/db.sock" },
     { "storage trusts one user", "", 1000, PROGRAM_STORED,
       "byre-stored --socket=/s/run/stored.sock --allow-uid=1000 "
       "--pidfile=/s/run/byre-stored.pid --log-file=/s/log/byre-stored.log",

@@ -58,6 +58,14 @@ tree_make_database(const struct place *place)
     return err_wrap(child_result_check(&result, &spec), "cannot make the database file");
 }
 
+/* Our programs say what, why and next, in this order: what is worth most in one line. */
+static bool
+is_telling(const char *line)
+{
+    line += strspn(line, " ");
+    return *line && !str_starts(line, "why:") && !str_starts(line, "next:");
+}
+
 char *
 tree_last_line(const char *path, int64_t offset)
 {
@@ -69,13 +77,14 @@ tree_last_line(const char *path, int64_t offset)
     }
     int64_t from = max64(offset, st.st_size - LAST_LINE_MAX_BYTES);
     ssize_t n = pread(fd, text, LAST_LINE_MAX_BYTES, from);
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' ')) {
-        n--;
+    text[n > 0 ? n : 0] = '\0';
+
+    CLEANUP(strvec_done) struct strvec lines = STRVEC_INIT;
+    strvec_split(&lines, text, "\n");
+    for (size_t i = lines.n; i-- > 0;) {
+        if (is_telling(lines.v[i])) {
+            return str_dup(lines.v[i]);
+        }
     }
-    if (n <= 0) {
-        return str_dup("");
-    }
-    text[n] = '\0';
-    char *newline = memrchr(text, '\n', (size_t) n);
-    return str_dup(newline ? newline + 1 : text);
+    return str_dup("");
 }

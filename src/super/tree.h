@@ -13,8 +13,8 @@ struct err *tree_take(const struct place *, int *ret_pid_fd) MUST_CHECK;
 /* Makes the database file, by byre-dbtool, if there is none. */
 struct err *tree_make_database(const struct place *) MUST_CHECK;
 
-/* The last line with something on it in a file, from 'offset'; "" if there is none.  The caller
- * frees it. */
+/* The last line that a dead program wrote to the file after 'offset', leaving out "why:" and
+ * "next:" lines; "" if there is none.  The caller frees it. */
 char *tree_last_line(const char *path, int64_t offset);
 
 #endif /* super/tree.h */

@@ -26,7 +26,7 @@ if name == "byre-dbtool":
     pathlib.Path(sys.argv[-1]).touch()
     sys.exit(0)
 if (home / (name + ".fails")).exists():
-    print("first line\ncannot do " + name, file=sys.stderr)
+    print("first line\ncannot do " + name + "\nwhy:  no\nnext: ask", file=sys.stderr)
     sys.exit(3)
 stubborn = (home / (name + ".stubborn")).exists()
 def ended(*_):
