@@ -73,6 +73,8 @@ static const struct option long_options[] = {
     { "syslog-method", required_argument, NULL, OPT_IGNORED },
     { "no-self-confinement", no_argument, NULL, OPT_IGNORED },
     { "disable-file-column-diff", no_argument, NULL, OPT_IGNORED },
+    { "disable-file-no-data-conversion", no_argument, NULL, OPT_IGNORED },
+    { "ssl-server-name", required_argument, NULL, OPT_IGNORED },
     { "private-key", required_argument, NULL, 'p' },
     { "certificate", required_argument, NULL, 'c' },
     { "ca-cert", required_argument, NULL, 'C' },
