@@ -32,10 +32,14 @@ child_main(char *const *argv, int stderr_fd, pid_t parent)
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent) {
         _exit(127);
     }
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* What we got from whoever started us. */
     int null_fd = open("/dev/null", O_RDWR);
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 ||
         dup2(stderr_fd, 2) < 0) {
         _exit(127);
+    }
+    if (null_fd > 2) {
+        close(null_fd);
     }
     execvp(argv[0], argv);
     dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
