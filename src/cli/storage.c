@@ -1,7 +1,6 @@
 /* cli/storage.c: pools and volumes between rows and room store's values.
  *
- * Most columns are plain text on both sides, so a table of (column, offset) serves both
- * ways. */
+ * From rows is room model's work; this file writes them. */
 #include "cli/storage_i.h"
 
 #include <errno.h>
@@ -14,30 +13,6 @@
 #include "store/plan.h"
 
 #define XML_MAX_BYTES ((size_t) 1 << 20)
-
-static const struct {
-    const char *column;
-    size_t offset; /* Of a const char * in struct pool. */
-} texts[] = {
-    { "source_name", offsetof(struct pool, source.name) },
-    { "source_dir", offsetof(struct pool, source.dir) },
-    { "source_format", offsetof(struct pool, source.format) },
-    { "source_initiator", offsetof(struct pool, source.initiator) },
-    { "source_protocol_ver", offsetof(struct pool, source.protocol_ver) },
-    { "source_adapter_name", offsetof(struct pool, source.adapter.name) },
-    { "source_adapter_parent", offsetof(struct pool, source.adapter.parent) },
-    { "source_adapter_wwnn", offsetof(struct pool, source.adapter.wwnn) },
-    { "source_adapter_wwpn", offsetof(struct pool, source.adapter.wwpn) },
-    { "auth_type", offsetof(struct pool, source.auth.type) },
-    { "auth_username", offsetof(struct pool, source.auth.username) },
-    { "target_path", offsetof(struct pool, target.path) },
-};
-
-static const char **
-text_at(struct pool *p, size_t i)
-{
-    return (const char **) (void *) ((char *) p + texts[i].offset);
-}
 
 static struct json
 opt_string(struct arena *a, const char *text)
@@ -84,12 +59,14 @@ storage_metapool_row(struct cli *cli, const struct pool *p)
     struct arena *a = &cli->arena;
     struct json row = json_object();
     struct json devices = json_array();
-    struct pool copy = *p;
 
     json_put(a, &row, "name", json_string(a, p->name));
     json_put(a, &row, "type", json_string(a, pool_type_name(p->type)));
-    for (size_t i = 0; i < N_ELEMS(texts); i++) {
-        json_put(a, &row, texts[i].column, opt_string(a, *text_at(&copy, i)));
+    for (size_t i = 0; i < N_MODEL_POOL_TEXTS; i++) {
+        const struct model_pool_text *t = &model_pool_texts[i];
+        const char *text =
+            *(const char *const *) (const void *) ((const char *) p + t->in_pool);
+        json_put(a, &row, t->column, opt_string(a, text));
     }
     for (size_t i = 0; i < p->source.n_devices; i++) {
         json_add(a, &devices, json_string(a, p->source.devices[i].path));

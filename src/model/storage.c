@@ -6,29 +6,23 @@
 
 #include "base/str.h"
 
-static const struct {
-    size_t from; /* Of a const char * in struct row_metapool. */
-    size_t to;   /* Of a const char * in struct pool. */
-} texts[] = {
-    { offsetof(struct row_metapool, source_name), offsetof(struct pool, source.name) },
-    { offsetof(struct row_metapool, source_dir), offsetof(struct pool, source.dir) },
-    { offsetof(struct row_metapool, source_format), offsetof(struct pool, source.format) },
-    { offsetof(struct row_metapool, source_initiator),
-      offsetof(struct pool, source.initiator) },
-    { offsetof(struct row_metapool, source_protocol_ver),
-      offsetof(struct pool, source.protocol_ver) },
-    { offsetof(struct row_metapool, source_adapter_name),
-      offsetof(struct pool, source.adapter.name) },
-    { offsetof(struct row_metapool, source_adapter_parent),
-      offsetof(struct pool, source.adapter.parent) },
-    { offsetof(struct row_metapool, source_adapter_wwnn),
-      offsetof(struct pool, source.adapter.wwnn) },
-    { offsetof(struct row_metapool, source_adapter_wwpn),
-      offsetof(struct pool, source.adapter.wwpn) },
-    { offsetof(struct row_metapool, auth_type), offsetof(struct pool, source.auth.type) },
-    { offsetof(struct row_metapool, auth_username),
-      offsetof(struct pool, source.auth.username) },
-    { offsetof(struct row_metapool, target_path), offsetof(struct pool, target.path) },
+/* clang-format off */
+#define TEXT(column, member) \
+    { #column, offsetof(struct row_metapool, column), offsetof(struct pool, member) }
+/* clang-format on */
+const struct model_pool_text model_pool_texts[N_MODEL_POOL_TEXTS] = {
+    TEXT(source_name, source.name),
+    TEXT(source_dir, source.dir),
+    TEXT(source_format, source.format),
+    TEXT(source_initiator, source.initiator),
+    TEXT(source_protocol_ver, source.protocol_ver),
+    TEXT(source_adapter_name, source.adapter.name),
+    TEXT(source_adapter_parent, source.adapter.parent),
+    TEXT(source_adapter_wwnn, source.adapter.wwnn),
+    TEXT(source_adapter_wwpn, source.adapter.wwpn),
+    TEXT(auth_type, source.auth.type),
+    TEXT(auth_username, source.auth.username),
+    TEXT(target_path, target.path),
 };
 
 static const char *
@@ -135,10 +129,11 @@ pool_from(const struct row_metapool *m, const struct row_pool *row, struct pool 
     }
     p->name = arena_str(&p->arena, row->name);
     p->uuid = uuid_is_zero(&row->uuid) ? row->base.uuid : row->uuid;
-    for (size_t i = 0; i < N_ELEMS(texts); i++) {
+    for (size_t i = 0; i < N_MODEL_POOL_TEXTS; i++) {
+        const struct model_pool_text *t = &model_pool_texts[i];
         const char *text =
-            *(const char *const *) (const void *) ((const char *) m + texts[i].from);
-        *(const char **) (void *) ((char *) p + texts[i].to) = copy_text(&p->arena, text);
+            *(const char *const *) (const void *) ((const char *) m + t->in_row);
+        *(const char **) (void *) ((char *) p + t->in_pool) = copy_text(&p->arena, text);
     }
     p->target.path = pool_path_tidy(&p->arena, p->target.path);
     p->target.perms.owner = or_unset(&m->target_owner);

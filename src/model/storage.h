@@ -17,6 +17,15 @@
 struct err *model_pool(const struct row_metapool *, const struct row_pool *,
                        struct pool *ret) MUST_CHECK;
 
+/* The columns of a metapool that are plain text in a struct pool too: for both ways. */
+struct model_pool_text {
+    const char *column;
+    size_t in_row;  /* Offset of a const char * in struct row_metapool ... */
+    size_t in_pool; /* ... and in struct pool. */
+};
+#define N_MODEL_POOL_TEXTS 12
+extern const struct model_pool_text model_pool_texts[N_MODEL_POOL_TEXTS];
+
 /* The volume as it is wanted.  'backing' is the row of its backing volume, or NULL. */
 struct err *model_vol(const struct row_volume *, const struct row_volume *backing,
                       enum pool_type, struct vol *ret) MUST_CHECK;

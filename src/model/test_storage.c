@@ -29,6 +29,40 @@ TEST(a_dir_pool)
     CHECK("no options", p.mount_opts == NULL);
 }
 
+/* Each of these columns lands where its name says: the same table writes them. */
+TEST(plain_texts)
+{
+    struct row_metapool m = { .name = "n", .type = "iscsi" };
+    struct row_pool row = { .name = "n" };
+    struct pool p;
+    for (size_t i = 0; i < N_MODEL_POOL_TEXTS; i++) {
+        *(const char **) (void *) ((char *) &m + model_pool_texts[i].in_row) =
+            model_pool_texts[i].column;
+    }
+    CHECK_OK("taken", model_pool(&m, &row, &p));
+    const struct {
+        const char *got, *want;
+    } rows[] = {
+        { p.source.name, "source_name" },
+        { p.source.dir, "source_dir" },
+        { p.source.format, "source_format" },
+        { p.source.initiator, "source_initiator" },
+        { p.source.protocol_ver, "source_protocol_ver" },
+        { p.source.adapter.name, "source_adapter_name" },
+        { p.source.adapter.parent, "source_adapter_parent" },
+        { p.source.adapter.wwnn, "source_adapter_wwnn" },
+        { p.source.adapter.wwpn, "source_adapter_wwpn" },
+        { p.source.auth.type, "auth_type" },
+        { p.source.auth.username, "auth_username" },
+        { p.target.path, "target_path" },
+    };
+    CHECK_INT("all", N_ELEMS(rows), N_MODEL_POOL_TEXTS);
+    for (size_t i = 0; i < N_ELEMS(rows); i++) {
+        CHECK_STR(rows[i].want, rows[i].got, rows[i].want);
+    }
+    pool_done(&p);
+}
+
 TEST(hosts_and_options)
 {
     static const struct {
