@@ -40,6 +40,8 @@ do_memory(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED, stru
         all.n_cells += f.n_cells;
         all.n_rows += f.n_rows;
         all.n_monitors += f.n_monitors;
+        all.n_history += f.n_history;
+        all.n_history_atoms += f.n_history_atoms;
         LIST_FOR_EACH (struct pending, p, in_served, &served->parked) {
             n_parked += p->served == served;
         }
@@ -49,9 +51,10 @@ do_memory(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED, stru
     }
     buf_printf(out,
                "atoms:%" PRIu64 " backlog:%zu cells:%" PRIu64 " monitors:%" PRIu64
-               " rows:%" PRIu64 " sessions:%zu triggers:%zu",
+               " rows:%" PRIu64 " sessions:%zu triggers:%zu txn-history:%" PRIu64
+               " txn-history-atoms:%" PRIu64,
                all.n_atoms, n_queued, all.n_cells, all.n_monitors, all.n_rows, s->n_peers,
-               n_parked);
+               n_parked, all.n_history, all.n_history_atoms);
     return NULL;
 }
 
