@@ -183,9 +183,13 @@ fs_write_atomic(const char *path, const void *bytes, size_t n_bytes, mode_t mode
 struct err *
 pidfile_take(const char *path, int *ret_fd)
 {
-    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return err_io(errno, "open pid file %s", path);
+    }
+    /* Who may read it may lock it for reading, and keep everybody else from starting. */
+    if (fchmod(fd, 0600) < 0) {
+        return err_io(errno, "set mode of pid file %s", path);
     }
     struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     if (fcntl(fd, F_SETLK, &whole) < 0) {

@@ -281,7 +281,11 @@ TEST(pid_file_is_locked_while_its_process_lives)
     int status;
     CHECK("child ends", waitpid(child, &status, 0) == child && status == 0);
     CHECK_INT("nobody holds it", pidfile_holder(file), 0);
+    struct stat st;
+    CHECK("as an older version made it", chmod(file, 0644) == 0);
     CHECK_OK("free again", pidfile_take(file, &fd));
+    CHECK("nobody else may read, and so lock it", stat(file, &st) == 0);
+    CHECK_INT("mode", st.st_mode & 0777, 0600);
     fd_done(&fd);
 }
 
