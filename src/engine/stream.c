@@ -2,6 +2,7 @@
  * a pipe or a socket.  Holes stay holes where both ends can have them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -101,12 +102,19 @@ stream_receive(struct engine *engine, const struct plan_step *step)
     return NULL;
 }
 
+/* A pipe that poll(2) calls writable has room for a page: more would wait where no deadline and
+ * no cancel can reach.  O_NONBLOCK is not ours to set: the requester shares it. */
 static struct err *
 give(struct engine *engine, const char *bytes, size_t n)
 {
+    struct stat st;
+    bool is_file = fstat(engine->env->data_fd, &st) == 0 && S_ISREG(st.st_mode);
     while (n > 0) {
         TRY(engine_wait(engine, engine->env->data_fd, POLLOUT));
-        ssize_t rc = write(engine->env->data_fd, bytes, n);
+        ssize_t rc = write(engine->env->data_fd, bytes,
+                           is_file        ? n
+                           : n < PIPE_BUF ? n
+                                          : PIPE_BUF);
         if (rc < 0 && errno != EINTR && errno != EAGAIN) {
             return engine_io(errno, "cannot write the data of '%s'", engine->plan->file);
         } else if (rc > 0) {

@@ -143,6 +143,30 @@ write_in(const struct bed *bed, const char *name, const char *bytes, size_t n)
     CHECK_OK(name, fd_write_all(fd, bytes, n));
 }
 
+/* A receiver that takes nothing keeps a worker no longer than its deadline. */
+TEST(stuck_receiver)
+{
+    CLEANUP(bed_done) struct bed bed;
+    bed_init(&bed);
+    CHECK_OK("volume", create(&bed, "v", "raw", MIB, -1));
+    int pipe_fd[2];
+    CHECK("pipe", pipe2(pipe_fd, O_CLOEXEC) == 0);
+    bed.env.data_fd = pipe_fd[1];
+    bed.env.deadline_ms = clock_mono_ms() + 300;
+    struct vol vol;
+    vol_init(&vol);
+    vol.name = "v";
+    vol.target.format = "raw";
+    struct plan plan = PLAN_INIT;
+    alarm(20); /* Ends the test that fails. */
+    CHECK_ERR("given up", RUN(&bed, gate_vol_download(&bed.pool, &vol, 0, 0, &plan)),
+              ERR_TIMEOUT);
+    alarm(0);
+    CHECK("the pipe was filled", bed.result.n_bytes >= 60 * KIB);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
 TEST(life_of_a_pool)
 {
     CLEANUP(bed_done) struct bed bed;
