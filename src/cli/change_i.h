@@ -29,10 +29,12 @@ struct change_op {
 };
 
 enum goal_kind {
-    GOAL_APPLIED, /* observed_generation reaches 'generation', and error is unset. */
-    GOAL_GONE,    /* The row goes; error set at 'generation' is a failure. */
-    GOAL_JOB,     /* The job ends well. */
-    GOAL_ONLINE,  /* hostnode.state = online. */
+    GOAL_APPLIED,     /* observed_generation reaches 'generation', and error is unset. */
+    GOAL_GONE,        /* The row goes; error set at 'generation' is a failure. */
+    GOAL_TAKEN_ALONG, /* The row goes by itself some time after this change: the agent
+                         marks it as deleted; an error after that is a failure. */
+    GOAL_JOB,         /* The job ends well. */
+    GOAL_ONLINE,      /* hostnode.state = online. */
 };
 
 struct goal {
@@ -47,7 +49,9 @@ struct goal {
     struct err *error; /* Why it failed; owned. */
     const char
         *seen; /* The latest progress, for the live line; in the goal's arena or NULL. */
-    double progress; /* Jobs: 0-1; -1 unknown. */
+    double progress;   /* Jobs: 0-1; -1 unknown. */
+    const char *stale; /* GOAL_TAKEN_ALONG: the error from before, or NULL. */
+    bool asked_guest;  /* The guest was asked to shut down, and decides itself. */
 };
 
 struct change {

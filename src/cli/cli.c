@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -163,10 +164,11 @@ run_line(struct cli *cli, const struct line *line)
 
 /* What failed, when the error does not say: the command, or the first two of several. */
 static char *
-line_name(const struct line *line)
+line_name(const struct line *line, char **words, size_t n_words)
 {
-    if (line->n == 0 || !line->commands[0].command) {
-        return str_dup("");
+    if (line->n == 0 || !line->commands[0].command) { /* Nothing that is known. */
+        return str_dupf("%s%s%s", n_words ? words[0] : "", n_words > 1 ? " " : "",
+                        n_words > 1 ? words[1] : "");
     }
     CLEANUP(free_drop) char *name = command_name(line->commands[0].command);
     const struct strvec *pos = &line->commands[0].pos;
@@ -194,7 +196,7 @@ run(struct cli *cli, struct line *line, char **words, size_t n_words)
     enum exit_code code = fail_exit_code(e);
     if (e) {
         fflush(stdout);
-        CLEANUP(free_drop) char *name = line_name(line);
+        CLEANUP(free_drop) char *name = line_name(line, words, n_words);
         fail_print(e, name, stderr);
         err_free(e);
     }
@@ -239,6 +241,10 @@ cli_main(int argc, char **argv)
 {
     enum exit_code code;
     signal(SIGPIPE, SIG_IGN);
+    setlocale(LC_CTYPE, "");
+    if (MB_CUR_MAX == 1) { /* Names are UTF-8, whatever the caller's locale says or not. */
+        setlocale(LC_CTYPE, "C.UTF-8");
+    }
     if (answer_without_command(argc, argv, &code)) {
         return code;
     }

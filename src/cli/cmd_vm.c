@@ -95,15 +95,29 @@ stop_one(struct cli *cli, const struct args *args, const struct named *vm)
     return want(cli, vm, "stopped", how_of(args), "stopped");
 }
 
+/* Neither is a way to start a machine. */
+static struct err *
+check_on(const struct named *vm)
+{
+    const char *state = row_string(vm->row, "state");
+    if (str_eq(state, "running") || str_eq(state, "paused")) {
+        return NULL;
+    }
+    return err_hint(err_new(ERR_CONSTRAINT, "vm %s shall not be running", vm->label),
+                    "byre vm start %s", vm->label);
+}
+
 static struct err *
 pause_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
+    TRY(check_on(vm));
     return want(cli, vm, "paused", NULL, "paused");
 }
 
 static struct err *
 resume_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
+    TRY(check_on(vm));
     return want(cli, vm, "running", NULL, "running");
 }
 
@@ -143,6 +157,42 @@ delete_rows(struct cli *cli, const struct named *vm)
     return NULL;
 }
 
+/* Waits for the disks that the agent deletes with the machine: those that no other has. */
+static struct err *
+await_volumes(struct cli *cli, const struct named *vm)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    json_add(a, &where, q_clause(a, "volume", "!=", q_unset(a)));
+    json_add(a, &ops, q_select(a, "device", where, "vm,type,volume"));
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *devices = q_rows(&results, 0);
+    for (uint32_t i = 0; i < devices->n; i++) {
+        const struct json *device = &devices->elems[i];
+        struct uuid owner, volume, other, its;
+        bool shared = false;
+        if (!row_ref(device, "vm", &owner) || !uuid_eq(&owner, &vm->uuid) ||
+            !str_eq(row_string(device, "type"), "disk") ||
+            !row_ref(device, "volume", &volume)) {
+            continue;
+        }
+        for (uint32_t k = 0; k < devices->n; k++) {
+            shared |= row_ref(&devices->elems[k], "volume", &other) &&
+                      uuid_eq(&other, &volume) &&
+                      !(row_ref(&devices->elems[k], "vm", &its) && uuid_eq(&its, &owner));
+        }
+        if (!shared) {
+            struct named named;
+            TRY(names_find(cli, "volume", UUID_TEXT(&volume), "_uuid", &named));
+            change_await_state(cli, GOAL_TAKEN_ALONG, "volume", &volume,
+                               arena_printf(a, "vol %s", named.label), "deleted");
+        }
+    }
+    return NULL;
+}
+
 static struct err *
 delete_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
@@ -153,7 +203,8 @@ delete_one(struct cli *cli, const struct args *args, const struct named *vm)
     }
     json_put(&cli->arena, &row, "delete_volumes", json_bool(args_has(args, "volumes")));
     change_update(cli, "vm", &vm->uuid, row);
-    return want(cli, vm, "deleted", "force", "deleted");
+    TRY(want(cli, vm, "deleted", "force", "deleted"));
+    return args_has(args, "volumes") ? await_volumes(cli, vm) : NULL;
 }
 
 static struct err *

@@ -2,13 +2,6 @@
  *
  * What can be seen to be impossible (a name with a slash, more bytes than the pool has)
  * is refused here by the same gate that the host uses, before a row is written. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/fs.h"
-#include "cli/agent_i.h"
 #include "cli/list_i.h"
 #include "cli/vol_i.h"
 #include "store/gate.h"
@@ -239,8 +232,8 @@ volume_names(struct cli *cli, const struct args *args, size_t n_tail, struct str
 }
 
 /* The same where there must be one. */
-static struct err *
-volume_name(struct cli *cli, const struct args *args, size_t n_tail, const char **ret)
+struct err *
+vol_name_arg(struct cli *cli, const struct args *args, size_t n_tail, const char **ret)
 {
     struct strvec names;
     TRY(volume_names(cli, args, n_tail, &names));
@@ -283,7 +276,7 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     CLEANUP(buf_done) struct buf xml = BUF_INIT;
     vol_init(&v);
     const char *name = NULL;
-    TRY(volume_name(cli, args, 0, &name));
+    TRY(vol_name_arg(cli, args, 0, &name));
     TRY(find_volume(cli, name, &named, &s));
     TRY(storage_volume(cli, &s, named.row, &v));
     volxml_format(&v, s.value.type, &xml);
@@ -324,7 +317,7 @@ cmd_resize(struct cli *cli, const struct args *args)
     const char *name = NULL;
     const char *size = args->pos.v[args->pos.n - 1];
     vol_init(&v);
-    TRY(volume_name(cli, args, 1, &name));
+    TRY(vol_name_arg(cli, args, 1, &name));
     TRY(find_volume(cli, name, &named, &s));
     TRY(storage_volume(cli, &s, named.row, &v));
     TRY(parse_size("capacity", size, 1, &bytes));
@@ -397,73 +390,10 @@ cmd_delete(struct cli *cli, const struct args *args)
     for (size_t i = 0; i < list.n && !e; i++) {
         e = delete_one(cli, &list.v[i]);
     }
+    for (size_t i = 0; i < list.n && !e; i++) { /* All are marked: some may go together. */
+        e = vol_check_unused(cli, &list.v[i]);
+    }
     VEC_DONE(&list);
-    return e;
-}
-
-/* upload and download: the open file goes to the agent, so that the caller's rights
- * decide about it and no path is trusted on the other side. */
-static struct err *
-transfer(struct cli *cli, const struct args *args, const char *method, int fd)
-{
-    struct arena *a = &cli->arena;
-    struct named named;
-    struct json request = json_object();
-    struct json result;
-    int64_t offset = 0, length = 0;
-
-    const char *name = NULL;
-    TRY(volume_name(cli, args, 1, &name));
-    TRY(names_find(cli, "volume", name, "state", &named));
-    if (!str_eq(row_string(named.row, "state"), "ready")) {
-        const char *state = row_string(named.row, "state");
-        return err_hint(err_new(ERR_CONSTRAINT, "volume %s is %s, not ready", named.label,
-                                state ? state : "not there yet"),
-                        "byre wait vol %s state=ready", named.label);
-    }
-    TRY(args_size(args, "offset", 1, &offset));
-    TRY(args_size(args, "length", 1, &length));
-    json_put(a, &request, "method", json_string_ref(method));
-    json_put(a, &request, "volume", json_string(a, UUID_TEXT(&named.uuid)));
-    json_put(a, &request, "offset", json_int(offset));
-    json_put(a, &request, "length", json_int(length));
-    const char *label = arena_printf(a, "vol %s", named.label);
-    TRY(err_wrap(agent_call(cli, &request, fd, 0, label, &result, NULL), "%s %s", method,
-                 named.label));
-    cli_say(cli, "%s: %sed", label, method);
-    return NULL;
-}
-
-static struct err *
-cmd_upload(struct cli *cli, const struct args *args)
-{
-    const char *path = args->pos.v[args->pos.n - 1];
-    CLEANUP(fd_done)
-    int fd = str_eq(path, "-") ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        return err_io(errno, "open %s", path);
-    } else if (S_ISDIR(st.st_mode)) {
-        return err_new(ERR_CONSTRAINT, "%s is a directory", path);
-    }
-    return transfer(cli, args, "upload", fd);
-}
-
-static struct err *
-cmd_download(struct cli *cli, const struct args *args)
-{
-    const char *path = args->pos.v[args->pos.n - 1];
-    int flags = O_RDWR | O_CREAT | O_CLOEXEC | (args_has(args, "force") ? O_TRUNC : O_EXCL);
-    CLEANUP(fd_done)
-    int fd = str_eq(path, "-") ? dup(STDOUT_FILENO) : open(path, flags, 0666);
-    if (fd < 0) {
-        return err_hint(err_io(errno, "open %s", path),
-                        "--force replaces a file that is there");
-    }
-    struct err *e = transfer(cli, args, "download", fd);
-    if (e && !str_eq(path, "-")) {
-        unlink(path); /* Half a file would be taken for a whole one. */
-    }
     return e;
 }
 
@@ -511,9 +441,9 @@ const struct command cmds_vol[] = {
       opts_resize, "volume file" },
     { "vol", "delete", "VOLUME...", "deletes the volume and its data", cmd_delete,
       CMD_CHANGE, opts_delete, "volume" },
-    { "vol", "upload", "[POOL] VOLUME FILE", "a file's content into the volume", cmd_upload,
+    { "vol", "upload", "[POOL] VOLUME FILE", "a file's content into the volume", vol_upload,
       0, opts_transfer, "volume file" },
     { "vol", "download", "[POOL] VOLUME FILE", "the volume's content into a new file",
-      cmd_download, 0, opts_transfer, "volume file" },
+      vol_download, 0, opts_transfer, "volume file" },
     { NULL },
 };

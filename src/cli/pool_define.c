@@ -61,6 +61,42 @@ check_conflict(struct cli *cli, const struct pool *pool, const struct uuid *node
     return e;
 }
 
+/* What a pool in use is made of must stay: its volumes' paths, and machines, depend on it. */
+static struct err *
+check_redefine(struct cli *cli, const struct json *metapool, const struct json *row,
+               const char *name)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    struct uuid uuid = row_uuid(metapool);
+    const char *changed = NULL;
+    static const char *const fixed[] = { "target_path", "source_dir", "source_name",
+                                         "source_format", "source_adapter_name" };
+    for (size_t i = 0; i < N_ELEMS(fixed) && !changed; i++) {
+        const char *is = row_string(metapool, fixed[i]);
+        const char *shall = row_string(row, fixed[i]);
+        changed = str_eq(is ? is : "", shall ? shall : "") ? NULL : fixed[i];
+    }
+    if (!changed) {
+        return NULL;
+    }
+    json_add(a, &where, q_clause(a, "metapool", "==", q_uuid(a, &uuid)));
+    json_add(a, &ops, q_select(a, "pool", where, "active,state"));
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *pools = q_rows(&results, 0);
+    for (uint32_t i = 0; i < pools->n; i++) {
+        if (row_bool(&pools->elems[i], "active")) {
+            struct err *e = err_new(ERR_BUSY, "it is active; its %s cannot change from %s",
+                                    changed, row_string(metapool, changed));
+            return err_wrap(err_hint(e, "byre pool stop %s, or take another name", name),
+                            "pool %s", name);
+        }
+    }
+    return NULL;
+}
+
 static struct err *
 define(struct cli *cli, const struct args *args, struct pool *pool)
 {
@@ -82,6 +118,7 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
                                     row_string(metapool, "type")),
                             "byre pool undefine %s, or take another name", pool->name);
         }
+        TRY(check_redefine(cli, metapool, &row, pool->name));
         change_update(cli, "metapool", &metapool_uuid, row);
     } else {
         change_insert(cli, "metapool", row, &metapool_uuid);

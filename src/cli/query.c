@@ -4,9 +4,11 @@
 #include "cli/suggest_i.h"
 #include "data/rfc7047.h"
 
+/* The first one of a table is what errors call it. */
 static const char *const nouns[][2] = {
     { "node", "hostnode" },
     { "vol", "volume" },
+    { "vmi", "vmi" },
     { "image", "vmi" },
     { "host", "hostnode" },
 };

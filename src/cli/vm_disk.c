@@ -122,6 +122,38 @@ disk_volume(struct cli *cli, const struct disk *d, const struct uuid *vm, struct
     return vol_create(cli, &s, &v, d->backing, false, ret);
 }
 
+/* One disk twice in one machine is two writers too. */
+static struct err *
+check_not_twice(struct cli *cli, const struct uuid *vm, const struct uuid *volume,
+                const char *label)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    struct uuid its;
+    for (size_t i = 0; i < cli->change.ops.n; i++) { /* Of this very line. */
+        const struct change_op *op = &cli->change.ops.v[i];
+        if (op->kind == CHANGE_INSERT && str_eq(op->table, "device") &&
+            row_ref(&op->row, "volume", &its) && uuid_eq(&its, volume)) {
+            return err_hint(err_new(ERR_BUSY, "volume %s is named twice", label),
+                            "name each disk once");
+        }
+    }
+    json_add(a, &where, q_clause(a, "vm", "==", q_uuid(a, vm)));
+    json_add(a, &where, q_clause(a, "volume", "==", q_uuid(a, volume)));
+    json_add(a, &ops, q_select(a, "device", where, "targetdev"));
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *rows = q_rows(&results, 0);
+    if (rows->n == 0) {
+        return NULL;
+    }
+    const char *target = row_string(&rows->elems[0], "targetdev");
+    return err_hint(err_new(ERR_EXISTS, "it has volume %s already, as disk %s", label,
+                            target ? target : "?"),
+                    "name another volume");
+}
+
 /* vda, vdb ... or sda; hda for ide. */
 static const char *
 target_name(struct cli *cli, const char *bus, size_t i)
@@ -141,6 +173,9 @@ vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cd
     bool own;
     TRY(disk_parse(text, is_cdrom, &d));
     TRY(disk_volume(cli, &d, vm, &volume, &own));
+    if (!d.size && !d.readonly && !d.shareable) {
+        TRY(check_not_twice(cli, vm, &volume, d.volume));
+    }
 
     const char *bus = d.bus ? d.bus : is_cdrom ? "sata" : "virtio";
     json_put(a, &row, "vm", q_uuid(a, vm));

@@ -87,11 +87,10 @@ tell_volumes(struct cli *cli, const struct json *devices, const struct json *vol
             const struct json *row = &volumes->elems[v];
             struct uuid uuid = row_uuid(row);
             if (uuid_eq(&uuid, &volume)) {
-                const char *error = row_string(row, "error");
-                printf("disk %s: %s is %s%s%s\n", or_unset(target, "?"),
+                printf("disk %s: %s is %s\n", or_unset(target, "?"),
                        row_string(row, "name"),
-                       or_unset(row_string(row, "state"), "not there yet"),
-                       error ? ": " : "", or_unset(error, ""));
+                       or_unset(row_string(row, "state"), "not there yet"));
+                tell_error(row);
             }
         }
     }
@@ -109,6 +108,10 @@ verdict(const struct json *vm, const struct json *node)
     } else if (row_string(vm, "error")) {
         return "remove the cause, then give the command again";
     } else if (row_int(vm, "observed_generation", 0) < row_int(vm, "generation", 0)) {
+        if (str_eq(state, "stopped") && str_eq(status, "running") &&
+            !str_eq(row_string(vm, "how"), "force")) {
+            return "the guest was asked to shut down and runs on: byre vm stop --force NAME";
+        }
         return "the agent has not acted on the latest change yet";
     } else if (fits(state, status)) {
         return "it is as it shall be";

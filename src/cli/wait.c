@@ -30,6 +30,13 @@ int_of(const struct replica_row *row, const char *column)
     return d ? datum_int(d) : 0;
 }
 
+static bool
+bool_of(const struct replica_row *row, const char *column)
+{
+    const struct datum *d = replica_value(row, column);
+    return d && datum_bool(d);
+}
+
 /* The agent's text may hold its three parts as lines; the error keeps them apart. */
 static struct err *
 agent_error(const struct goal *g, const char *text)
@@ -79,7 +86,7 @@ look_at(struct wait *w, struct goal *g)
     const struct replica_row *row = replica_find(w->cli->replica, g->table, &g->uuid);
     g->seen = NULL;
     if (!row) {
-        if (g->kind == GOAL_GONE) {
+        if (g->kind == GOAL_GONE || g->kind == GOAL_TAKEN_ALONG) {
             g->done = true;
         } else {
             g->done = true;
@@ -93,9 +100,18 @@ look_at(struct wait *w, struct goal *g)
     switch (g->kind) {
     case GOAL_APPLIED:
         g->seen = text_of(row, str_eq(g->table, "vm") ? "status" : "state");
+        g->asked_guest = str_eq(g->seen, "running") &&
+                         str_eq(text_of(row, "state"), "stopped") &&
+                         !str_eq(text_of(row, "how"), "force");
         g->done = answered;
         break;
     case GOAL_GONE: g->done = answered && error; break;
+    case GOAL_TAKEN_ALONG:
+        g->done = bool_of(row, "deleted") && error && !str_eq(error, g->stale);
+        if (!bool_of(row, "deleted")) {
+            g->stale = error ? arena_str(&w->cli->arena, error) : NULL;
+        }
+        break;
     case GOAL_JOB: look_at_job(g, row); return;
     case GOAL_ONLINE:
         g->done = str_eq(text_of(row, "state"), "online");
@@ -184,9 +200,15 @@ on_spin(void *w)
 static void
 watch_table(struct cli *cli, const char *table)
 {
-    static const char *const columns[] = {
-        "observed_generation", "error", "state", "status", "progress", "message", NULL
-    };
+    static const char *const columns[] = { "observed_generation",
+                                           "error",
+                                           "state",
+                                           "status",
+                                           "progress",
+                                           "message",
+                                           "deleted",
+                                           "how",
+                                           NULL };
     struct json where = json_array();
     for (size_t i = 0; i < cli->change.goals.n; i++) {
         const struct goal *g = &cli->change.goals.v[i];
@@ -220,7 +242,9 @@ timed_out(const struct goal *g, int64_t timeout_ms)
         err_new(ERR_TIMEOUT, "not seen done within %" PRId64 " s%s%s; it goes on",
                 timeout_ms / 1000, g->seen ? ": " : "", g->seen ? g->seen : "");
     e = err_wrap(e, "%s", g->label);
-    if (str_starts(g->label, "vm ")) {
+    if (g->asked_guest) {
+        e = err_hint(e, "the guest does not obey: byre vm stop %s --force", g->label + 3);
+    } else if (str_starts(g->label, "vm ")) {
         e = err_hint(e, "byre vm why %s", g->label + 3);
     } else {
         e = err_hint(e, "byre node list shows whether the host's agent is there");

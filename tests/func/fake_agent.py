@@ -100,6 +100,9 @@ class FakeAgent:
         if row["state"] == "deleted":
             mine = [d for d in rows["device"] if d["vm"] == row["_uuid"]]
             gone = [{"op": "delete", "table": "device", "where": by_uuid(d)} for d in mine]
+            if row["delete_volumes"]:
+                gone += [{"op": "update", "table": "volume", "where": [["_uuid", "==", d["volume"]]], "row": {"deleted": True}}
+                         for d in mine if d["type"] == "disk"]
             return gone + [{"op": "delete", "table": "vm", "where": by_uuid(row)}]
         if row["name"].startswith("bad") and row["state"] == "running":
             return self.facts("vm", row, status="shutoff", error=ERROR % row["name"])

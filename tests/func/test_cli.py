@@ -175,6 +175,39 @@ def test_volume_life(full, tmp_path):
     full.run("vol", "delete", "default/a.qcow2", "--if-exists")
 
 
+def test_a_volume_in_use_is_not_even_wanted_away(full):
+    """A want that stayed would take the disk as soon as the machine stops."""
+    full.run("vol", "create-as", "default", "kernel", "8M")
+    full.run("vol", "create-as", "default", "base", "1G", "--format", "qcow2")
+    full.run("vol", "create-as", "default", "child", "1G", "--format", "qcow2", "--backing", "default/base")
+    full.run("vmi", "create", "tiny", "--kernel", "default/kernel")
+    full.run("vm", "create", "demo", "--disk", "default/a:1G", "--start")
+    for name, words in [("a", "machine demo has it as disk vda"), ("base", "vol default/child has it as its backing"),
+                        ("kernel", "vmi tiny has it as its kernel")]:
+        assert words in full.run("vol", "delete", name, code=REFUSED)
+        assert words in full.run("vol", "delete", name, "--dry-run", code=REFUSED)
+    assert not any(v["deleted"] for v in full.rows("volume"))
+    full.run("vol", "delete", "base", "child")  # Together nobody needs them.
+    full.run("vm", "detach", "demo", "vda", "--", "vol", "delete", "default/a")
+    assert [v["name"] for v in full.rows("volume")] == ["kernel"]
+
+
+def test_dry_transfers_touch_nothing(full, tmp_path):
+    full.run("vol", "create-as", "default", "a", "1M")
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(b"some bytes")
+    full.run("vol", "upload", "a", source, "--dry-run")
+    full.run("vol", "download", "a", target, "--dry-run")
+    assert full.agent.uploaded == {} and not target.exists()
+    full.run("vol", "upload", "a", source)
+    target.write_bytes(b"precious, and longer than what comes")
+    full.run("vol", "download", "a", target, "--force", "--dry-run")
+    assert target.read_bytes().startswith(b"precious")
+    full.run("vol", "download", "a", target, "--force")
+    assert target.read_bytes() == b"some bytes" and list(tmp_path.iterdir()).__len__() == 2
+    assert full.run("vol", "download", "a", "-") == "some bytes"  # Nothing but the data.
+
+
 @pytest.mark.parametrize("arguments, code, words", [
     (["default", "../x", "1M"], USAGE, ["cannot contain '/'"]),
     (["default", "x", "1M", "--format", "nonsense"], USAGE, ["nonsense", "qcow2"]),
@@ -188,6 +221,12 @@ def test_refused_volumes(full, arguments, code, words):
     text = full.run("vol", "create-as", *arguments, code=code)
     assert all(word in text for word in words), text
     assert code == NOT_APPLIED or full.rows("volume") == []
+
+
+def test_names_of_all_the_world_in_tables(full):
+    full.run("vol", "create-as", "default", "ü漢.raw", "1M")
+    for locale in "", "C", "C.UTF-8":
+        assert "ü漢.raw" in full.run("vol", "list", env=dict(full.env, LC_ALL=locale))
 
 
 def test_a_volume_that_is_there(full):
@@ -217,8 +256,32 @@ def test_vm_life(full):
     assert full.run("vm", "set", "demo", "mem=1G", "vcpu=2") == "vm demo: set\n"
     assert full.run("get", "vm", "demo", "mem", "vcpu") == "1024\n2\n"
     assert "it is as it shall be" in full.run("vm", "why", "demo")
-    assert full.run("vm", "delete", "demo", "--volumes") == "vm demo: deleted\n"
+    assert full.run("vm", "delete", "demo", "--volumes") == "vm demo: deleted\nvol default/demo.qcow2: deleted\n"
     assert full.rows("vm") == [] and full.rows("device") == []
+    assert [v["name"] for v in full.rows("volume")] == ["kernel"]  # It waited for the disk too.
+
+
+def test_pause_is_no_way_to_start(full):
+    full.run("vm", "create", "demo")
+    for verb in "pause", "resume", "reboot":
+        assert "shall not be running" in full.run("vm", verb, "demo", code=REFUSED)
+    assert full.run("get", "vm", "demo", "state") == "stopped\n"
+
+
+def test_a_disk_is_not_attached_twice(full):
+    full.run("vol", "create-as", "default", "a", "1G")
+    full.run("vm", "create", "demo", "--disk", "default/a")
+    assert "already, as disk vda" in full.run("vm", "attach", "demo", "default/a", code=REFUSED)
+    full.run("vol", "create-as", "default", "b", "1G")
+    assert "named twice" in full.run("vm", "create", "two", "--disk", "default/b", "--disk", "default/b", code=REFUSED)
+
+
+def test_an_active_pool_keeps_its_place(full):
+    text = full.run("pool", "define-as", "default", "--target", "/elsewhere", code=REFUSED)
+    assert "it is active" in text and "byre pool stop default" in text
+    full.run("pool", "define-as", "default", "--target", "/srv/default")
+    full.run("pool", "stop", "default")
+    full.run("pool", "define-as", "default", "--target", "/elsewhere")
 
 
 def test_disks_come_and_go(full):
@@ -267,6 +330,19 @@ def test_what_the_agent_cannot_do(full):
     text = full.run("vm", "start", "bad", code=NOT_APPLIED)
     assert text == "byre: vm bad: start bad\n  why:  no such kernel\n  next: upload one\n"
     assert "no such kernel" in full.run("vm", "why", "bad")
+
+
+def test_a_guest_that_does_not_obey(full):
+    full.run("vm", "create", "demo")
+    full.run("vm", "start", "demo")
+    full.agentless().transact("vmmgr", {"op": "update", "table": "vm", "where": [], "row": {"name": "slowdemo"}})
+    text = full.run("vm", "stop", "slowdemo", "--timeout", "1", code=TIMED_OUT)
+    assert "the guest does not obey: byre vm stop slowdemo --force" in text
+    assert "the guest was asked to shut down" in full.run("vm", "why", "slowdemo")
+
+
+def test_unknown_commands_are_named(lab):
+    assert lab.run("vmm", "list", code=USAGE).startswith("byre: vmm list\n")
 
 
 def test_patience_has_an_end(full):
