@@ -6,11 +6,8 @@
 
 /* The first one of a table is what errors call it. */
 static const char *const nouns[][2] = {
-    { "node", "hostnode" },
-    { "vol", "volume" },
-    { "vmi", "vmi" },
-    { "image", "vmi" },
-    { "host", "hostnode" },
+    { "node", "hostnode" }, { "vol", "volume" },    { "vmi", "vmi" },
+    { "image", "vmi" },     { "host", "hostnode" },
 };
 
 const char *
