@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,7 +28,11 @@ connect_to(const char *path, int *ret_fd)
     CLEANUP(fd_done) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return err_io(errno, "socket");
-    } else if (connect(fd, (const struct sockaddr *) &sun, sizeof sun) < 0) {
+    }
+    /* Where the queue of one who does not accept is full, and for the request. */
+    struct timeval patience = { PRIV_ANSWER_MS / 1000, 0 };
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(fd, (const struct sockaddr *) &sun, sizeof sun) < 0) {
         /* Never ERR_NOT_FOUND: that is what a volume may be. */
         return err_hint(err_new(ERR_BUSY, "byre-stored does not answer at %s: %s", path,
                                 strerror(errno)),
@@ -93,8 +98,11 @@ wait_for_answer(struct line_reader *reader, int64_t until_ms,
                 struct priv_reply *ret)
 {
     CLEANUP(buf_done) struct buf line = BUF_INIT;
+    int64_t patience_ms = watch && watch->answer_ms ? watch->answer_ms : PRIV_ANSWER_MS;
+    int64_t first_ms = min64(until_ms, clock_mono_ms() + patience_ms);
+    int n_lines = 0;
     for (bool done = false; !done;) {
-        struct err *e = line_read(reader, until_ms, cancel, &line);
+        struct err *e = line_read(reader, n_lines++ ? until_ms : first_ms, cancel, &line);
         if (e && !err_is(e, ERR_CANCELED)) {
             e = err_hint(err_wrap(e, "byre-stored"),
                          "refresh the pool to see what came of it");

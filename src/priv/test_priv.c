@@ -412,6 +412,26 @@ TEST(silent_peers)
     bed_done(&bed);
 }
 
+/* A server that is there and does not move: the caller is told, and nothing happens later. */
+TEST(stopped_by_a_signal)
+{
+    struct bed bed = { 0 };
+    bed_init(&bed, 0);
+    struct vol vol;
+    make_vol(&vol, "v", "raw", MIB);
+    struct priv_request create = { .verb = PRIV_VOL_CREATE, .vol = &vol };
+    struct priv_watch watch = { .answer_ms = 300 };
+    CHECK_INT("stop", kill(bed.server, SIGSTOP), 0);
+    int64_t start_ms = clock_mono_ms();
+    CHECK_ERR("told", ask(&bed, &create, -1, &watch), ERR_TIMEOUT);
+    CHECK("soon", clock_mono_ms() - start_ms < 5000);
+    CHECK_INT("go on", kill(bed.server, SIGCONT), 0);
+    CHECK_OK("it answers again", ASK(&bed, .verb = PRIV_POOL_REFRESH));
+    usleep(200000);
+    CHECK_INT("and made nothing", count_entries(&bed), 0);
+    bed_done(&bed);
+}
+
 /* No descriptor left for a connection: the server waits and does not turn. */
 TEST(no_descriptors)
 {
