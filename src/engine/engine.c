@@ -137,11 +137,13 @@ complaint(const struct plan_step *step, const struct strvec *argv, struct buf *t
     char *s = str_dup_n(text->data ? text->data : "",
                         min64((int64_t) text->n, MESSAGE_MAX_BYTES));
     for (size_t i = 0; i < step->n_args; i++) {
+        size_t from = 0; /* Never into what was put in: it may hold the same text. */
         char *at;
-        while (step->args[i].kind != ARG_TEXT && (at = strstr(s, argv->v[i]))) {
+        while (step->args[i].kind != ARG_TEXT && (at = strstr(s + from, argv->v[i]))) {
             char *rest = at + strlen(argv->v[i]);
             char *longer =
                 str_dupf("%.*s%s%s", (int) (at - s), s, step->args[i].text, rest);
+            from = (size_t) (at - s) + strlen(step->args[i].text);
             free(s);
             s = longer;
         }

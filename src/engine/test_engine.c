@@ -143,6 +143,31 @@ write_in(const struct bed *bed, const char *name, const char *bytes, size_t n)
     CHECK_OK(name, fd_write_all(fd, bytes, n));
 }
 
+/* A pool whose path holds what qemu-img gets for the file: the message about a failure ends. */
+TEST(names_like_descriptors)
+{
+    alarm(60); /* Ends the test that fails. */
+    for (int fd = 3; fd < 16; fd++) {
+        CLEANUP(bed_done) struct bed bed;
+        bed_init(&bed);
+        CLEANUP(free_drop)
+        char *path = str_dupf("%s/proc/%d/fd/%d", bed.path, (int) getpid(), fd);
+        bed.pool.target.path = path;
+        struct plan plan = PLAN_INIT;
+        CHECK_OK("build", RUN(&bed, gate_pool_build(&bed.pool, 0, &plan)));
+        struct vol vol;
+        vol_init(&vol);
+        vol.name = "v";
+        vol.target.format = "qcow2";
+        vol.capacity = MIB;
+        vol.target.cluster_bytes = 3;
+        CLEANUP(err_drop)
+        struct err *e = RUN(&bed, gate_vol_create(&bed.pool, &vol, 0, &plan));
+        CHECK("refused", e && strlen(err_text(e)) < 2000);
+    }
+    alarm(0);
+}
+
 /* A receiver that takes nothing keeps a worker no longer than its deadline. */
 TEST(stuck_receiver)
 {
