@@ -1,6 +1,7 @@
 /* super/tree.c: directories and the database file. */
 #include "super/tree.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,21 +14,47 @@
 
 /* 0711: others may reach a socket or a disk whose name they know; who may use it says its own
  * mode.  The database and the logs are nobody else's. */
-static const struct {
+static const struct directory {
     const char *path;
     mode_t mode;
+    bool is_ours; /* Of nobody else; pools may lie on somebody's disk. */
 } directories[] = {
-    { "", 0711 },    { "db", 0700 },          { "run", 0711 },
-    { "log", 0700 }, { "log/console", 0700 }, { "pools", 0711 },
+    { "", 0711, false },   { "db", 0700, true },          { "run", 0711, true },
+    { "log", 0700, true }, { "log/console", 0700, true }, { "pools", 0711, false },
 };
 
+/* A directory of before: is it as closed as ours would be?  One that others may write to lets them
+ * put a socket or a database of theirs in the place of ours. */
 static MUST_CHECK struct err *
-make_directory(const struct place *place, const char *rest, mode_t mode)
+check_directory(const char *path, const struct directory *d)
+{
+    struct stat st;
+    if (stat(path, &st) < 0) { /* A link is fine: it was made by who may write here. */
+        return err_io(errno, "stat %s", path);
+    }
+    mode_t closed =
+        d->mode == 0700 ? 077 : 002; /* Of the group there may be more members. */
+    if (st.st_mode & closed) {
+        return err_hint(err_new(ERR_CONSTRAINT, "%s is open to others (mode %04o)", path,
+                                (unsigned) st.st_mode & 07777),
+                        "chmod %04o %s", (unsigned) d->mode, path);
+    } else if (d->is_ours && st.st_uid != geteuid() && st.st_uid != 0) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "%s belongs to user %u", path, (unsigned) st.st_uid),
+            "start byred as that user, or choose another state directory: "
+            "--state DIR");
+    }
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+make_directory(const struct place *place, const struct directory *d)
 {
     CLEANUP(free_drop)
-    char *path = *rest ? place_path(place, rest) : str_dup(place->state_dir);
-    struct err *e = fs_mkdirs(path, mode);
+    char *path = *d->path ? place_path(place, d->path) : str_dup(place->state_dir);
+    struct err *e = fs_mkdirs(path, d->mode);
     e = err_hint(e, "choose a state directory that you may write to: --state DIR");
+    e = e ? e : check_directory(path, d);
     return err_wrap(e, "cannot make the state directory");
 }
 
@@ -38,7 +65,7 @@ tree_take(const struct place *place, int *ret_pid_fd)
 
     TRY(place_check(place));
     for (size_t i = 0; i < N_ELEMS(directories); i++) {
-        TRY(make_directory(place, directories[i].path, directories[i].mode));
+        TRY(make_directory(place, &directories[i]));
     }
     struct err *e = pidfile_take(pidfile, ret_pid_fd);
     e = err_hint(e, "byred --state %s --status tells, --stop ends it", place->state_dir);

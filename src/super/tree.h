@@ -6,8 +6,8 @@
 #include "super/program.h"
 
 /* Makes what is missing of DIR and its db, run, log, log/console and pools (what is there keeps
- * its permissions) and takes the pid file: from then on this process is the one.  ERR_BUSY:
- * another byred is. */
+ * its permissions, but is refused when others could meddle: ERR_CONSTRAINT) and takes the pid
+ * file: from then on this process is the one.  ERR_BUSY: another byred is. */
 struct err *tree_take(const struct place *, int *ret_pid_fd) MUST_CHECK;
 
 /* Makes the database file, by byre-dbtool, if there is none. */
