@@ -7,14 +7,6 @@
 #define NS_FS "http://libvirt.org/schemas/storagepool/fs/1.0"
 
 static void
-put_bytes(struct xml_writer *w, const char *name, int64_t n_bytes)
-{
-    xml_open(w, name);
-    xml_put(w, "unit", "bytes");
-    xml_close_text(w, "%" PRId64, n_bytes);
-}
-
-static void
 put_device(struct xml_writer *w, const struct pool_device *device)
 {
     xml_open(w, "device");
@@ -110,9 +102,9 @@ poolxml_format(const struct pool *pool, struct buf *out)
     }
     xml_leaf(&w, "name", pool->name);
     xml_leaf(&w, "uuid", UUID_TEXT(&pool->uuid));
-    put_bytes(&w, "capacity", pool->capacity);
-    put_bytes(&w, "allocation", pool->allocation);
-    put_bytes(&w, "available", pool->available);
+    parts_put_bytes(&w, "capacity", pool->capacity);
+    parts_put_bytes(&w, "allocation", pool->allocation);
+    parts_put_bytes(&w, "available", pool->available);
     if (pool->cow != TRI_ABSENT) {
         xml_open(&w, "features");
         xml_open(&w, "cow");

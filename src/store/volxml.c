@@ -152,14 +152,6 @@ volxml_parse(const char *text, size_t n_bytes, enum pool_type pool_type, int fla
 }
 
 static void
-put_bytes(struct xml_writer *w, const char *name, int64_t n_bytes)
-{
-    xml_open(w, name);
-    xml_put(w, "unit", "bytes");
-    xml_close_text(w, "%" PRId64, n_bytes);
-}
-
-static void
 put_time(struct xml_writer *w, const char *name, const struct vol_time *t)
 {
     if (t->nsec > 0) {
@@ -247,10 +239,10 @@ volxml_format(const struct vol *vol, enum pool_type pool_type, struct buf *out)
     xml_leaf(&w, "name", vol->name);
     xml_leaf(&w, "key", vol->key);
     put_extents(&w, vol);
-    put_bytes(&w, "capacity", max64(vol->capacity, 0));
-    put_bytes(&w, "allocation", vol_wanted_allocation(vol));
+    parts_put_bytes(&w, "capacity", max64(vol->capacity, 0));
+    parts_put_bytes(&w, "allocation", vol_wanted_allocation(vol));
     if (vol->physical > 0) {
-        put_bytes(&w, "physical", vol->physical);
+        parts_put_bytes(&w, "physical", vol->physical);
     }
     put_target(&w, "target", &vol->target, traits);
     if (vol->backing.path) {

@@ -147,6 +147,14 @@ parts_put_tristate(struct xml_writer *w, const char *attr, enum tristate value)
     xml_put(w, attr, value == TRI_ABSENT ? NULL : yes_no[value - 1]);
 }
 
+void
+parts_put_bytes(struct xml_writer *w, const char *name, int64_t n_bytes)
+{
+    xml_open(w, name);
+    xml_put(w, "unit", "bytes");
+    xml_close_text(w, "%" PRId64, n_bytes);
+}
+
 struct err *
 parts_int(const struct xml_node *node, const char *attr, int *ret)
 {

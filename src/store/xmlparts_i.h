@@ -28,6 +28,7 @@ struct err *parts_enum(const struct xml_node *, const char *attr, const char *co
 struct err *parts_tristate(const struct xml_node *, const char *attr,
                            enum tristate *ret) MUST_CHECK;
 void parts_put_tristate(struct xml_writer *, const char *attr, enum tristate);
+void parts_put_bytes(struct xml_writer *, const char *name, int64_t n_bytes);
 /* An optional decimal integer. */
 struct err *parts_int(const struct xml_node *, const char *attr, int *ret) MUST_CHECK;
 
