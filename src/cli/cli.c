@@ -197,6 +197,10 @@ run(struct cli *cli, struct line *line, char **words, size_t n_words)
     if (e) {
         fflush(stdout);
         CLEANUP(free_drop) char *name = line_name(line, words, n_words);
+        if (code == EXIT_USAGE && line->n && line->commands[0].command) {
+            CLEANUP(free_drop) char *command = command_name(line->commands[0].command);
+            e = err_hint(e, "byre %s --help explains it", command);
+        }
         fail_print(e, name, stderr);
         err_free(e);
     }

@@ -35,6 +35,7 @@ struct cli {
         *replica;          /* Likewise; it also connects again when the server restarts. */
     struct schema *schema; /* Likewise. */
     struct err *lost;      /* Why the connection is not there; NULL: it is. */
+    int lost_errnum;       /* Of 'lost'. */
     bool may_come_back;    /* It refused once: there is, or was a moment ago, a server. */
     int n_lost;            /* Attempts that failed since the last success. */
     /* Who wants to hear of changed rows of what is watched; NULL: nobody. */

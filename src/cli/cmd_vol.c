@@ -148,8 +148,11 @@ cmd_create(struct cli *cli, const struct args *args)
     vol_init(&v);
     TRY(storage_pool_find(cli, args->pos.v[0], &s));
     TRY(read_input(args->pos.v[1], &text));
-    TRY(storage_refusal(volxml_parse(text.data, text.n, s.value.type, 0, &v), "%s",
-                        args->pos.v[1]));
+    struct err *e = storage_refusal(volxml_parse(text.data, text.n, s.value.type, 0, &v),
+                                    "the XML of %s", args->pos.v[1]);
+    if (e) {
+        return fail_as(e, EXIT_USAGE);
+    }
     if (v.allocation < 0) {
         v.allocation = vol_wanted_allocation(&v);
     }

@@ -18,10 +18,10 @@ on_lost(void *cli_, const struct err *why)
 {
     struct cli *cli = cli_;
     err_free(cli->lost);
-    cli->lost = err_io(why && err_errno(why) ? err_errno(why) : ECONNRESET, "%s",
-                       why ? err_text(why) : "the connection was closed");
+    int errnum = why && err_errno(why) ? err_errno(why) : ECONNRESET;
+    cli->lost = err_new(ERR_IO, "%s", why ? err_text(why) : "the connection was closed");
+    cli->lost_errnum = errnum;
     cli->n_lost++;
-    int errnum = err_errno(cli->lost);
     cli->may_come_back |= errnum == ECONNREFUSED || errnum == ECONNRESET ||
                           errnum == EPIPE || errnum == EAGAIN;
 }
@@ -99,7 +99,7 @@ cli_connect(struct cli *cli)
         bool hopeless =
             !was_there && cli->n_lost >= count_remotes(cli->remote) && !cli->may_come_back;
         if (hopeless || clock_mono_ms() > give_up_ms) {
-            return unreachable(cli, cli->lost ? err_errno(cli->lost) : 0,
+            return unreachable(cli, cli->lost ? cli->lost_errnum : 0,
                                cli->lost ? err_why(cli->lost) : "it is silent");
         }
         loop_turn(cli->loop, TURN_MS);

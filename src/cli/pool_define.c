@@ -148,8 +148,8 @@ pool_define(struct cli *cli, const struct args *args)
     CLEANUP(pool_done) struct pool pool;
     pool_init(&pool);
     TRY(read_input(args->pos.v[0], &text));
-    TRY(as_usage(
-        storage_refusal(poolxml_parse(text.data, text.n, &pool), "%s", args->pos.v[0])));
+    TRY(as_usage(storage_refusal(poolxml_parse(text.data, text.n, &pool), "the XML of %s",
+                                 args->pos.v[0])));
     return define(cli, args, &pool);
 }
 

@@ -27,7 +27,7 @@ read_args(struct cli *cli, const struct args *args, const char *method,
     const char *name = NULL;
     *ret = (struct transfer){ .method = method, .path = args->pos.v[args->pos.n - 1] };
     TRY(vol_name_arg(cli, args, 1, &name));
-    TRY(names_find(cli, "volume", name, "state", &ret->volume));
+    TRY(names_find(cli, "volume", name, "state,format,capacity", &ret->volume));
     const char *state = row_string(ret->volume.row, "state");
     if (!str_eq(state, "ready")) {
         return err_hint(err_new(ERR_CONSTRAINT, "volume %s is %s, not ready",
@@ -66,6 +66,26 @@ show_dry(const struct transfer *t)
            up ? t->volume.label : t->path);
 }
 
+/* A raw volume's bytes are its capacity: a longer file would make it another size than
+ * its row wants.  (Of other formats the file's length says nothing.) */
+static struct err *
+check_room(const struct transfer *t, const struct stat *st)
+{
+    int64_t capacity = row_int(t->volume.row, "capacity", -1);
+    int64_t n = t->length && t->length < st->st_size ? t->length : st->st_size;
+    if (capacity < 0 || !S_ISREG(st->st_mode) ||
+        !str_eq(row_string(t->volume.row, "format"), "raw") ||
+        (t->offset <= capacity && n <= capacity - t->offset)) {
+        return NULL;
+    }
+    struct err *e = err_new(
+        ERR_NO_SPACE, "%" PRId64 " bytes from byte %" PRId64 " on, but it has %" PRId64, n,
+        t->offset, capacity);
+    return t->offset > INT64_MAX - n
+               ? e
+               : err_hint(e, "byre vol resize %s %" PRId64, t->volume.label, t->offset + n);
+}
+
 struct err *
 vol_upload(struct cli *cli, const struct args *args)
 {
@@ -80,11 +100,25 @@ vol_upload(struct cli *cli, const struct args *args)
         return err_hint(err_new(ERR_CONSTRAINT, "%s is a directory", t.path),
                         "name a file, or - for standard input");
     }
+    TRY(err_wrap(check_room(&t, &st), "vol %s", t.volume.label));
     if (cli->dry_run) {
         show_dry(&t);
         return NULL;
     }
     return run(cli, &t, fd);
+}
+
+/* Takes 'e'.  The agent takes a full disk for the pool's; here it is the caller's. */
+static struct err *
+no_room(const struct transfer *t, struct err *e)
+{
+    if (!err_is(e, ERR_NO_SPACE)) {
+        return e;
+    }
+    err_free(e);
+    e = err_new(ERR_NO_SPACE, "%s has no room for the data",
+                str_eq(t->path, "-") ? "standard output" : t->path);
+    return err_hint(e, "make room there, or name a file elsewhere");
 }
 
 /* Nobody reads standard output any more. */
@@ -107,7 +141,7 @@ download_to_output(struct cli *cli, const struct transfer *t)
         err_free(e);
         return NULL;
     }
-    return e;
+    return no_room(t, e);
 }
 
 /* Half a file would be taken for a whole one, so what failed is removed; and a file that
@@ -141,12 +175,7 @@ download_to_file(struct cli *cli, const struct transfer *t, bool force)
     if (e && (flags & O_CREAT)) {
         unlink(path);
     }
-    if (err_is(e, ERR_NO_SPACE)) {
-        struct err *full = err_new(ERR_NO_SPACE, "%s has no room for the data", t->path);
-        err_free(e);
-        return err_hint(full, "make room there, or name a file elsewhere");
-    }
-    return e;
+    return no_room(t, e);
 }
 
 struct err *

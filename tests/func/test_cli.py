@@ -192,6 +192,18 @@ def test_a_volume_in_use_is_not_even_wanted_away(full):
     assert [v["name"] for v in full.rows("volume")] == ["kernel"]
 
 
+def test_a_raw_volume_takes_no_more_than_it_has(full, tmp_path):
+    source = tmp_path / "in"
+    source.write_bytes(b"0123456789")
+    full.run("vol", "create-as", "default", "a", "8")
+    text = full.run("vol", "upload", "a", source, code=REFUSED)
+    assert "10 bytes from byte 0 on, but it has 8" in text and "byre vol resize default/a 10" in text
+    full.run("vol", "upload", "a", source, "--length", "8")
+    assert "byre vol resize default/a 12" in full.run("vol", "upload", "a", source, "--offset", "2", code=REFUSED)
+    full.run("vol", "create-as", "default", "b", "8", "--format", "qcow2")
+    full.run("vol", "upload", "b", source)
+
+
 def test_dry_transfers_touch_nothing(full, tmp_path):
     full.run("vol", "create-as", "default", "a", "1M")
     source, target = tmp_path / "in", tmp_path / "out"
