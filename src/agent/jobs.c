@@ -211,6 +211,8 @@ apply(struct job_work *w)
         pool->memo.active = pool->memo.scanned = false;
     } else if (!w->e) {
         pool_stat_set(pool, &w->reply);
+    } else if (w->request.verb == PRIV_POOL_REFRESH && !err_is(w->e, ERR_CANCELED)) {
+        pool->memo.scanned = false; /* The pool itself looks again, and its row tells. */
     }
     if (w->kind->verb == PRIV_POOL_BUILD) {
         pool_memo_worked(&pool->memo); /* Its start may work now. */
