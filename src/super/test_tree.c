@@ -19,6 +19,7 @@ TEST(directories_of_before)
         { "", 0777, "open to others (mode 0777)" },
         { "", 01777, "open to others (mode 1777)" },
         { "db", 0700, NULL },
+        { "db", 0711, NULL },
         { "db", 0750, "open to others (mode 0750)" },
         { "log", 0755, "open to others (mode 0755)" },
         { "run", 0755, NULL },

@@ -32,8 +32,8 @@ check_directory(const char *path, const struct directory *d)
     if (stat(path, &st) < 0) { /* A link is fine: it was made by who may write here. */
         return err_io(errno, "stat %s", path);
     }
-    mode_t closed =
-        d->mode == 0700 ? 077 : 002; /* Of the group there may be more members. */
+    /* To pass through does no harm; a group may have members that are trusted. */
+    mode_t closed = d->mode == 0700 ? 066 : 002;
     if (st.st_mode & closed) {
         return err_hint(err_new(ERR_CONSTRAINT, "%s is open to others (mode %04o)", path,
                                 (unsigned) st.st_mode & 07777),
