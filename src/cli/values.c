@@ -242,6 +242,6 @@ split_assignment(const char *text, const char *const *operators, char **ret_colu
             return NULL;
         }
     }
-    struct err *e = err_new(ERR_SYNTAX, "\"%s\" is no COLUMN%sVALUE", text, operators[0]);
-    return err_hint(e, "for example: name%sdemo", operators[0]);
+    struct err *e = err_new(ERR_SYNTAX, "\"%s\" is no COLUMN=VALUE", text);
+    return err_hint(e, "for example: name=demo");
 }

@@ -20,6 +20,7 @@
 
 struct console {
     int fd;              /* To the agent. */
+    const char *vm;      /* Its name. */
     const char *until;   /* Or NULL. */
     struct buf tail;     /* The end of what was printed, as long as 'until' may need. */
     int64_t deadline_ms; /* 0: none. */
@@ -91,7 +92,7 @@ from_guest(struct console *c, bool *ret_done)
         return c->until
                    ? fail_as(err_hint(err_new(ERR_NOT_FOUND,
                                               "the console ended before \"%s\"", c->until),
-                                      "byre vm why NAME"),
+                                      "byre vm why %s", c->vm),
                              EXIT_NOT_APPLIED)
                    : NULL;
     }
@@ -128,7 +129,7 @@ run(struct console *c)
             struct err *e =
                 c->until ? err_new(ERR_TIMEOUT, "\"%s\" was not seen in time", c->until)
                          : err_new(ERR_TIMEOUT, "the time is over");
-            return fail_as(err_hint(e, "a longer --timeout, or byre vm why NAME"),
+            return fail_as(err_hint(e, "a longer --timeout, or byre vm why %s", c->vm),
                            EXIT_TIMED_OUT);
         }
         if (poll(pfds, c->keys ? 2 : 1, (int) min64(left_ms, INT32_MAX)) <= 0) {
@@ -155,6 +156,7 @@ vm_console(struct cli *cli, const struct args *args)
     bool log = args_has(args, "log");
 
     TRY(names_find(cli, "vm", args->pos.v[0], "_uuid", &vm));
+    c.vm = vm.label;
     if (args_has(args, "timeout") && cli->timeout_ms) {
         c.deadline_ms = clock_mono_ms() + cli->timeout_ms;
     }

@@ -95,6 +95,19 @@ check_new(struct cli *cli, const struct args *args, const char *name, bool *ret_
     return NULL;
 }
 
+static struct err *
+check_takes_new(struct cli *cli, const struct named *node)
+{
+    struct named full;
+    TRY(names_find(cli, "hostnode", UUID_TEXT(&node->uuid), "maintenance", &full));
+    if (!row_bool(full.row, "maintenance")) {
+        return NULL;
+    }
+    struct err *e = err_new(
+        ERR_CONSTRAINT, "node %s is in maintenance and takes no new machines", node->label);
+    return err_hint(e, "byre node maintenance %s off, or another --node", node->label);
+}
+
 struct err *
 vm_create(struct cli *cli, const struct args *args)
 {
@@ -112,6 +125,7 @@ vm_create(struct cli *cli, const struct args *args)
         return NULL;
     }
     TRY(pick_node(cli, args, &node));
+    TRY(err_wrap(check_takes_new(cli, &node), "vm %s", name));
     uuid_random(&row_uuid_new);
     uuid_random(&uuid);
     json_put(a, &row, "name", json_string(a, name));

@@ -149,6 +149,9 @@ vm_why(struct cli *cli, const struct args *args)
            ago(cli, row_int(vm.row, "observed_at", 0)),
            row_int(vm.row, "observed_generation", 0));
     tell_error(vm.row);
+    if (row_bool(vm.row, "needreboot")) {
+        printf("hardware: changed since it started; it gets that at its next start\n");
+    }
     if (node) {
         tell_node(cli, node);
     }

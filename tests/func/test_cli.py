@@ -95,6 +95,14 @@ def test_cluster_and_node(lab):
     assert agent.uploaded == {}
 
 
+def test_maintenance_takes_no_new_machine(full):
+    full.run("node", "maintenance", "n1", "on")
+    assert "byre node maintenance n1 off" in full.run("vm", "create", "a", code=REFUSED)
+    full.run("node", "maintenance", "n1", "off")
+    full.run("vm", "create", "a")
+    assert "COLUMN=VALUE" in full.run("list", "vm", "--where", "mem", code=USAGE)
+
+
 def test_a_node_in_use_stays(full):
     assert "pool default is on it" in full.run("node", "remove", "n1", code=REFUSED)
 
