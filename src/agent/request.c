@@ -125,10 +125,7 @@ console_serve(struct request *r)
                              : virt_console(r->agent->virt, &r->domain, "{\"result\":{}}\n",
                                             r->console_log, ours);
     if (e) {
-        fail(
-            r,
-            err_hint(
-                e, "byre vm start it first, or byre vm console --log for what it printed"));
+        fail(r, err_hint(e, "start it first; byre vm console --log shows what it printed"));
     }
 }
 
