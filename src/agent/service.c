@@ -18,7 +18,8 @@
 #include "base/log.h"
 
 #define REQUEST_MAX_BYTES (64 * KIB)
-#define REQUEST_MS 10000 /* For the request's line to come. */
+#define REQUEST_MS 10000    /* For the request's line to come. */
+#define ACCEPT_PAUSE_MS 500 /* When there is no descriptor left. */
 #define CLIENTS_MAX 64
 
 struct service {
@@ -26,8 +27,9 @@ struct service {
     char *path;
     int fd;
     struct loop_fd *watch;
-    struct list clients; /* Of struct client: those whose request is not complete. */
-    unsigned n_clients;  /* And those that are being served. */
+    struct loop_timer *pause; /* Ends a pause in accepting. */
+    struct list clients;      /* Of struct client: those whose request is not complete. */
+    unsigned n_clients;       /* And those that are being served. */
 };
 
 /* A connection whose request is being read. */
@@ -226,11 +228,26 @@ on_accept(void *aux, int ready UNUSED)
 {
     struct service *s = aux;
 
-    /* An error is a client that went again, or no descriptor left: the next turn may have luck. */
-    for (int i = 0, fd;
-         i < CLIENTS_MAX && (fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0; i++) {
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                loop_fd_set(s->watch,
+                            0); /* Asking on at once would only burn the processor. */
+                loop_timer_set(s->pause, ACCEPT_PAUSE_MS);
+            }
+            return; /* Else a client that went again. */
+        }
         let_in(s, fd);
     }
+}
+
+static void
+on_pause_over(void *aux)
+{
+    struct service *s = aux;
+
+    loop_fd_set(s->watch, LOOP_READ);
 }
 
 /* The pid file's lock keeps a second agent out, so a socket that is there is a dead one's. */
@@ -277,6 +294,7 @@ service_new(struct agent *a, struct service **ret)
         service_free(s);
         return e;
     }
+    s->pause = loop_timer_new(a->loop, on_pause_over, s);
     loop_fd_set(s->watch, LOOP_READ);
     *ret = s;
     return NULL;
@@ -291,6 +309,7 @@ service_close(struct service *s)
     while (!list_empty(&s->clients)) {
         client_free(CONTAINER_OF(s->clients.next, struct client, node));
     }
+    loop_timer_free(s->pause);
     loop_fd_free(s->watch);
     fd_done(&s->fd);
     unlink(s->path);

@@ -68,11 +68,21 @@ send_line(int fd, const struct buf *line, int pass_fd)
         c->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(c), &pass_fd, sizeof pass_fd);
     }
-    ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
-    if (n < 0) {
-        return err_io(errno, "send to the agent");
+    for (size_t sent = 0; sent < line->n;) {
+        ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+        if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+            return NULL; /* It may have refused us unread: its answer tells why. */
+        } else if (n < 0 && errno != EINTR) {
+            return err_io(errno, "send to the agent");
+        }
+        sent += n > 0 ? (size_t) n : 0;
+        iov = (struct iovec){ line->data + sent, line->n - sent };
+        if (n > 0) { /* The descriptor went with the first byte. */
+            msg.msg_control = NULL;
+            msg.msg_controllen = 0;
+        }
     }
-    return fd_write_all(fd, line->data + n, line->n - (size_t) n);
+    return NULL;
 }
 
 /* Reads up to a newline and not a byte more: what follows may be a console. */

@@ -114,6 +114,8 @@ lock_request(struct lock_session *s, const struct json *params, enum lock_mode m
     TRY(parse_name(params, method, &name));
     if (find_waiter(s, name)) {
         return rfc_syntax(params, "must issue \"unlock\" before new \"%s\"", method);
+    } else if (s->n_waiters >= LOCKS_MAX) {
+        return rfc_err(RFC_OVSDB, "a session may hold or await %d locks", LOCKS_MAX);
     }
 
     struct lock *lock = get_lock(s->server, name);
@@ -122,6 +124,7 @@ lock_request(struct lock_session *s, const struct json *params, enum lock_mode m
         .lock = lock, .session = s, .mode = mode, .name = str_dup(name)
     };
     list_push_back(&s->waiters, &w->in_session);
+    s->n_waiters++;
     if (mode == LOCK_STEAL) {
         steal(lock, w, notices);
     } else {
@@ -147,6 +150,7 @@ remove_waiter(struct lock_waiter *w, struct lock_notices *notices)
         }
     }
     list_remove(&w->in_session);
+    w->session->n_waiters--;
     free(w->name);
     free(w);
 }

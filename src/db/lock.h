@@ -18,12 +18,15 @@ struct lock_server {
 #define LOCK_SERVER_INIT ((struct lock_server){ MAP_INIT })
 void lock_server_done(struct lock_server *); /* All sessions must be gone. */
 
+#define LOCKS_MAX 1000 /* That one session may hold or wait for. */
+
 /* A client; embedded in the caller's session. */
 struct lock_session {
     struct lock_server *server;
     struct list waiters; /* Of struct lock_waiter: what it holds or waits for. */
     void *user;          /* The caller's. */
     uint32_t n_lost;     /* Locks stolen from it, for figures. */
+    uint32_t n_waiters;  /* At most LOCKS_MAX. */
 };
 void lock_session_init(struct lock_session *, struct lock_server *, void *user);
 

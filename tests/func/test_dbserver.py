@@ -160,6 +160,15 @@ def test_locks(dbd):
         assert b.note() == {"id": None, "method": "locked", "params": ["L"]}
 
 
+def test_locks_of_one_session_are_bounded(dbd):
+    with dbd.connect() as a:
+        for i in range(1000):
+            a.result("lock", "L%d" % i)
+        assert "1000 locks" in a.call("lock", "one_more")["error"]["details"]
+        a.result("unlock", "L0")
+        assert a.result("lock", "one_more") == {"locked": True}
+
+
 def wait_op(timeout=None, **row):
     op = {"op": "wait", "table": "A", "where": [["name", "==", row["name"]]], "columns": ["name"], "until": "==", "rows": [row]}
     if timeout is not None:
