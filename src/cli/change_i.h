@@ -50,6 +50,7 @@ struct goal {
     const char
         *seen; /* The latest progress, for the live line; in the goal's arena or NULL. */
     double progress;   /* Jobs: 0-1; -1 unknown. */
+    struct uuid owner; /* GOAL_TAKEN_ALONG: the machine that takes it along. */
     const char *stale; /* GOAL_TAKEN_ALONG: the error from before, or NULL. */
     bool asked_guest;  /* The guest was asked to shut down, and decides itself. */
 };

@@ -188,6 +188,7 @@ await_volumes(struct cli *cli, const struct named *vm)
             TRY(names_find(cli, "volume", UUID_TEXT(&volume), "_uuid", &named));
             change_await_state(cli, GOAL_TAKEN_ALONG, "volume", &volume,
                                arena_printf(a, "vol %s", named.label), "deleted");
+            cli->change.goals.v[cli->change.goals.n - 1].owner = owner;
         }
     }
     return NULL;

@@ -6,6 +6,7 @@
  */
 #include "cli/fail_i.h"
 
+#include "base/buf.h"
 #include "base/str.h"
 
 /* Above all codes of RFC 7047 and libvirt that an error may carry. */
@@ -44,14 +45,14 @@ fail_exit_code(const struct err *e)
 /* Text of the database ends in a full stop and may hold anything; one line, no control
  * bytes. */
 static void
-put_line(const char *head, const char *text, FILE *file)
+put_line(struct buf *b, const char *head, const char *text)
 {
-    fputs(head, file);
+    buf_str(b, head);
     for (; *text; text++) {
         unsigned char c = (unsigned char) *text;
-        putc(c == '\n' || c == '\t' ? ' ' : c < ' ' || c == 0x7f ? '?' : c, file);
+        buf_char(b, (char) (c == '\n' || c == '\t' ? ' ' : c < ' ' || c == 0x7f ? '?' : c));
     }
-    putc('\n', file);
+    buf_char(b, '\n');
 }
 
 static const char *
@@ -75,11 +76,13 @@ fail_print(const struct err *e, const char *command, FILE *file)
 {
     const char *what = err_what(e);
     const char *next = err_next(e);
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
 
-    put_line("byre: ", what[0] ? what : command[0] ? command : "it failed", file);
-    put_line("  why:  ", err_why(e), file);
-    put_line("  next: ", next ? next : default_next(fail_exit_code(e)), file);
+    put_line(&b, "byre: ", what[0] ? what : command[0] ? command : "it failed");
+    put_line(&b, "  why:  ", err_why(e));
+    put_line(&b, "  next: ", next ? next : default_next(fail_exit_code(e)));
     if (err_kind(e) == ERR_BUG) {
-        fprintf(file, "  (%s)\n", err_where(e));
+        buf_printf(&b, "  (%s)\n", err_where(e));
     }
+    fwrite(b.data, 1, b.n, file); /* At once: others may write there too. */
 }

@@ -107,9 +107,14 @@ look_at(struct wait *w, struct goal *g)
         break;
     case GOAL_GONE: g->done = answered && error; break;
     case GOAL_TAKEN_ALONG:
-        g->done = bool_of(row, "deleted") && error && !str_eq(error, g->stale);
-        if (!bool_of(row, "deleted")) {
+        if (bool_of(row, "deleted")) {
+            g->done = error && !str_eq(error, g->stale);
+        } else if (replica_find(w->cli->replica, "vm", &g->owner)) {
             g->stale = error ? arena_str(&w->cli->arena, error) : NULL;
+        } else { /* Both come in one transaction, if they come. */
+            g->done = true;
+            error = "it stays: another command deleted the machine without its disks\n"
+                    "delete it by byre vol delete";
         }
         break;
     case GOAL_JOB: look_at_job(g, row); return;

@@ -281,6 +281,21 @@ def test_vm_life(full):
     assert [v["name"] for v in full.rows("volume")] == ["kernel"]  # It waited for the disk too.
 
 
+def test_disks_that_another_command_spares(full):
+    full.run("vm", "create", "slow", "--disk", "default/a:1G", "--no-wait")
+    byre = subprocess.Popen([full.byre, "vm", "delete", "slow", "--volumes"], env=full.env, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    c = full.agentless()
+    deadline = time.monotonic() + 10
+    while full.rows("vm")[0]["state"] != "deleted":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    c.transact("vmmgr", {"op": "update", "table": "vm", "where": [], "row": {"delete_volumes": False, "name": "quick"}})
+    out, error = byre.communicate(timeout=20)
+    assert byre.returncode == NOT_APPLIED and "vm slow: deleted" in out and "it stays" in error, error
+    assert [v["name"] for v in full.rows("volume")] == ["a"]
+
+
 def test_pause_is_no_way_to_start(full):
     full.run("vm", "create", "demo")
     for verb in "pause", "resume", "reboot":
