@@ -49,6 +49,7 @@ start_libvirt()
         if [ ! -e /dev/pts/ptmx ]; then
             mkdir -p /dev/pts && mount -t devpts -o ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
         fi
+        mkdir -p /run/lock # libvirt locks each console it opens there.
         # Without udev /dev/kvm is root's alone; libvirt then finds QEMU's abilities changed at each
         # look and asks QEMU again, for seconds.  By user and not by group: chroots may share /dev,
         # and Debian has one number for this user but not for the group kvm.
