@@ -111,6 +111,12 @@ change_await(struct cli *cli, enum goal_kind kind, const char *table,
 }
 
 void
+change_take_back(struct cli *cli, struct json op)
+{
+    cli->change.goals.v[cli->change.goals.n - 1].take_back = op;
+}
+
+void
 change_await_state(struct cli *cli, enum goal_kind kind, const char *table,
                    const struct uuid *uuid, const char *label, const char *said)
 {

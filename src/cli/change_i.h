@@ -49,10 +49,12 @@ struct goal {
     struct err *error; /* Why it failed; owned. */
     const char
         *seen; /* The latest progress, for the live line; in the goal's arena or NULL. */
-    double progress;   /* Jobs: 0-1; -1 unknown. */
-    struct uuid owner; /* GOAL_TAKEN_ALONG: the machine that takes it along. */
-    const char *stale; /* GOAL_TAKEN_ALONG: the error from before, or NULL. */
-    bool asked_guest;  /* The guest was asked to shut down, and decides itself. */
+    double progress;       /* Jobs: 0-1; -1 unknown. */
+    struct uuid owner;     /* GOAL_TAKEN_ALONG: the machine that takes it along. */
+    const char *stale;     /* GOAL_TAKEN_ALONG: the error from before, or NULL. */
+    bool asked_guest;      /* The guest was asked to shut down, and decides itself. */
+    struct json take_back; /* Operation that withdraws the want if the agent could not
+                              fulfil it; null: it stays wanted. */
 };
 
 struct change {
@@ -84,6 +86,9 @@ const struct change_op *change_inserted(const struct change *, const char *table
  * value, else -1. */
 void change_await(struct cli *, enum goal_kind, const char *table, const struct uuid *,
                   int64_t known, const char *label, const char *said);
+/* If the last goal fails, 'op' is run, unless the row has been changed again meanwhile: a
+ * command that failed leaves no want behind that comes true later.  'op' needs a "where". */
+void change_take_back(struct cli *, struct json op);
 /* Goals without a generation: jobs, nodes. */
 void change_await_state(struct cli *, enum goal_kind, const char *table,
                         const struct uuid *, const char *label, const char *said);

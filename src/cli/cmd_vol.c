@@ -95,6 +95,18 @@ find_backing(struct cli *cli, const char *spec, struct vol *v, struct uuid *ret)
     return NULL;
 }
 
+/* A volume that could not be made leaves no row, so that the name is free for another try. */
+static struct json
+forget_failed(struct arena *a, const struct uuid *uuid)
+{
+    struct json op = json_object(), where = q_where_uuid(a, uuid);
+    json_add(a, &where, q_clause(a, "state", "==", json_string_ref("failed")));
+    json_put(a, &op, "op", json_string_ref("delete"));
+    json_put(a, &op, "table", json_string_ref("volume"));
+    json_put(a, &op, "where", where);
+    return op;
+}
+
 struct err *
 vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
            const char *backing, bool if_not_exists, struct uuid *ret_uuid)
@@ -133,6 +145,7 @@ vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
     struct uuid uuid;
     change_insert(cli, "volume", row, &uuid);
     change_await(cli, GOAL_APPLIED, "volume", &uuid, 1, label, "created");
+    change_take_back(cli, forget_failed(a, &uuid));
     if (ret_uuid) {
         *ret_uuid = uuid;
     }
@@ -308,6 +321,27 @@ cmd_path(struct cli *cli, const struct args *args)
     return e;
 }
 
+static struct json
+old_value(struct arena *a, const struct json *row, const char *column)
+{
+    const struct json *value = json_get(row, column);
+    return value ? json_copy(a, value) : q_unset(a);
+}
+
+/* A size that was refused is not wanted any more: else it would come when nobody expects it. */
+static struct json
+old_size(struct arena *a, const struct json *row, const struct uuid *uuid)
+{
+    struct json op = json_object(), values = json_object();
+    json_put(a, &values, "wanted_capacity", old_value(a, row, "wanted_capacity"));
+    json_put(a, &values, "size", old_value(a, row, "size"));
+    json_put(a, &op, "op", json_string_ref("update"));
+    json_put(a, &op, "table", json_string_ref("volume"));
+    json_put(a, &op, "where", q_where_uuid(a, uuid));
+    json_put(a, &op, "row", values);
+    return op;
+}
+
 static struct err *
 cmd_resize(struct cli *cli, const struct args *args)
 {
@@ -323,6 +357,7 @@ cmd_resize(struct cli *cli, const struct args *args)
     TRY(vol_name_arg(cli, args, 1, &name));
     TRY(find_volume(cli, name, &named, &s));
     TRY(storage_volume(cli, &s, named.row, &v));
+    TRY(vol_check_at_rest(cli, &named));
     TRY(parse_size("capacity", size, 1, &bytes));
     if (args_has(args, "delta")) {
         if (bytes > INT64_MAX - v.capacity) {
@@ -350,6 +385,7 @@ cmd_resize(struct cli *cli, const struct args *args)
     json_put(a, &row, "size", json_int((int64_t) div_up((uint64_t) bytes, MIB)));
     change_update(cli, "volume", &named.uuid, row);
     change_await(cli, GOAL_APPLIED, "volume", &named.uuid, -1, label, "resized");
+    change_take_back(cli, old_size(a, named.row, &named.uuid));
     return NULL;
 }
 

@@ -20,6 +20,10 @@ struct err *vol_name_arg(struct cli *, const struct args *, size_t n_tail,
  * the change takes that away too. */
 struct err *vol_check_unused(struct cli *, const struct named *) MUST_CHECK; /* vol_use.c */
 
+/* Refuses a volume whose machine is on (ERR_BUSY): what is wanted of it would otherwise
+ * come true when the machine stops, long after the command. */
+struct err *vol_check_at_rest(struct cli *, const struct named *) MUST_CHECK;
+
 struct err *vol_upload(struct cli *, const struct args *) MUST_CHECK; /* vol_transfer.c */
 struct err *vol_download(struct cli *, const struct args *) MUST_CHECK;
 

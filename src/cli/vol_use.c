@@ -95,3 +95,26 @@ vol_check_unused(struct cli *cli, const struct named *volume)
     VEC_DONE(&asked);
     return e;
 }
+
+struct err *
+vol_check_at_rest(struct cli *cli, const struct named *volume)
+{
+    static const char *const on[] = { "running", "idle", "paused", "shutdown" };
+    struct named vm;
+    struct uuid uuid;
+
+    if (!row_ref(volume->row, "vm", &uuid)) {
+        return NULL;
+    }
+    TRY(names_find(cli, "vm", UUID_TEXT(&uuid), "status", &vm));
+    const char *status = row_string(vm.row, "status");
+    for (size_t i = 0; i < N_ELEMS(on); i++) {
+        if (str_eq(status, on[i])) {
+            struct err *e =
+                err_new(ERR_BUSY, "machine %s is %s and uses it", vm.label, status);
+            return err_hint(err_wrap(e, "vol %s", volume->label),
+                            "byre vm shutdown %s, then give the command again", vm.label);
+        }
+    }
+    return NULL;
+}

@@ -257,6 +257,21 @@ timed_out(const struct goal *g, int64_t timeout_ms)
     return fail_as(e, EXIT_TIMED_OUT);
 }
 
+/* That it cannot be withdrawn is no failure of its own: the row shows what it still wants. */
+static void
+take_back(struct cli *cli, const struct goal *g)
+{
+    struct json op = json_object(), ops = json_array(), results;
+    struct json where = json_copy(&cli->arena, json_get(&g->take_back, "where"));
+    json_add(&cli->arena, &where,
+             q_clause(&cli->arena, "generation", "==", json_int(g->generation)));
+    JSON_FOR_EACH_MEMBER (m, &g->take_back) {
+        json_put(&cli->arena, &op, m->name, str_eq(m->name, "where") ? where : m->value);
+    }
+    json_add(&cli->arena, &ops, op);
+    err_free(db_transact(cli, &ops, &results));
+}
+
 /* Says what became of each; the first failure is returned, the others are printed here. */
 static struct err *
 outcomes(struct cli *cli)
@@ -265,6 +280,9 @@ outcomes(struct cli *cli)
     for (size_t i = 0; i < cli->change.goals.n; i++) {
         struct goal *g = &cli->change.goals.v[i];
         struct err *e = g->done ? TAKE(g->error) : timed_out(g, cli->timeout_ms);
+        if (e && g->done && g->take_back.type == JSON_OBJECT) {
+            take_back(cli, g);
+        }
         if (!e) {
             cli_say(cli, "%s: %s", g->label, g->said);
         } else if (!first) {

@@ -99,8 +99,9 @@ def test_full_disk(host):
         assert done.returncode in (REFUSED, NOT_APPLIED), done.stderr
         assert "space" in done.stderr.lower()
         assert sorted(os.listdir(small)) == ["ballast"]
+        assert "big" not in {row["name"] for row in host.json("vol", "list", "small")}
         (small / "ballast").unlink()
-        host.byre("vol", "create-as", "small", "fits", "1M", "--format", "raw", "--allocation", "1M")
+        host.byre("vol", "create-as", "small", "big", "1M", "--format", "raw", "--allocation", "1M")
     finally:
         host.byre("pool", "stop", "small", check=False)
         subprocess.run(["umount", "-l", str(small)], check=True)

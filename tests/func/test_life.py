@@ -83,6 +83,14 @@ def test_agent_adopts_what_runs(host):
     assert host.qemu_pid(host.vm) == qemu
 
 
+def test_a_refused_resize_is_not_wanted_later(host):
+    done = host.byre("vol", "resize", "default/" + host.vm, "3G", check=False)
+    assert done.returncode == 1 and host.vm in done.stderr, done.stderr
+    [volume] = [v for v in host.json("list", "volume", "-c", "name,size,wanted_capacity") if v["name"] == host.vm]
+    assert volume["wanted_capacity"] in (None, DISK_BYTES)
+    assert volume["size"] in (None, DISK_BYTES >> 20)
+
+
 def test_graceful_reboot_comes_up_again(host):
     before = host.byre("vm", "console", host.vm, "--log").stdout.count(" is up")
     host.byre("vm", "reboot", host.vm, "--timeout", "60")
