@@ -68,8 +68,6 @@ struct peer *peer_new(struct remote_entry *, struct stream *);
 void peer_apply_options(struct peer *);   /* Its remote's options changed. */
 const char *peer_id(const struct peer *); /* The name in its certificate; NULL without. */
 const char *peer_author(struct peer *);   /* "by uid 0 pid 123 unix#4": for the journal. */
-const char *peer_id(const struct peer *); /* The name in its certificate; NULL without. */
-const char *peer_author(struct peer *);   /* "by uid 0 pid 123 unix#4": for the journal. */
 void peer_close(struct peer *,
                 const char *why); /* Drops the client, soon.  'why' may be NULL. */
 void peer_free(struct peer *);
