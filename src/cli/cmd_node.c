@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cli/agent_i.h"
 #include "cli/list_i.h"
+#include "cli/node_i.h"
 
 #define PROBE_MS 60000 /* The agent runs a probe guest, under emulation if need be. */
 
@@ -170,6 +171,11 @@ static const struct opt_spec opts_add[] = {
     { NULL },
 };
 
+static const struct opt_spec opts_memory[] = {
+    { "with", "SIZE", "would one guest more, of this memory, be admitted?" },
+    { NULL },
+};
+
 const struct command cmds_node[] = {
     { "node", "add", "[NAME]", "takes this host into the cluster", cmd_add, CMD_CHANGE,
       opts_add, NULL,
@@ -181,6 +187,12 @@ const struct command cmds_node[] = {
       "hostnode" },
     { "node", "maintenance", "NAME... on|off", "whether it takes new machines",
       cmd_maintenance, CMD_CHANGE, NULL, "hostnode on|off" },
+    { "node", "memory", "[NAME...]",
+      "what is promised to guests, and whether that is sound", node_memory, 0, opts_memory,
+      "hostnode",
+      "Adds up guests, their overhead and the host's reserve, and tells the ratio, the swap\n"
+      "that it needs, and the verdict by the cluster's memory_overcommit.  --with 8G asks for one\n"
+      "guest more; exit status 1 if it is refused.\n" },
     { "node", "remove", "NAME...", "takes an empty host out of the cluster", cmd_remove,
       CMD_CHANGE, NULL, "hostnode" },
     { NULL },

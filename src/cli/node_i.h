@@ -1,0 +1,9 @@
+/* cli/node_i.h: commands of the noun node that have a file of their own. */
+#ifndef CLI_NODE_I_H
+#define CLI_NODE_I_H 1
+
+#include "cli/cli_i.h"
+
+struct err *node_memory(struct cli *, const struct args *) MUST_CHECK;
+
+#endif /* cli/node_i.h */
