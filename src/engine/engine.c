@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "engine/engine_i.h"
+#include "engine/mounts_i.h"
 #include "loop/child.h"
 #include "store/code.h"
 
@@ -167,6 +168,11 @@ command_error(const struct plan_step *step, const struct strvec *argv,
                     result->exit_status, text);
     }
     e = err_tag(e, VE_INTERNAL);
+    if (str_eq(argv->v[0], "umount") && strstr(text, "busy")) {
+        CLEANUP(free_drop) char *users = mounts_users(argv->v[argv->n - 1]);
+        return err_hint(e, "end what uses it: %s",
+                        users ? users : "fuser -vm shows what does");
+    }
     return kind == ERR_NO_SPACE
                ? err_hint(e, "make room in the pool, or choose a smaller size")
                : e;
@@ -274,6 +280,7 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_UNLINK] = place_unlink,
     [STEP_RMDIR] = place_rmdir,
     [STEP_DISCARD] = discard,
+    [STEP_MOUNTED] = mounts_check,
 };
 
 /* Back through the steps before 'n', after 'cause'.  Takes and returns it. */
@@ -282,7 +289,8 @@ undo(struct engine *engine, size_t n, struct err *cause)
 {
     engine->undoing = true;
     while (n-- > 0) {
-        const struct plan_step *step = engine->plan->steps.v[n]->undo;
+        const struct plan_step *step =
+            engine->ran[n] ? engine->plan->steps.v[n]->undo : NULL;
         CLEANUP(err_drop) struct err *e = step ? runners[step->kind](engine, step) : NULL;
         if (e) {
             CLEANUP(free_drop) char *text = step_text(step);
@@ -293,6 +301,14 @@ undo(struct engine *engine, size_t n, struct err *cause)
     return cause;
 }
 
+/* Does it apply, after what the steps before it have found? */
+static bool
+is_due(const struct engine *engine, const struct plan_step *step)
+{
+    return step->when == STEP_ALWAYS ||
+           (step->when == STEP_IF_ACTIVE) == engine->ret->active;
+}
+
 static struct err *
 run_steps(struct engine *engine)
 {
@@ -300,9 +316,10 @@ run_steps(struct engine *engine)
     for (size_t i = 0; i < plan->steps.n; i++) {
         engine->i_step = i;
         struct err *e = engine_interrupted(engine);
-        if (!e) {
+        if (!e && is_due(engine, plan->steps.v[i])) {
             engine_progress(engine, 0, 1);
             e = runners[plan->steps.v[i]->kind](engine, plan->steps.v[i]);
+            engine->ran[i] = true;
         }
         if (e) {
             return undo(engine, i, e);
@@ -316,6 +333,7 @@ engine_run(struct plan *plan, const struct engine_env *env, struct engine_result
 {
     struct engine engine = { .plan = plan, .env = env, .ret = ret };
     engine.root = engine.file = engine.source = -1;
+    engine.ran = arena_zalloc(&plan->arena, (plan->steps.n + 1) * sizeof *engine.ran);
 
     struct err *e = run_steps(&engine);
 

@@ -18,6 +18,7 @@ struct engine {
     const char *root_path;
     char *temp_name;     /* Of 'file' until it is published, else NULL. */
     size_t i_step;       /* Running now. */
+    bool *ran;           /* Which steps did: only their undos run. */
     bool undoing;        /* Nothing interrupts an undo. */
     int64_t progress_ms; /* When the last progress was told. */
 };

@@ -23,6 +23,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "engine/engine_i.h"
+#include "engine/mounts_i.h"
 #include "store/code.h"
 #include "store/gate.h"
 
@@ -116,7 +117,8 @@ place_root(struct engine *engine, const struct plan_step *step)
 {
     TRY(check_place(step->name));
     engine->root_path = step->name;
-    return open_dir(step->name, &engine->root);
+    TRY(open_dir(step->name, &engine->root));
+    return step->dir ? mounts_guard(engine->root, step->name, step->dir) : NULL;
 }
 
 struct err *

@@ -6,7 +6,7 @@
 #include "store/pool_ops.h"
 
 /* Backends that exist; a type without one is refused by name. */
-static const struct pool_ops *const backends[] = { &pool_dir_ops };
+static const struct pool_ops *const backends[] = { &pool_dir_ops, &pool_netfs_ops };
 
 const struct pool_ops *
 pool_ops_find(enum pool_type type)
@@ -45,7 +45,8 @@ pool_path_is_system(const char *path)
     return false;
 }
 
-/* A directory that root will work in: absolute, no "..", one line. */
+/* A directory that root will work in, or that links to devices are looked for in: absolute, no
+ * "..", one line. */
 static struct err *
 check_target(const struct pool *pool)
 {
@@ -66,7 +67,9 @@ check_target(const struct pool *pool)
                              path, pool->name);
         }
     }
-    if (pool_path_is_system(path[1] == '/' ? path + 1 : path)) {
+    bool is_files =
+        pool->type == POOL_DIR || pool->type == POOL_FS || pool->type == POOL_NETFS;
+    if (is_files && pool_path_is_system(path[1] == '/' ? path + 1 : path)) {
         return err_hint(
             store_err(VE_INVALID_ARG,
                       "target path '%s' of pool '%s' is a directory of the system", path,
@@ -87,7 +90,7 @@ enter(const struct pool *pool, const struct pool_ops **ret_ops)
     if (!*ret_ops) {
         return err_hint(store_err(VE_INTERNAL, "missing backend for pool type %d (%s)",
                                   (int) pool->type, pool_type_name(pool->type)),
-                        "this version has a backend for pools of type dir");
+                        "this version has no backend for it yet");
     }
     return check_target(pool);
 }

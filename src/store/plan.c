@@ -47,6 +47,12 @@ plan_root(struct plan *plan, const char *path)
     return step;
 }
 
+void
+plan_when(struct plan *plan, enum step_when when)
+{
+    last_step(plan)->when = when;
+}
+
 static const char *
 in_root(struct plan *plan, const char *dir, const char *name)
 {
@@ -248,10 +254,11 @@ static const struct step_words {
     [STEP_UNLINK] = { "remove file ", NULL },
     [STEP_RMDIR] = { "remove directory ", NULL },
     [STEP_DISCARD] = { "discard temporary file for ", NULL },
+    [STEP_MOUNTED] = { "look for the mount of ", NULL },
 };
 
 static void
-put_step(struct buf *out, const struct plan_step *step)
+put_action(struct buf *out, const struct plan_step *step)
 {
     if (step->kind == STEP_COMMAND) {
         for (size_t i = 0; i < step->n_args; i++) {
@@ -261,6 +268,14 @@ put_step(struct buf *out, const struct plan_step *step)
         return;
     }
     buf_str(out, words[step->kind].before_name);
+    if (step->kind == STEP_MOUNTED || (step->kind == STEP_ROOT && step->dir)) {
+        const char *first = step->kind == STEP_ROOT ? step->name : step->dir;
+        const char *second = step->kind == STEP_ROOT ? step->dir : step->name;
+        put_quoted(out, first);
+        buf_str(out, step->kind == STEP_ROOT ? ", where it must be mounted: " : " on ");
+        put_quoted(out, second);
+        return;
+    }
     if (words[step->kind].before_size) {
         buf_printf(out, "%" PRId64 " bytes", step->size);
     } else if (step->name) {
@@ -291,6 +306,17 @@ put_step(struct buf *out, const struct plan_step *step)
     case STEP_COPY: buf_str(out, step->sparse ? ", keeping holes" : ""); break;
     default: break;
     }
+}
+
+static void
+put_step(struct buf *out, const struct plan_step *step)
+{
+    /* A comment of the shell, so that the line can still be pasted. */
+    static const char *const comments[] = { [STEP_ALWAYS] = "",
+                                            [STEP_IF_INACTIVE] = " # unless it is active",
+                                            [STEP_IF_ACTIVE] = " # if it is active" };
+    put_action(out, step);
+    buf_str(out, comments[step->when]);
 }
 
 char *

@@ -17,7 +17,8 @@
 
 enum step_kind {
     STEP_COMMAND,    /* 'args'. */
-    STEP_ROOT,       /* Open the directory 'name' (absolute; links on the way are fine). */
+    STEP_ROOT,       /* Open the directory 'name' (absolute; links on the way are fine).
+                      * 'dir' not NULL: refuse unless that is mounted there. */
     STEP_CHECK,      /* Is the directory 'name' there?  Sets the result's 'active'. */
     STEP_MKDIRS,     /* Make the directory 'name' with its parents, 'perms', 'cow'. */
     STEP_RMDIR_ROOT, /* Remove the directory 'name' (absolute), which must be empty. */
@@ -46,8 +47,13 @@ enum step_kind {
     STEP_UNLINK,   /* Remove the file 'name'; not there is fine. */
     STEP_RMDIR,    /* Remove the directory entry 'name'. */
     STEP_DISCARD,  /* Undo of STEP_TEMP: remove the temporary, unless published. */
+    STEP_MOUNTED, /* Is 'dir' (a device, HOST:PATH, //HOST/SHARE) mounted on 'name', and does
+                    * it answer?  Sets 'active'.  'strict': refuse if another is there. */
     N_STEP_KINDS
 };
+
+/* A step may depend on what an earlier one found ('active' of the result so far). */
+enum step_when { STEP_ALWAYS, STEP_IF_INACTIVE, STEP_IF_ACTIVE };
 
 /* The file in work and the source are passed to commands as what is open already; ARG_FILE_AT
  * is the file by its name in the root, for commands that look at what lies beside it. */
@@ -69,9 +75,11 @@ struct plan_step {
     int64_t size, offset, length; /* Bytes. */
     struct perms perms;
     bool write, sparse, shrink, reflink;
-    bool overcommit;        /* STEP_ROOM: 'size' does not count. */
-    int default_mode;       /* STEP_MKDIRS: of a new directory if 'perms' has none. */
-    enum tristate cow;      /* STEP_MKDIRS. */
+    bool overcommit;   /* STEP_ROOM: 'size' does not count. */
+    int default_mode;  /* STEP_MKDIRS: of a new directory if 'perms' has none. */
+    enum tristate cow; /* STEP_MKDIRS. */
+    bool strict;
+    enum step_when when;
     bool keep_output;       /* The command's standard output is added to the result's. */
     struct plan_step *undo; /* Or NULL. */
 };
@@ -90,6 +98,8 @@ void plan_done(struct plan *); /* For CLEANUP(). */
 /* Appends a step of this kind, otherwise zero; the caller fills it. */
 struct plan_step *plan_add(struct plan *, enum step_kind, const char *name);
 struct plan_step *plan_root(struct plan *, const char *path);
+/* What holds for the last step. */
+void plan_when(struct plan *, enum step_when);
 struct plan_step *plan_temp(struct plan *, const char *name); /* With its undo. */
 struct plan_step *plan_open(struct plan *, const char *name, bool write);
 struct plan_step *plan_source(struct plan *, const char *dir, const char *name);

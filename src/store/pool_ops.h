@@ -45,6 +45,7 @@ struct pool_ops {
 };
 
 extern const struct pool_ops pool_dir_ops;
+extern const struct pool_ops pool_netfs_ops;
 
 /* NULL if Byre has no backend for this type. */
 const struct pool_ops *pool_ops_find(enum pool_type);

@@ -2,8 +2,6 @@
 #include "store/backend/file_i.h"
 #include "store/code.h"
 
-#define POOL_MODE 0711 /* Of a directory that building makes, unless said otherwise. */
-
 static struct err *
 dir_check(const struct pool *pool, struct plan *plan)
 {
@@ -21,11 +19,7 @@ dir_build(const struct pool *pool, int flags, struct plan *plan)
                                   pool->name),
                         "build a pool of type dir without overwrite or no-overwrite");
     }
-    struct plan_step *step = plan_add(plan, STEP_MKDIRS, pool->target.path);
-    step->perms = pool->target.perms;
-    step->default_mode = POOL_MODE;
-    step->cow = pool->cow;
-    return NULL;
+    return file_build(pool, plan);
 }
 
 static struct err *

@@ -12,6 +12,7 @@
 #include "store/code.h"
 
 #define VOL_MODE 0600
+#define POOL_MODE 0711 /* Of a directory that building makes, unless said otherwise. */
 
 static bool
 is_format(const struct vol *vol, const char *name)
@@ -32,10 +33,46 @@ text_dup(struct plan *plan, const char *text)
     return text ? arena_str(&plan->arena, text) : NULL;
 }
 
+/* A file system that is gone must not be written to where it was: the plan's root is then the
+ * bare mount point. */
+static void
+file_root(struct plan *plan, const struct pool *pool)
+{
+    struct plan_step *step = plan_root(plan, pool->target.path);
+    step->dir = file_mount_source(&plan->arena, pool);
+}
+
+const char *
+file_mount_source(struct arena *arena, const struct pool *pool)
+{
+    const struct pool_source *source = &pool->source;
+    if (pool->type == POOL_FS && source->n_devices > 0) {
+        return arena_str(arena, source->devices[0].path);
+    } else if (pool->type != POOL_NETFS || source->n_hosts == 0) {
+        return NULL;
+    }
+    const char *host = source->hosts[0].name;
+    const char *left = strchr(host, ':') ? "[" : "", *right = *left ? "]" : "";
+    return str_eq(source->format, "cifs")
+               ? arena_printf(arena, "//%s%s%s%s%s", left, host, right,
+                              source->dir[0] == '/' ? "" : "/", source->dir)
+               : arena_printf(arena, "%s%s%s:%s", left, host, right, source->dir);
+}
+
+struct err *
+file_build(const struct pool *pool, struct plan *plan)
+{
+    struct plan_step *step = plan_add(plan, STEP_MKDIRS, pool->target.path);
+    step->perms = pool->target.perms;
+    step->default_mode = POOL_MODE;
+    step->cow = pool->cow;
+    return NULL;
+}
+
 struct err *
 file_scan(const struct pool *pool, struct plan *plan)
 {
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     plan_add(plan, STEP_SCAN, NULL);
     return NULL;
 }
@@ -43,7 +80,7 @@ file_scan(const struct pool *pool, struct plan *plan)
 struct err *
 file_vol_stat(const struct pool *pool, const struct vol *vol, struct plan *plan)
 {
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     plan_add(plan, STEP_STAT, vol->name);
     return NULL;
 }
@@ -223,7 +260,7 @@ file_vol_create(const struct pool *pool, const struct vol *vol, int flags,
                 struct plan *plan)
 {
     TRY(check_options(vol, flags));
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     if (is_format(vol, "dir")) {
         struct plan_step *step = plan_add(plan, STEP_MKDIR, vol->name);
         step->perms = vol->target.perms;
@@ -266,7 +303,7 @@ file_vol_clone(const struct pool *pool, const struct vol *vol,
     int64_t allocation = vol_wanted_allocation(&wanted);
     bool raw = is_raw(&wanted) && is_raw(source);
 
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     struct plan_step *from = plan_source(plan, source_pool->target.path, source->name);
     if (!is_raw(source)) {
         from->format = arena_str(&plan->arena, source->target.format);
@@ -303,7 +340,7 @@ file_vol_clone(const struct pool *pool, const struct vol *vol,
 struct err *
 file_vol_delete(const struct pool *pool, const struct vol *vol, struct plan *plan)
 {
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     bool is_dir = is_format(vol, "dir") || vol->type == VOL_DIR;
     plan_add(plan, is_dir ? STEP_RMDIR : STEP_UNLINK, vol->name);
     return NULL;
@@ -323,7 +360,7 @@ file_vol_resize(const struct pool *pool, const struct vol *vol, int64_t capacity
     } else if (vol->target.crypt.format) {
         return store_err(VE_CONFIG_UNSUPPORTED, "an encrypted volume cannot be resized");
     }
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     plan_open(plan, vol->name, true);
     struct plan_step *check = plan_size(plan, STEP_GROWS, capacity);
     check->shrink = shrink;
@@ -354,7 +391,7 @@ struct err *
 file_vol_upload(const struct pool *pool, const struct vol *vol, int64_t offset,
                 int64_t length, struct plan *plan)
 {
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     plan_open(plan, vol->name, true);
     struct plan_step *step = plan_add(plan, STEP_RECEIVE, NULL);
     step->offset = offset;
@@ -367,7 +404,7 @@ struct err *
 file_vol_download(const struct pool *pool, const struct vol *vol, int64_t offset,
                   int64_t length, struct plan *plan)
 {
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     plan_open(plan, vol->name, false);
     struct plan_step *step = plan_add(plan, STEP_SEND, NULL);
     step->offset = offset;
@@ -379,7 +416,7 @@ struct err *
 file_vol_wipe(const struct pool *pool, const struct vol *vol, enum wipe_algorithm algorithm,
               struct plan *plan)
 {
-    plan_root(plan, pool->target.path);
+    file_root(plan, pool);
     plan_open(plan, vol->name, true);
     if (algorithm == WIPE_ZERO) {
         plan_add(plan, STEP_WIPE, NULL);

@@ -4,6 +4,11 @@
 
 #include "store/pool_ops.h"
 
+/* What is mounted on the target of a pool of type fs or netfs, as mount(8) wants it; NULL for
+ * other types.  In the arena. */
+const char *file_mount_source(struct arena *, const struct pool *);
+
+struct err *file_build(const struct pool *, struct plan *); /* The directory. */
 struct err *file_scan(const struct pool *, struct plan *);
 struct err *file_vol_create(const struct pool *, const struct vol *, int vol_flags,
                             struct plan *);

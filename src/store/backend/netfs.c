@@ -1,0 +1,148 @@
+/* store/backend/netfs.c: a directory of a server: NFS, GlusterFS, CIFS.  Commands: mount(8),
+ * umount(8), showmount(8).
+ *
+ * The mount's arguments are libvirt's.  Whether something is mounted is asked of the kernel, not
+ * of mount(8), and every plan that works in the pool begins by checking it: so nothing is
+ * ever written where the server's directory is not. */
+#include "base/buf.h"
+#include "base/str.h"
+#include "store/backend/file_i.h"
+#include "store/backend/mount_i.h"
+#include "store/code.h"
+
+#define EXPORTS_MAX 4096 /* Of one server that are told. */
+
+static bool
+is_format(const struct pool *pool, const char *format)
+{
+    return str_eq(pool->source.format, format);
+}
+
+/* What goes on command lines: no option, one line, no list of mount options. */
+static struct err *
+check_source(const struct pool *pool)
+{
+    const struct pool_source *source = &pool->source;
+    if (source->n_hosts != 1) {
+        return store_err(VE_CONFIG_UNSUPPORTED,
+                         "expected exactly 1 host for the storage pool");
+    }
+    const char *host = source->hosts[0].name;
+    if (!host[0] || host[0] == '-' || strpbrk(host, "/, \t\n")) {
+        return store_err(VE_INVALID_ARG, "'%s' is no name of a host", host);
+    } else if (!source->dir || !source->dir[0] || source->dir[0] == '-' ||
+               strpbrk(source->dir, "\n")) {
+        return store_err(VE_XML_ERROR, "missing storage pool source path");
+    }
+    return NULL;
+}
+
+struct err *
+mount_options(const struct pool *pool, const char *more, struct plan *plan)
+{
+    CLEANUP(buf_done) struct buf options = BUF_INIT;
+    buf_str(&options, "nodev,nosuid,noexec");
+    if (pool->source.protocol_ver) {
+        buf_printf(&options, ",nfsvers=%s", pool->source.protocol_ver);
+    }
+    for (const char **o = pool->mount_opts; o && *o; o++) {
+        if (!**o || strpbrk(*o, ", \t\n\"'\\")) {
+            return err_hint(store_err(VE_XML_ERROR, "'%s' is no mount option", *o),
+                            "give each option by itself, without commas and blanks");
+        }
+        buf_printf(&options, ",%s", *o);
+    }
+    buf_str(&options, more);
+    plan_arg(plan, "-o");
+    plan_arg(plan, buf_cstr(&options));
+    return NULL;
+}
+
+struct err *
+mount_check(const struct pool *pool, struct plan *plan)
+{
+    struct plan_step *step = plan_add(plan, STEP_MOUNTED, pool->target.path);
+    step->dir = file_mount_source(&plan->arena, pool);
+    return NULL;
+}
+
+struct err *
+mount_stop(const struct pool *pool, struct plan *plan)
+{
+    TRY(mount_check(pool, plan));
+    plan_cmd(plan, "umount", pool->target.path);
+    plan_when(plan, STEP_IF_ACTIVE);
+    return NULL;
+}
+
+static struct err *
+netfs_check(const struct pool *pool, struct plan *plan)
+{
+    TRY(check_source(pool));
+    return mount_check(pool, plan);
+}
+
+static struct err *
+netfs_build(const struct pool *pool, int flags, struct plan *plan)
+{
+    if (flags) {
+        return err_hint(store_err(VE_OPERATION_INVALID,
+                                  "No source device specified when formatting pool '%s'",
+                                  pool->name),
+                        "build a pool of type netfs without overwrite or no-overwrite");
+    }
+    return file_build(pool, plan);
+}
+
+static struct err *
+netfs_start(const struct pool *pool, struct plan *plan)
+{
+    TRY(netfs_check(pool, plan));
+    plan->steps.v[plan->steps.n - 1]->strict = true;
+    plan_cmd(plan, "mount");
+    const char *more = is_format(pool, "glusterfs") ? ",direct-io-mode=1"
+                       : is_format(pool, "cifs")    ? ",guest"
+                                                    : "";
+    TRY(mount_options(pool, more, plan));
+    if (!is_format(pool,
+                   "auto")) { /* mount(8) knows NFS by the colon; "-t auto" does not. */
+        plan_arg(plan, "-t");
+        plan_arg(plan, pool->source.format);
+    }
+    plan_arg(plan, file_mount_source(&plan->arena, pool));
+    plan_arg(plan, pool->target.path);
+    plan_when(plan, STEP_IF_INACTIVE);
+    return NULL;
+}
+
+static struct err *
+netfs_stop(const struct pool *pool, struct plan *plan)
+{
+    TRY(check_source(pool));
+    return mount_stop(pool, plan);
+}
+
+static struct err *
+netfs_delete(const struct pool *pool, struct plan *plan)
+{
+    plan_add(plan, STEP_RMDIR_ROOT, pool->target.path);
+    return NULL;
+}
+
+const struct pool_ops pool_netfs_ops = {
+    .type = POOL_NETFS,
+    .check = netfs_check,
+    .build = netfs_build,
+    .start = netfs_start,
+    .stop = netfs_stop,
+    .delete = netfs_delete,
+    .scan = file_scan,
+    .vol_create = file_vol_create,
+    .vol_clone = file_vol_clone,
+    .vol_stat = file_vol_stat,
+    .vol_delete = file_vol_delete,
+    .vol_resize = file_vol_resize,
+    .vol_upload = file_vol_upload,
+    .vol_download = file_vol_download,
+    .vol_wipe = file_vol_wipe,
+};
