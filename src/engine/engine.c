@@ -14,6 +14,7 @@
 #include "loop/child.h"
 #include "store/code.h"
 
+#define COMMAND_GRACE_MS (4 * CHILD_GRACE_MS) /* For a command to be ended. */
 #define PROGRESS_EVERY_MS 100
 #define WAIT_SLICE_MS 200 /* How soon a raised cancel flag is seen while waiting. */
 #define MESSAGE_MAX_BYTES 4096
@@ -33,10 +34,38 @@ engine_result_done(struct engine_result *result)
     engine_result_init(result);
 }
 
+/* There is life: whoever watches may wait for so long again. */
+static void
+beat(const struct engine *engine)
+{
+    const struct engine_env *env = engine->env;
+    if (env->watch && env->stall_ms) {
+        env->watch->due_ms = clock_mono_ms() + env->stall_ms;
+    }
+}
+
+/* Before a step.  A command has the plan's deadline, and ends by it. */
+static void
+watch_step(const struct engine *engine, const struct plan_step *step)
+{
+    const struct engine_env *env = engine->env;
+    if (!env->watch) {
+        return;
+    }
+    CLEANUP(free_drop) char *text = step_text(step);
+    snprintf(env->watch->doing, sizeof env->watch->doing, "%s", text);
+    env->watch->begun_ms = clock_mono_ms();
+    beat(engine);
+    if (step->kind == STEP_COMMAND) {
+        env->watch->due_ms = env->deadline_ms ? env->deadline_ms + COMMAND_GRACE_MS : 0;
+    }
+}
+
 struct err *
 engine_interrupted(const struct engine *engine)
 {
     const struct engine_env *env = engine->env;
+    beat(engine);
     if (engine->undoing) {
         return NULL;
     }
@@ -318,6 +347,7 @@ run_steps(struct engine *engine)
         struct err *e = engine_interrupted(engine);
         if (!e && is_due(engine, plan->steps.v[i])) {
             engine_progress(engine, 0, 1);
+            watch_step(engine, plan->steps.v[i]);
             e = runners[plan->steps.v[i]->kind](engine, plan->steps.v[i]);
             engine->ran[i] = true;
         }

@@ -13,6 +13,14 @@
 #include "store/plan.h"
 #include "store/volume.h"
 
+/* What a run tells somebody who watches it from outside of its process. */
+struct engine_watch {
+    _Atomic int64_t
+        due_ms;       /* clock_mono_ms() by which there should be life; 0: no limit. */
+    int64_t begun_ms; /* When the running step began. */
+    char doing[200];  /* That step. */
+};
+
 struct engine_env {
     int64_t deadline_ms;             /* clock_mono_ms() at which to give up; 0: never. */
     int cancel_fd;                   /* Readable or hung up: cancel.  -1: none. */
@@ -21,8 +29,10 @@ struct engine_env {
     /* Told seldom (10 times a second at most) and once a step.  'fraction' 0..1.  May be NULL. */
     void (*progress)(void *aux, double fraction, const char *message);
     void *aux;
+    struct engine_watch *watch; /* Told what runs; NULL: nobody watches. */
+    int64_t stall_ms;           /* How long one file operation may take; 0: for ever. */
 };
-#define ENGINE_ENV_INIT ((struct engine_env){ 0, -1, NULL, -1, NULL, NULL })
+#define ENGINE_ENV_INIT ((struct engine_env){ 0, -1, NULL, -1, NULL, NULL, NULL, 0 })
 
 struct engine_result {
     bool active; /* Of STEP_CHECK. */

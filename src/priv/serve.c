@@ -22,6 +22,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/vec.h"
+#include "priv/watch_i.h"
 #include "priv/worker_i.h"
 
 #define BACKLOG 64
@@ -31,7 +32,7 @@
 struct server {
     const struct priv_serve_config *config;
     int listen_fd, signal_fd;
-    VEC(pid_t) workers;
+    struct watch watch;
     bool stop;
     bool starved; /* Accept nothing for STARVED_MS: polling for it would only turn. */
 };
@@ -94,15 +95,19 @@ static void
 start_worker(struct server *server, int fd, uid_t uid)
 {
     pid_t parent = getpid();
-    pid_t pid = fork();
+    struct watch_page *page = watch_page_new();
+    pid_t pid = page ? fork() : -1;
     if (pid < 0) {
         worker_refuse(fd, err_io(errno, "fork"));
+        close(fd);
+        watch_page_free(page);
     } else if (pid == 0) {
         close(server->listen_fd);
         close(server->signal_fd);
-        worker_run(fd, parent, uid);
+        watch_forked(&server->watch);
+        worker_run(fd, parent, uid, &server->watch, page);
     } else {
-        *VEC_ADD(&server->workers) = pid;
+        watch_add(&server->watch, pid, fd, page);
     }
 }
 
@@ -111,12 +116,7 @@ reap(struct server *server)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        for (size_t i = 0; i < server->workers.n; i++) {
-            if (server->workers.v[i] == pid) {
-                VEC_REMOVE_AT(&server->workers, i);
-                break;
-            }
-        }
+        watch_buried(&server->watch, pid);
         if (WIFSIGNALED(status)) {
             log_warn("worker %d was killed by signal %d", (int) pid, WTERMSIG(status));
         }
@@ -138,17 +138,17 @@ on_connection(struct server *server)
     reap(server); /* Those that just ended do not count. */
     uid_t uid = 0;
     struct err *e = check_peer(server, fd, &uid);
-    if (!e && server->workers.n >= (size_t) max_workers(server)) {
-        e = err_hint(
-            err_new(ERR_BUSY, "byre-stored is busy with %zu requests", server->workers.n),
-            "try again when some of them are done");
+    size_t n = watch_n_working(&server->watch);
+    if (!e && n >= (size_t) max_workers(server)) {
+        e = err_hint(err_new(ERR_BUSY, "byre-stored is busy with %zu requests", n),
+                     "try again when some of them are done");
     }
     if (e) {
         log_warn("refused: %s", err_text(e));
         worker_refuse(fd, e);
         return;
     }
-    start_worker(server, fd, uid);
+    start_worker(server, fd_take(&fd), uid);
 }
 
 static void
@@ -169,8 +169,8 @@ on_signal(struct server *server)
 static void
 signal_workers(struct server *server, int signo)
 {
-    VEC_FOR_EACH (const pid_t *pid, &server->workers) {
-        kill(*pid, signo);
+    VEC_FOR_EACH (const struct watch_worker *w, &server->watch.workers) {
+        kill(w->pid, signo);
     }
 }
 
@@ -180,11 +180,11 @@ drain(struct server *server)
 {
     int64_t until_ms = clock_mono_ms() + STOP_MS;
     signal_workers(server, SIGTERM);
-    while (server->workers.n > 0) {
+    while (watch_n_working(&server->watch) > 0) {
         int64_t left_ms = until_ms - clock_mono_ms();
         if (left_ms <= 0) {
             signal_workers(server, SIGKILL);
-            log_warn("%zu workers had to be killed", server->workers.n);
+            log_warn("%zu workers had to be killed", watch_n_working(&server->watch));
             return;
         }
         struct pollfd p = { server->signal_fd, POLLIN, 0 };
@@ -199,7 +199,11 @@ serve_loop(struct server *server)
     while (!server->stop) {
         struct pollfd p[2] = { { server->starved ? -1 : server->listen_fd, POLLIN, 0 },
                                { server->signal_fd, POLLIN, 0 } };
-        if (poll(p, 2, server->starved ? STARVED_MS : -1) < 0 && errno != EINTR) {
+        int wait_ms = watch_wait_ms(&server->watch, clock_mono_ms());
+        if (server->starved && (wait_ms < 0 || wait_ms > STARVED_MS)) {
+            wait_ms = STARVED_MS;
+        }
+        if (poll(p, 2, wait_ms) < 0 && errno != EINTR) {
             return err_io(errno, "poll");
         }
         server->starved = false;
@@ -209,6 +213,7 @@ serve_loop(struct server *server)
         if (p[0].revents) {
             on_connection(server);
         }
+        watch_look(&server->watch, clock_mono_ms());
     }
     return NULL;
 }
@@ -244,7 +249,7 @@ priv_serve(const struct priv_serve_config *config)
     }
     fd_done(&server.listen_fd);
     fd_done(&server.signal_fd);
-    VEC_DONE(&server.workers);
+    watch_done(&server.watch);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return e;
 }

@@ -6,6 +6,7 @@
  * removes. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include "engine/engine.h"
 #include "priv/line_i.h"
 #include "priv/verb.h"
+#include "priv/watch_i.h"
 #include "priv/worker_i.h"
 
 #define REQUEST_MS 10000 /* To send the request in. */
@@ -50,6 +52,36 @@ default_timeout_ms(enum priv_verb verb)
     case PRIV_VOL_RESIZE: return INT64_C(24) * 3600 * 1000;
     default: return 120 * 1000;
     }
+}
+
+/* How long one file operation may take before the storage counts as dead. */
+static int64_t
+stall_ms(enum priv_verb verb)
+{
+    switch (verb) {
+    case PRIV_POOL_CHECK: return 10 * 1000;
+    case PRIV_POOL_START:
+    case PRIV_POOL_STOP:
+    case PRIV_POOL_REFRESH:
+    case PRIV_VOL_STAT:
+    case PRIV_VOL_DELETE: return 20 * 1000;
+    default: return 600 * 1000; /* Syncs what was written. */
+    }
+}
+
+/* Another process would hang like those. */
+static struct err *
+check_hung(const struct watch *watch, const char *pool)
+{
+    size_t n = watch_n_hung(watch, pool);
+    if (n < WATCH_MAX_HUNG) {
+        return NULL;
+    }
+    return err_hint(err_new(ERR_TIMEOUT,
+                            "%zu processes that worked on pool '%s' hang in the kernel", n,
+                            pool),
+                    "when the storage answers again they end by themselves; if it never "
+                    "will, reboot the host");
 }
 
 static struct err *
@@ -100,7 +132,8 @@ send_progress(void *aux, double fraction, const char *message)
 
 /* Decodes and runs it.  What came of it goes to 'ret' and 'ret_verb' (for the log). */
 static struct err *
-serve_request(struct arena *arena, int fd, struct line_reader *reader, struct buf *ret_what,
+serve_request(struct arena *arena, int fd, struct line_reader *reader,
+              const struct watch *watch, struct watch_page *page, struct buf *ret_what,
               struct priv_reply *ret)
 {
     CLEANUP(buf_done) struct buf line = BUF_INIT;
@@ -113,6 +146,9 @@ serve_request(struct arena *arena, int fd, struct line_reader *reader, struct bu
     if (request.vol) {
         buf_printf(ret_what, " volume '%s'", request.vol->name);
     }
+
+    snprintf(page->pool, sizeof page->pool, "%s", request.pool->name);
+    TRY(check_hung(watch, request.pool->name));
 
     int64_t timeout_ms =
         request.timeout_ms ? request.timeout_ms : default_timeout_ms(request.verb);
@@ -127,10 +163,13 @@ serve_request(struct arena *arena, int fd, struct line_reader *reader, struct bu
         .data_fd = reader->passed_fd,
         .progress = send_progress,
         .aux = &fd,
+        .watch = &page->engine,
+        .stall_ms = stall_ms(request.verb),
     };
     struct engine_result result;
     engine_result_init(&result);
     struct err *e = engine_run(&plan, &env, &result);
+    page->engine.due_ms = 0; /* The answer may take a while. */
     *ret = (struct priv_reply){ result.active, result.has_stat, result.stat, result.vols,
                                 result.n_bytes };
     result.vols = VOL_LIST_INIT; /* Moved. */
@@ -169,7 +208,8 @@ set_up(int fd, pid_t parent)
 }
 
 void
-worker_run(int fd, pid_t parent, uid_t uid)
+worker_run(int fd, pid_t parent, uid_t uid, const struct watch *watch,
+           struct watch_page *page)
 {
     set_up(fd, parent);
     int64_t start_ms = clock_mono_ms();
@@ -180,7 +220,7 @@ worker_run(int fd, pid_t parent, uid_t uid)
     struct priv_reply reply;
     priv_reply_init(&reply);
 
-    struct err *e = serve_request(&arena, fd, &reader, &what, &reply);
+    struct err *e = serve_request(&arena, fd, &reader, watch, page, &what, &reply);
     send_answer(fd, &arena, e, &reply);
     const char *verb = what.n ? buf_cstr(&what) : "bad request";
     if (e) {
