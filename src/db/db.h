@@ -24,6 +24,7 @@
 
 struct db;
 struct monitor;
+struct strvec;
 struct txn;
 
 struct db *db_new(struct schema *);          /* Takes a reference of its own. */
@@ -42,12 +43,14 @@ struct db_ctx {
     /* For RBAC, db/rbac_i.h: the connection's role (NULL or "": no restriction) and the client's
      * name (NULL: it may write nothing). */
     const char *role, *id;
+    bool check_only; /* Somebody else will commit: a write that could run is DB_CHECKED. */
 };
 
 enum db_outcome {
     DB_DONE,     /* Nothing to write or apply: no change, or failed (the reply says it). */
     DB_PREPARED, /* '*ret_txn' must be committed or aborted. */
     DB_PARKED,   /* 'ret_wait' says what for; there is no reply. */
+    DB_CHECKED, /* 'check_only': each operation could run; nothing remains and there is no reply. */
 };
 
 /* What a parked transaction waits for. */
@@ -95,6 +98,16 @@ struct err *db_replay(struct db *, const struct json *record) MUST_CHECK;
 /* As db_replay(), and tells the monitors: for a replica of another server. */
 struct err *db_replay_deliver(struct db *, const struct json *record, db_deliver_fn *,
                               void *aux) MUST_CHECK;
+/* What a monitor of another server tells, to make its content ours. */
+struct db_follow {
+    bool whole;                   /* These are all rows that there are: others go. */
+    const struct strvec *exclude; /* Tables that stay as they are; NULL for none. */
+};
+/* Applies the <table-updates> of "update", "update2" or "update3", or of a monitor's reply.  The
+ * prepared transaction is committed or aborted as one of db_transact(); '*ret_txn' is NULL if
+ * nothing differs.  With 'ctx' it has a record for the journal.  Fails without a change. */
+struct err *db_follow(struct db *, const struct json *updates, const struct db_follow *,
+                      const struct db_ctx *, struct txn **ret_txn) MUST_CHECK;
 /* One record (without "_is_diff") that makes the whole content from nothing. */
 void db_snapshot(const struct db *, int64_t wall_ms, const char *comment, struct buf *);
 

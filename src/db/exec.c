@@ -118,6 +118,11 @@ db_transact(struct db *db, const struct json *params, const struct db_ctx *ctx,
         txn_undo(txn);
         return DB_PARKED;
     }
+    if (all_ran && ctx->check_only) {
+        reply->n = start;
+        txn_undo(txn);
+        return DB_CHECKED;
+    }
     CLEANUP(err_drop) struct err *e = all_ran ? commit_prepare(txn) : NULL;
     if (e) {
         if (params->n > 1) {

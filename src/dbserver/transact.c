@@ -37,6 +37,7 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
     switch (db_transact(served->db, &msg->params, &ctx, &reply, &txn, ret_wait)) {
     case DB_PARKED: buf_done(&reply); return false;
     case DB_PREPARED: served_commit(served, txn, &reply); break;
+    case DB_CHECKED:
     case DB_DONE: break;
     }
     jsonrpc_begin_reply(&out, &msg->id);
