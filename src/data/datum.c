@@ -40,18 +40,25 @@ datum_values_w(struct datum *d)
     return d->many->atoms + d->many->cap;
 }
 
+/* All elements of 'd' into 'to', which has room. */
+static void
+copy_atoms(struct datum *to, const struct datum *d, const struct type *t)
+{
+    for (uint32_t i = 0; i < d->n; i++) {
+        datum_keys_w(to)[i] = atom_dup(&datum_keys(d)[i], t->key.type);
+        if (d->map) {
+            datum_values_w(to)[i] = atom_dup(&datum_values(d)[i], t->value.type);
+        }
+    }
+}
+
 /* A copy of its own with room for 'cap' keys. */
 static void
 reblock(struct datum *d, const struct type *t, uint32_t cap)
 {
     struct datum copy;
     datum_reserve(&copy, t, cap);
-    for (uint32_t i = 0; i < d->n; i++) {
-        datum_keys_w(&copy)[i] = atom_dup(&datum_keys(d)[i], t->key.type);
-        if (d->map) {
-            datum_values_w(&copy)[i] = atom_dup(&datum_values(d)[i], t->value.type);
-        }
-    }
+    copy_atoms(&copy, d, t);
     copy.n = d->n;
     datum_done(d, t);
     *d = copy;
@@ -71,6 +78,22 @@ datum_fit(struct datum *d, const struct type *t)
     if (d->block && d->many->n_refs == 1 && d->n < d->many->cap - d->many->cap / 4) {
         reblock(d, t, d->n);
     }
+}
+
+struct datum_block *
+datum_pack(struct datum d, const struct type *t)
+{
+    if (d.n == 0) {
+        datum_done(&d, t);
+        return NULL;
+    } else if (d.block && d.many->cap == d.n) {
+        return d.many;
+    }
+    struct datum_block *b = block_new(d.n, d.map);
+    struct datum copy = { .n = d.n, .block = 1, .map = d.map, .many = b };
+    copy_atoms(&copy, &d, t);
+    datum_done(&d, t);
+    return b;
 }
 
 void

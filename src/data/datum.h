@@ -57,6 +57,18 @@ datum_swap(struct datum *a, struct datum *b)
     *b = t;
 }
 
+static inline struct datum
+datum_take(struct datum *d) /* Ownership leaves: it is then empty. */
+{
+    struct datum t = *d;
+    *d = DATUM_EMPTY;
+    return t;
+}
+
+/* How a row keeps a set or a map (takes 'd'): a block with just its elements, cap == n, or NULL if
+ * it has none.  As a datum again it is { .n = cap, .block = 1, .many = it }. */
+struct datum_block *datum_pack(struct datum d, const struct type *);
+
 /* Making values by hand; strings are copied. */
 struct datum datum_of_int(int64_t);
 struct datum datum_of_real(double);

@@ -47,9 +47,9 @@ drop_idle(struct change *ch)
             continue;
         }
         const struct type *type = &t->schema->columns[i + N_SPECIAL_COLUMNS].type;
-        if (datum_eq(&ch->saved[i], &ch->row->fields[i], type)) {
-            datum_done(&ch->row->fields[i], type);
-            ch->row->fields[i] = ch->saved[i];
+        struct datum room;
+        if (datum_eq(&ch->saved[i], row_field(ch->row, i, &room), type)) {
+            row_set(ch->row, i, ch->saved[i]);
             ch->changed[i / 64] &= ~(UINT64_C(1) << (i % 64));
         } else {
             any = true;
@@ -99,7 +99,7 @@ new_versions(struct txn *txn)
 {
     TXN_FOR_EACH (ch, txn) {
         if (!ch->inserted && !ch->deleted) {
-            uuid_random(&ch->row->version);
+            ch->row->version = row_next_version();
         }
     }
     return NULL;

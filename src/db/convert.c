@@ -26,9 +26,9 @@ convert_table(struct txn *txn, const struct table *from, struct table *to)
         for (size_t i = 0; i < to->n_fields; i++) {
             const struct column *new = &to->schema->columns[i + N_SPECIAL_COLUMNS];
             const struct column *old = schema_find_column(from->schema, new->name);
+            struct datum room;
             if (old) {
-                TRY(convert_cell(txn, copy, new,
-                                 &row->fields[old->index - N_SPECIAL_COLUMNS], old));
+                TRY(convert_cell(txn, copy, new, row_get(row, old, &room), old));
             }
         }
     }

@@ -149,7 +149,9 @@ db_figures(const struct db *db, struct db_figures *ret)
         HMAP_FOR_EACH (struct row, row, node, &t->rows) {
             ret->n_atoms += N_SPECIAL_COLUMNS;
             for (size_t k = 0; k < t->n_fields; k++) {
-                ret->n_atoms += row->fields[k].n * (row->fields[k].map ? 2 : 1);
+                struct datum room;
+                const struct datum *d = row_field(row, k, &room);
+                ret->n_atoms += d->n * (d->map ? 2 : 1);
             }
         }
     }

@@ -85,7 +85,7 @@ exec_insert(struct exec *x, struct decode *op, const struct json *whole)
     struct row *row = txn_insert(x->txn, t, &uuid);
     for (size_t i = 0; i < t->n_fields; i++) {
         if (cells.given[i + N_SPECIAL_COLUMNS]) {
-            datum_swap(&row->fields[i], &cells.v[i + N_SPECIAL_COLUMNS]);
+            row_set(row, i, datum_take(&cells.v[i + N_SPECIAL_COLUMNS]));
         }
     }
     TRY(rbac_check_insert(x->ctx,
@@ -131,7 +131,9 @@ update_row(struct txn *txn, struct row *row, const struct cells *cells)
     for (size_t i = 0; i < row->table->n_fields; i++) {
         const struct type *type = &row->table->schema->columns[i + N_SPECIAL_COLUMNS].type;
         const struct datum *new = &cells->v[i + N_SPECIAL_COLUMNS];
-        if (cells->given[i + N_SPECIAL_COLUMNS] && !datum_eq(&row->fields[i], new, type)) {
+        struct datum room;
+        if (cells->given[i + N_SPECIAL_COLUMNS] &&
+            !datum_eq(row_field(row, i, &room), new, type)) {
             txn_set(txn, row, i, datum_dup(new, type));
         }
     }

@@ -123,7 +123,8 @@ change_cost(const struct change *ch)
             cost += 1 + datum_cost(&ch->saved[i], field_type(t, i));
         }
         if (ch->deleted) {
-            cost += 1 + datum_cost(&ch->row->fields[i], field_type(t, i));
+            struct datum room;
+            cost += 1 + datum_cost(row_field(ch->row, i, &room), field_type(t, i));
         }
     }
     return cost;
@@ -261,23 +262,20 @@ gather_row(struct gather *g, const struct past_row *r)
         save_cell(g, ch, r->table->n_fields, r->cells[i].field, &r->cells[i].old);
     }
     for (size_t i = 0; r->deleted && i < r->table->n_fields; i++) {
-        save_cell(g, ch, r->table->n_fields, i, &r->deleted->fields[i]);
+        struct datum room;
+        save_cell(g, ch, r->table->n_fields, i, row_field(r->deleted, i, &room));
     }
 }
 
-/* A row stands in for one that went, with the cells as they were; all is borrowed. */
+/* A row stands in for one that went.  All its cells are in 'saved'. */
 static struct row *
 stand_in(struct gather *g, const struct change *ch)
 {
     const struct table *t = ch->row->table;
-    struct row *row =
-        arena_zalloc(g->arena, sizeof *row + t->n_fields * sizeof(struct datum));
+    struct row *row = arena_zalloc(g->arena, t->layout.n_bytes);
     *row = (struct row){ .table = ch->row->table,
                          .uuid = ch->row->uuid,
                          .version = ch->old_version };
-    for (size_t i = 0; i < t->n_fields; i++) {
-        row->fields[i] = ch->saved[i];
-    }
     return row;
 }
 
@@ -295,8 +293,9 @@ settle(struct gather *g, struct change *ch)
     }
     ch->row = now;
     for (size_t i = 0; ch->changed && i < t->n_fields; i++) {
+        struct datum room;
         if (change_has(ch, i) &&
-            datum_eq(&ch->saved[i], &now->fields[i], field_type(t, i))) {
+            datum_eq(&ch->saved[i], row_field(now, i, &room), field_type(t, i))) {
             ch->changed[i / 64] &= ~(UINT64_C(1) << (i % 64));
         }
     }

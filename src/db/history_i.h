@@ -26,7 +26,7 @@ struct past_cell {
 struct past_row {
     struct table *table;
     struct uuid uuid;
-    struct uuid old_version;
+    uint64_t old_version; /* As row->version. */
     bool inserted;
     struct row *deleted; /* It as it was, less 'cells'; owned. */
     struct past_cell *cells;

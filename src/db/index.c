@@ -101,7 +101,8 @@ static int
 row_cmp(const struct row *a, const struct row *b)
 {
     for (size_t i = 0; i < a->table->n_fields; i++) {
-        int cmp = datum_cmp(&a->fields[i], &b->fields[i],
+        struct datum ra, rb;
+        int cmp = datum_cmp(row_field(a, i, &ra), row_field(b, i, &rb),
                             &a->table->schema->columns[i + N_SPECIAL_COLUMNS].type);
         if (cmp) {
             return cmp;

@@ -217,10 +217,13 @@ mutations_apply(const struct mutations *ms, struct txn *txn, struct row *row)
     for (size_t i = 0; i < ms->n; i++) {
         const struct mutation *m = &ms->v[i];
         size_t field = m->column->index - N_SPECIAL_COLUMNS;
-        struct datum d = datum_dup(&row->fields[field], &m->column->type);
+        struct datum room, d = datum_dup(row_field(row, field, &room), &m->column->type);
         struct err *e = mutation_apply(m, &d);
+        if (e) {
+            datum_done(&d, &m->column->type);
+            return e;
+        }
         txn_set(txn, row, field, d);
-        TRY(e);
     }
     return NULL;
 }

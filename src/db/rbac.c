@@ -15,21 +15,23 @@ is_active(const struct db_ctx *ctx, struct db *db)
 
 /* The value of a column by its name if it is a set or map with string keys. */
 static const struct datum *
-string_keyed(const struct row *row, const char *name, const struct column **ret_column)
+string_keyed(const struct row *row, const char *name, struct datum *room,
+             const struct column **ret_column)
 {
     const struct column *c = schema_find_column(row->table->schema, name);
     if (!c || c->index < N_SPECIAL_COLUMNS || c->type.key.type != ATOM_STRING) {
         return NULL;
     }
     *ret_column = c;
-    return &row->fields[c->index - N_SPECIAL_COLUMNS];
+    return row_get(row, c, room);
 }
 
 static bool
 set_has(const struct row *row, const char *column, const char *s)
 {
     const struct column *c;
-    const struct datum *d = string_keyed(row, column, &c);
+    struct datum room;
+    const struct datum *d = string_keyed(row, column, &room, &c);
     for (uint32_t i = 0; d && !type_is_map(&c->type) && i < d->n; i++) {
         if (strcmp(datum_keys(d)[i].string->s, s) == 0) {
             return true;
@@ -45,8 +47,9 @@ find_permission(const struct db_ctx *ctx, const struct table *t)
     const struct table *roles = db_table(t->db, "RBAC_Role");
     const struct table *permissions = db_table(t->db, "RBAC_Permission");
     HMAP_FOR_EACH (struct row, role, node, &roles->rows) {
-        const struct column *c;
-        const struct datum *d = string_keyed(role, "permissions", &c);
+        const struct column *c = NULL;
+        struct datum room;
+        const struct datum *d = string_keyed(role, "permissions", &room, &c);
         if (!set_has(role, "name", ctx->role) || !d || !permissions ||
             c->type.value.type != ATOM_UUID) {
             continue;
@@ -65,7 +68,8 @@ static bool
 is_authorized(const struct row *permission, const char *id, const struct row *row)
 {
     const struct column *c;
-    const struct datum *names = string_keyed(permission, "authorization", &c);
+    struct datum room, map_room;
+    const struct datum *names = string_keyed(permission, "authorization", &room, &c);
     for (uint32_t i = 0; names && i < names->n; i++) {
         const char *name = datum_keys(names)[i].string->s;
         const char *colon = strchr(name, ':');
@@ -83,7 +87,7 @@ is_authorized(const struct row *permission, const char *id, const struct row *ro
         }
         memcpy(column, name, (size_t) (colon - name));
         column[colon - name] = '\0';
-        const struct datum *map = string_keyed(row, column, &c);
+        const struct datum *map = string_keyed(row, column, &map_room, &c);
         if (map && c->type.value.type == ATOM_STRING) {
             const char *value = datum_map_string(map, colon + 1);
             if (value && strcmp(value, id) == 0) {
@@ -98,8 +102,9 @@ static bool
 may_insert_delete(const struct row *permission)
 {
     const struct column *c = schema_find_column(permission->table->schema, "insert_delete");
+    struct datum room;
     return c && c->type.key.type == ATOM_BOOLEAN && c->index >= N_SPECIAL_COLUMNS &&
-           datum_bool(&permission->fields[c->index - N_SPECIAL_COLUMNS]);
+           datum_bool(row_get(permission, c, &room));
 }
 
 static struct err *

@@ -23,9 +23,11 @@ print_new_row(const struct row *row, struct buf *buf)
     buf_char(buf, '{');
     for (size_t i = 0; i < row->table->n_fields; i++) {
         const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
-        if (c->persistent && !datum_is_default(&row->fields[i], &c->type)) {
+        struct datum room;
+        const struct datum *d = row_field(row, i, &room);
+        if (c->persistent && !datum_is_default(d, &c->type)) {
             print_name(buf, &first, c->name);
-            datum_print(&row->fields[i], &c->type, buf);
+            datum_print(d, &c->type, buf);
         }
     }
     buf_char(buf, '}');
@@ -39,8 +41,8 @@ is_wide_delta(const struct change *ch, size_t field)
     if (type->n_max <= 1 || type->n_max == TYPE_UNLIMITED || !change_has(ch, field)) {
         return false;
     }
-    struct datum delta;
-    datum_diff(&delta, &ch->saved[field], &ch->row->fields[field], type);
+    struct datum delta, room;
+    datum_diff(&delta, &ch->saved[field], row_field(ch->row, field, &room), type);
     bool wide = delta.n > type->n_max;
     datum_done(&delta, type);
     return wide;
@@ -71,13 +73,14 @@ print_modified_row(const struct change *ch, bool as_delta, struct buf *buf)
     for (size_t i = 0; i < row->table->n_fields; i++) {
         const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
         if (c->persistent && change_has(ch, i)) {
+            struct datum room, delta;
+            const struct datum *new = row_field(row, i, &room);
             print_name(buf, &first, c->name);
             if (!as_delta) {
-                datum_print(&row->fields[i], &c->type, buf);
+                datum_print(new, &c->type, buf);
                 continue;
             }
-            struct datum delta;
-            datum_diff(&delta, &ch->saved[i], &row->fields[i], &c->type);
+            datum_diff(&delta, &ch->saved[i], new, &c->type);
             datum_print(&delta, &c->type, buf);
             datum_done(&delta, &c->type);
         }

@@ -121,8 +121,9 @@ count_change(struct txn *txn, struct change *ch)
             continue;
         }
         struct ref_walk w = { txn, ch->row, c };
-        TRY(count_column(&w, ch->inserted ? &empty : change_old(ch, i),
-                         ch->deleted ? &empty : &ch->row->fields[i]));
+        struct datum ro, rn;
+        TRY(count_column(&w, ch->inserted ? &empty : change_old(ch, i, &ro),
+                         ch->deleted ? &empty : row_field(ch->row, i, &rn)));
     }
     if (ch->inserted && ch->row->n_refs == 0 && !t->schema->counts_as_root) {
         *VEC_ADD(&txn->orphans) = ch->row; /* Unless a later row refers to it. */
@@ -161,7 +162,8 @@ refs_collect(struct txn *txn)
             const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
             if (has_strong_ref(&c->type)) {
                 struct ref_walk w = { txn, row, c };
-                TRY(count_column(&w, &row->fields[i], &empty));
+                struct datum room;
+                TRY(count_column(&w, row_field(row, i, &room), &empty));
             }
         }
     }

@@ -7,7 +7,7 @@ set_cell(struct txn *txn, struct row *row, const struct column *c, const struct 
          bool delta)
 {
     size_t field = c->index - N_SPECIAL_COLUMNS;
-    struct datum value, applied;
+    struct datum value, applied, room;
 
     if (!delta || c->type.n_max <= 1) {
         TRY(datum_parse(&value, &c->type, j, NULL, DATUM_SIZED));
@@ -15,7 +15,7 @@ set_cell(struct txn *txn, struct row *row, const struct column *c, const struct 
         return NULL;
     }
     TRY(datum_parse(&value, &c->type, j, NULL, DATUM_ANY_SIZE));
-    struct err *e = datum_apply(&applied, &row->fields[field], &value, &c->type);
+    struct err *e = datum_apply(&applied, row_field(row, field, &room), &value, &c->type);
     datum_done(&value, &c->type);
     if (!e) {
         txn_set(txn, row, field, applied);

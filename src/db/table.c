@@ -1,4 +1,4 @@
-/* db/table.c: the memory of rows and tables. */
+/* db/table.c: the memory of tables, and rows as clients write them. */
 #include "db/table_i.h"
 
 #include "data/rfc7047.h"
@@ -8,6 +8,7 @@ table_init(struct table *t, struct db *db, const struct table_schema *schema)
 {
     *t = (struct table){ .schema = schema, .db = db };
     t->n_fields = schema->n_columns - N_SPECIAL_COLUMNS;
+    row_layout_init(&t->layout, schema);
     t->indexes = xcalloc(schema->n_indexes + 1, sizeof *t->indexes);
     t->defaults = xcalloc(t->n_fields + 1, sizeof *t->defaults);
     t->default_is_bad = xcalloc(t->n_fields + 1, sizeof *t->default_is_bad);
@@ -37,6 +38,10 @@ table_done(struct table *t)
     }
     hmap_done(&t->rows);
     hmap_done(&t->deleted);
+    if (t->blank) {
+        row_free(t->blank);
+    }
+    row_layout_done(&t->layout);
     for (size_t i = 0; i < t->schema->n_indexes; i++) {
         hmap_done(&t->indexes[i]);
     }
@@ -71,29 +76,6 @@ table_find_any(const struct table *t, const struct uuid *uuid)
 {
     struct row *row = find_in(&t->rows, uuid);
     return row ? row : find_in(&t->deleted, uuid);
-}
-
-struct row *
-row_new(struct table *t, const struct uuid *uuid)
-{
-    struct row *row = xmalloc(sizeof *row + t->n_fields * sizeof(struct datum) +
-                              t->schema->n_indexes * sizeof(struct hmap_node));
-    *row = (struct row){ .table = t, .uuid = *uuid };
-    for (size_t i = 0; i < t->n_fields; i++) {
-        row->fields[i] =
-            datum_dup(&t->defaults[i], &t->schema->columns[i + N_SPECIAL_COLUMNS].type);
-    }
-    return row;
-}
-
-void
-row_free(struct row *row)
-{
-    const struct table *t = row->table;
-    for (size_t i = 0; i < t->n_fields; i++) {
-        datum_done(&row->fields[i], &t->schema->columns[i + N_SPECIAL_COLUMNS].type);
-    }
-    free(row);
 }
 
 void

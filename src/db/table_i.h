@@ -1,4 +1,4 @@
-/* db/table_i.h: rows, tables and the database in memory.
+/* db/table_i.h: tables and the database in memory.
  *
  * Values are changed in place; while a transaction runs, a row that it touched has a 'change' that
  * remembers what was there before (txn_i.h).  So a look-up always sees the transaction's own work,
@@ -14,22 +14,7 @@
 #include "data/datum.h"
 #include "data/schema.h"
 #include "db/db.h"
-
-struct change;
-struct weak_ref;
-
-struct row {
-    struct hmap_node
-        node; /* In table's 'rows'; once a transaction deleted it, 'deleted'. */
-    struct table *table;
-    struct change *change; /* What the running transaction did to it, or NULL. */
-    struct uuid uuid;
-    struct uuid version;
-    struct weak_ref *weak_in; /* Weak references to it, as of the last commit. */
-    uint32_t n_refs;          /* Strong references from other rows. */
-    /* Then the table's n_indexes hash nodes, in table's 'indexes': table_index_node(). */
-    struct datum fields[]; /* column->index - N_SPECIAL_COLUMNS. */
-};
+#include "db/row_i.h"
 
 struct table {
     const struct table_schema *schema;
@@ -39,6 +24,8 @@ struct table {
     struct hmap
         *indexes; /* Array of schema->n_indexes, by the hash of the indexed values. */
     size_t n_fields;
+    struct row_layout layout;
+    struct row *blank;      /* Of which new rows are copies; made with the first. */
     struct datum *defaults; /* n_fields. */
     bool *default_is_bad;   /* n_fields: the default breaks the column's own constraints. */
     uint64_t last_seq;      /* db's 'seq' after the last commit that changed this table. */
@@ -79,32 +66,28 @@ void table_done(struct table *);
 struct row *table_find(const struct table *,
                        const struct uuid *); /* Not the deleted ones. */
 struct row *table_find_any(const struct table *, const struct uuid *);
-struct row *row_new(struct table *, const struct uuid *); /* All defaults, in no table. */
-void row_free(struct row *);
 
 static inline struct hmap_node *
 row_index_node(struct row *row, size_t i)
 {
-    return (struct hmap_node *) (void *) &row->fields[row->table->n_fields] + i;
+    return (struct hmap_node *) (void *) ((char *) row + row->table->layout.index_at) + i;
 }
 
 static inline struct row *
 row_of_index_node(const struct table *t, struct hmap_node *node, size_t i)
 {
-    return (struct row *) (void *) ((char *) (node - i) -
-                                    t->n_fields * sizeof(struct datum) -
-                                    offsetof(struct row, fields));
+    return (struct row *) (void *) ((char *) (node - i) - t->layout.index_at);
 }
 
-/* A cell's value, of special columns too; 'room' is where theirs is made. */
+/* A cell's value, of special columns too; in 'room', borrowed from the row. */
 static inline const struct datum *
 row_get(const struct row *row, const struct column *c, struct datum *room)
 {
     if (LIKELY(c->index >= N_SPECIAL_COLUMNS)) {
-        return &row->fields[c->index - N_SPECIAL_COLUMNS];
+        return row_field(row, c->index - N_SPECIAL_COLUMNS, room);
     }
     *room = (struct datum){ .n = 1 };
-    room->one.uuid = c->index == COLUMN_UUID ? row->uuid : row->version;
+    room->one.uuid = c->index == COLUMN_UUID ? row->uuid : row_version_uuid(row->version);
     return room;
 }
 

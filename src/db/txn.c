@@ -46,7 +46,7 @@ struct row *
 txn_insert(struct txn *txn, struct table *t, const struct uuid *uuid)
 {
     struct row *row = row_new(t, uuid);
-    uuid_random(&row->version);
+    row->version = row_next_version();
     hmap_insert(&t->rows, &row->node, uuid_hash(uuid));
     struct change *ch = change_of(txn, row);
     ch->inserted = true;
@@ -61,7 +61,7 @@ txn_set(struct txn *txn, struct row *row, size_t field, struct datum new)
     struct table *t = row->table;
 
     if (ch->inserted || change_has(ch, field)) {
-        datum_done(&row->fields[field], field_type(t, field));
+        row_set(row, field, new);
     } else {
         if (!ch->changed) {
             ch->changed =
@@ -70,9 +70,9 @@ txn_set(struct txn *txn, struct row *row, size_t field, struct datum new)
         }
         ch->gone = false;
         ch->changed[field / 64] |= UINT64_C(1) << (field % 64);
-        ch->saved[field] = row->fields[field];
+        ch->saved[field] = row_take(row, field);
+        row_put(row, field, new);
     }
-    row->fields[field] = new;
     if (t->is_indexed[field]) {
         index_touch(ch);
     }
@@ -110,8 +110,7 @@ undo_change(struct change *ch)
     }
     for (size_t i = 0; i < t->n_fields && ch->changed; i++) {
         if (change_has(ch, i)) {
-            datum_done(&row->fields[i], field_type(t, i));
-            row->fields[i] = ch->saved[i];
+            row_set(row, i, ch->saved[i]);
         }
     }
     row->version = ch->old_version;

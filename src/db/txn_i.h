@@ -23,7 +23,7 @@ struct change {
     bool stale; /* In table's 'stale': its index nodes are not those of its values. */
     struct change *next_stale;
     struct index_step *index_steps; /* schema->n_indexes; NULL while untouched. */
-    struct uuid old_version;
+    uint64_t old_version;
     uint64_t *changed;   /* Bit per field: 'saved' holds what it was.  NULL if inserted. */
     struct datum *saved; /* Per field; those with a bit are owned. */
 };
@@ -66,22 +66,22 @@ change_is_void(const struct change *ch)
     return ch->gone || (ch->inserted && ch->deleted);
 }
 
-/* The value before the transaction.  Not for inserted rows. */
+/* The value before the transaction, borrowed, if need be in 'room'.  Not for inserted rows. */
 static inline const struct datum *
-change_old(const struct change *ch, size_t field)
+change_old(const struct change *ch, size_t field, struct datum *room)
 {
-    return change_has(ch, field) ? &ch->saved[field] : &ch->row->fields[field];
+    return change_has(ch, field) ? &ch->saved[field] : row_field(ch->row, field, room);
 }
 
 static inline const struct datum *
 change_old_cell(const struct change *ch, const struct column *c, struct datum *room)
 {
     if (c->index == COLUMN_VERSION) {
-        *room = (struct datum){ .n = 1, .one.uuid = ch->old_version };
+        *room = (struct datum){ .n = 1, .one.uuid = row_version_uuid(ch->old_version) };
         return room;
     }
     return c->index == COLUMN_UUID ? row_get(ch->row, c, room)
-                                   : change_old(ch, c->index - N_SPECIAL_COLUMNS);
+                                   : change_old(ch, c->index - N_SPECIAL_COLUMNS, room);
 }
 
 #define TXN_FOR_EACH(var, txn)                                                             \

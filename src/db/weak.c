@@ -22,8 +22,9 @@ is_stale(const struct db *db, const struct base_type *base, const union atom *a)
 static struct err *
 emptied(const struct row *row, const struct column *c, uint32_t n_stale, bool zero)
 {
-    const char *new = row->change->inserted ? "(inserted within this transaction) " : "";
-    if (zero && row->change->inserted) {
+    bool inserted = row->change && row->change->inserted;
+    const char *new = inserted ? "(inserted within this transaction) " : "";
+    if (zero && inserted) {
         return rfc_err(
             RFC_CONSTRAINT,
             "Weak reference column \"%s\" in \"%s\" row %s (inserted within this "
@@ -45,7 +46,8 @@ static struct err *
 prune_cell(struct txn *txn, struct row *row, const struct column *c)
 {
     size_t field = c->index - N_SPECIAL_COLUMNS;
-    const struct datum *d = &row->fields[field];
+    struct datum room;
+    const struct datum *d = row_field(row, field, &room);
     uint32_t n_stale = 0;
     bool zero = false;
 
@@ -71,16 +73,19 @@ prune_cell(struct txn *txn, struct row *row, const struct column *c)
                       &value, false);
         }
     }
-    bool too_few = kept.n < c->type.n_min;
+    if (kept.n < c->type.n_min) {
+        return emptied(row, c, n_stale, zero);
+    }
     txn_set(txn, row, field, kept);
-    return too_few ? emptied(row, c, n_stale, zero) : NULL;
+    return NULL;
 }
 
 static bool
 still_refers(const struct row *src, uint32_t column, const struct uuid *dst)
 {
     const struct column *c = &src->table->schema->columns[column];
-    const struct datum *d = &src->fields[column - N_SPECIAL_COLUMNS];
+    struct datum room;
+    const struct datum *d = row_get(src, c, &room);
     if (base_type_ref(&c->type.key) == REF_WEAK) {
         union atom key = { .uuid = *dst };
         if (datum_find(d, &key, ATOM_UUID) >= 0) {
@@ -230,8 +235,10 @@ weak_commit(struct txn *txn)
         for (size_t i = 0; i < t->n_fields; i++) {
             const struct column *c = &t->schema->columns[i + N_SPECIAL_COLUMNS];
             if (has_weak_ref(&c->type) && change_touches(ch, i)) {
-                commit_cell(txn->db, ch->row, c, ch->inserted ? &empty : change_old(ch, i),
-                            ch->deleted ? &empty : &ch->row->fields[i]);
+                struct datum ro, rn;
+                commit_cell(txn->db, ch->row, c,
+                            ch->inserted ? &empty : change_old(ch, i, &ro),
+                            ch->deleted ? &empty : row_field(ch->row, i, &rn));
             }
         }
     }
