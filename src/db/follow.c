@@ -29,12 +29,12 @@ static struct err *
 set_delta(struct txn *txn, struct row *row, const struct column *c, const struct json *j)
 {
     size_t field = c->index - N_SPECIAL_COLUMNS;
-    struct datum delta, applied;
+    struct datum delta, applied, room;
     if (c->type.n_max <= 1) {
         return set_whole(txn, row, c, j);
     }
     TRY(datum_parse(&delta, &c->type, j, NULL, DATUM_ANY_SIZE));
-    struct err *e = datum_apply(&applied, &row->fields[field], &delta, &c->type);
+    struct err *e = datum_apply(&applied, row_field(row, field, &room), &delta, &c->type);
     datum_done(&delta, &c->type);
     TRY(e);
     txn_set(txn, row, field, applied);
