@@ -17,12 +17,11 @@
 #define COMMAND_GRACE_MS (4 * CHILD_GRACE_MS) /* For a command to be ended. */
 #define PROGRESS_EVERY_MS 100
 #define WAIT_SLICE_MS 200 /* How soon a raised cancel flag is seen while waiting. */
-#define MESSAGE_MAX_BYTES 4096
 
 void
 engine_result_init(struct engine_result *result)
 {
-    *result = (struct engine_result){ .vols = VOL_LIST_INIT, .output = BUF_INIT };
+    *result = (struct engine_result){ .vols = VOL_LIST_INIT, .sources = SOURCE_LIST_INIT };
     result->stat.perms = PERMS_INIT;
 }
 
@@ -30,7 +29,7 @@ void
 engine_result_done(struct engine_result *result)
 {
     vol_list_done(&result->vols);
-    buf_done(&result->output);
+    source_list_done(&result->sources);
     engine_result_init(result);
 }
 
@@ -144,100 +143,6 @@ engine_busy(const char *name)
                     "stop the virtual machine or wait for the job that uses it");
 }
 
-/* What a command gets for an argument.  Open files go by /proc, so that what is opened is what
- * was checked, whatever happens to the names meanwhile. */
-static char *
-arg_text(const struct engine *engine, const struct plan_arg *arg)
-{
-    switch (arg->kind) {
-    case ARG_FILE: return str_dupf("/proc/%d/fd/%d", (int) getpid(), engine->file);
-    case ARG_SOURCE: return str_dupf("/proc/%d/fd/%d", (int) getpid(), engine->source);
-    case ARG_FILE_AT:
-        return str_dupf("/proc/%d/fd/%d/%s", (int) getpid(), engine->root,
-                        engine->temp_name ? engine->temp_name : path_base(arg->text));
-    case ARG_TEXT: break;
-    }
-    return str_dup(arg->text);
-}
-
-/* What the command complained about, with its arguments as the user knows them. */
-static char *
-complaint(const struct plan_step *step, const struct strvec *argv, struct buf *text)
-{
-    char *s = str_dup_n(text->data ? text->data : "",
-                        min64((int64_t) text->n, MESSAGE_MAX_BYTES));
-    for (size_t i = 0; i < step->n_args; i++) {
-        size_t from = 0; /* Never into what was put in: it may hold the same text. */
-        char *at;
-        while (step->args[i].kind != ARG_TEXT && (at = strstr(s + from, argv->v[i]))) {
-            char *rest = at + strlen(argv->v[i]);
-            char *longer =
-                str_dupf("%.*s%s%s", (int) (at - s), s, step->args[i].text, rest);
-            from = (size_t) (at - s) + strlen(step->args[i].text);
-            free(s);
-            s = longer;
-        }
-    }
-    return s;
-}
-
-static struct err *
-command_error(const struct plan_step *step, const struct strvec *argv,
-              struct child_result *result)
-{
-    CLEANUP(free_drop) char *command = step_text(step);
-    CLEANUP(free_drop) char *text = complaint(step, argv, &result->err);
-    enum err_kind kind = strstr(text, "No space left on device") ? ERR_NO_SPACE : ERR_IO;
-    struct err *e;
-    if (result->exit_status < 0) {
-        e = err_new(ERR_IO, "Child process (%s) unexpected fatal signal %d: %s", command,
-                    result->signal, text);
-    } else {
-        e = err_new(kind, "Child process (%s) unexpected exit status %d: %s", command,
-                    result->exit_status, text);
-    }
-    e = err_tag(e, VE_INTERNAL);
-    if (str_eq(argv->v[0], "umount") && strstr(text, "busy")) {
-        CLEANUP(free_drop) char *users = mounts_users(argv->v[argv->n - 1]);
-        return err_hint(e, "end what uses it: %s",
-                        users ? users : "fuser -vm shows what does");
-    }
-    return kind == ERR_NO_SPACE
-               ? err_hint(e, "make room in the pool, or choose a smaller size")
-               : e;
-}
-
-static struct err *
-run_command(struct engine *engine, const struct plan_step *step)
-{
-    CLEANUP(strvec_done) struct strvec argv = STRVEC_INIT;
-    for (size_t i = 0; i < step->n_args; i++) {
-        strvec_take(&argv, arg_text(engine, &step->args[i]));
-    }
-    const struct engine_env *env = engine->env;
-    struct child_spec spec = { .argv = (const char *const *) argv.v };
-    if (env->deadline_ms && !engine->undoing) {
-        spec.deadline_ms = max64(env->deadline_ms - clock_mono_ms(), 1);
-    }
-    CLEANUP(child_result_done) struct child_result result = CHILD_RESULT_INIT;
-    struct err *e = child_run_blocking(&spec, engine->undoing ? -1 : env->cancel_fd,
-                                       engine->undoing ? NULL : env->cancel_flag, &result);
-    if (e) {
-        return err_hint(e,
-                        "install the program '%s' on this host (Debian: apt-get install "
-                        "qemu-utils)",
-                        argv.v[0]);
-    } else if (result.timed_out || result.canceled) {
-        return child_result_check(&result, &spec);
-    } else if (result.exit_status != 0) {
-        return command_error(step, &argv, &result);
-    }
-    if (step->keep_output) {
-        buf_add(&engine->ret->output, result.out.data, result.out.n);
-    }
-    return NULL;
-}
-
 static struct err *
 set_owner(struct engine *engine, const struct plan_step *step)
 {
@@ -280,9 +185,26 @@ discard(struct engine *engine, const struct plan_step *step UNUSED)
     return place_discard(engine);
 }
 
+static struct err *
+parse(struct engine *engine, const struct plan_step *step)
+{
+    struct engine_result *ret = engine->ret;
+    struct plan_found found = { &ret->active, &ret->has_stat, &ret->stat, &ret->vols,
+                                &ret->sources };
+    return step->parse(&engine->seen, step->aux, &found);
+}
+
+/* The steps that follow go to the end of the plan, and their turn comes. */
+static struct err *
+then(struct engine *engine, const struct plan_step *step)
+{
+    ASSERT(engine->i_step + 1 == engine->plan->steps.n);
+    return step->then(&engine->seen, step->aux, engine->plan);
+}
+
 static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
                                                   const struct plan_step *) = {
-    [STEP_COMMAND] = run_command,
+    [STEP_COMMAND] = command_run,
     [STEP_ROOT] = place_root,
     [STEP_CHECK] = place_check,
     [STEP_MKDIRS] = place_mkdirs,
@@ -309,7 +231,16 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_UNLINK] = place_unlink,
     [STEP_RMDIR] = place_rmdir,
     [STEP_DISCARD] = discard,
+    [STEP_PARSE] = parse,
+    [STEP_THEN] = then,
+    [STEP_SETTLE] = device_settle,
+    [STEP_NODE] = device_node,
+    [STEP_DEVICE] = device_open,
+    [STEP_SOURCE_DEVICE] = device_open_source,
+    [STEP_ZERO_ENDS] = device_zero_ends,
+    [STEP_LOOK] = device_look,
     [STEP_MOUNTED] = mounts_check,
+    [STEP_LOCK] = device_lock,
 };
 
 /* Back through the steps before 'n', after 'cause'.  Takes and returns it. */
@@ -318,8 +249,8 @@ undo(struct engine *engine, size_t n, struct err *cause)
 {
     engine->undoing = true;
     while (n-- > 0) {
-        const struct plan_step *step =
-            engine->ran[n] ? engine->plan->steps.v[n]->undo : NULL;
+        const struct plan_step *done = engine->plan->steps.v[n];
+        const struct plan_step *step = engine->ran.v[n] ? done->undo : NULL;
         CLEANUP(err_drop) struct err *e = step ? runners[step->kind](engine, step) : NULL;
         if (e) {
             CLEANUP(free_drop) char *text = step_text(step);
@@ -342,14 +273,16 @@ static struct err *
 run_steps(struct engine *engine)
 {
     const struct plan *plan = engine->plan;
-    for (size_t i = 0; i < plan->steps.n; i++) {
+    for (size_t i = 0; i < plan->steps.n; i++) { /* A step may add to them. */
+        const struct plan_step *step = plan->steps.v[i];
+        bool due = is_due(engine, step);
+        *VEC_ADD(&engine->ran) = due;
         engine->i_step = i;
         struct err *e = engine_interrupted(engine);
-        if (!e && is_due(engine, plan->steps.v[i])) {
+        if (!e && due) {
             engine_progress(engine, 0, 1);
-            watch_step(engine, plan->steps.v[i]);
-            e = runners[plan->steps.v[i]->kind](engine, plan->steps.v[i]);
-            engine->ran[i] = true;
+            watch_step(engine, step);
+            e = runners[step->kind](engine, step);
         }
         if (e) {
             return undo(engine, i, e);
@@ -362,14 +295,16 @@ struct err *
 engine_run(struct plan *plan, const struct engine_env *env, struct engine_result *ret)
 {
     struct engine engine = { .plan = plan, .env = env, .ret = ret };
-    engine.root = engine.file = engine.source = -1;
-    engine.ran = arena_zalloc(&plan->arena, (plan->steps.n + 1) * sizeof *engine.ran);
+    engine.root = engine.file = engine.source = engine.lock = -1;
 
     struct err *e = run_steps(&engine);
 
     fd_done(&engine.file);
     fd_done(&engine.source);
     fd_done(&engine.root);
+    fd_done(&engine.lock);
     free(engine.temp_name);
+    VEC_DONE(&engine.ran);
+    plan_seen_done(&engine.seen);
     return e && plan->noun ? err_wrap(e, "%s", plan->noun) : e;
 }

@@ -9,8 +9,8 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H 1
 
-#include "base/buf.h"
 #include "store/plan.h"
+#include "store/sources.h"
 #include "store/volume.h"
 
 /* What a run tells somebody who watches it from outside of its process. */
@@ -35,12 +35,12 @@ struct engine_env {
 #define ENGINE_ENV_INIT ((struct engine_env){ 0, -1, NULL, -1, NULL, NULL, NULL, 0 })
 
 struct engine_result {
-    bool active; /* Of STEP_CHECK. */
+    bool active; /* Of STEP_CHECK, STEP_MOUNTED, STEP_PARSE. */
     bool has_stat;
-    struct pool_stat stat; /* Of STEP_SCAN and STEP_STAT; strings in vols.arena. */
+    struct pool_stat stat; /* Of STEP_SCAN, _STAT, _PARSE; strings in vols.arena. */
     struct vol_list vols;
-    int64_t n_bytes;   /* Of STEP_RECEIVE and STEP_SEND. */
-    struct buf output; /* Of commands with 'keep_output'. */
+    int64_t n_bytes;            /* Of STEP_RECEIVE and STEP_SEND. */
+    struct source_list sources; /* Of a search. */
 };
 void engine_result_init(struct engine_result *);
 void engine_result_done(struct engine_result *); /* For CLEANUP(). */

@@ -11,16 +11,17 @@
 #define ENGINE_MAX_VOLS 200000            /* Entries of a pool that are listed. */
 
 struct engine {
-    const struct plan *plan;
+    struct plan *plan;
     const struct engine_env *env;
     struct engine_result *ret;
-    int root, file, source; /* Descriptors, -1 if not open. */
+    int root, file, source, lock; /* Descriptors, -1 if not open. */
     const char *root_path;
     char *temp_name;     /* Of 'file' until it is published, else NULL. */
     size_t i_step;       /* Running now. */
-    bool *ran;           /* Which steps did: only their undos run. */
     bool undoing;        /* Nothing interrupts an undo. */
     int64_t progress_ms; /* When the last progress was told. */
+    VEC(bool) ran;       /* Which steps did, up to the running one: only their undos run. */
+    struct plan_seen seen;
 };
 
 /* ERR_CANCELED or ERR_TIMEOUT if the run is to end. */
@@ -73,6 +74,22 @@ struct err *scan_grows(struct engine *, const struct plan_step *) MUST_CHECK;
 /* Probes an open file.  0 or an errno. */
 struct probe;
 int scan_probe(struct arena *, int fd, const struct stat *, struct probe *ret);
+
+/* Owner, mode, label and times of what is open as 'fd' (-1: no label). */
+void scan_describe(struct arena *, int fd, const struct stat *, struct vol_target *);
+
+/* command.c: programs. */
+struct err *command_run(struct engine *, const struct plan_step *) MUST_CHECK;
+
+/* device.c: block devices. */
+struct err *device_settle(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_node(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_open(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_open_source(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_zero_ends(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_look(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_lock(struct engine *, const struct plan_step *) MUST_CHECK;
+int64_t device_size(int fd, const struct stat *); /* Of a file or a block device. */
 
 /* image.c: may qemu-img open the image 'fd', which lies in the directory 'dir' and should be of
  * 'format'?  Not if it needs files other than those of that directory and 'allowed' (a path; may

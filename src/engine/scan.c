@@ -20,8 +20,8 @@
 
 #define LABEL_MAX_BYTES 256
 
-static void
-describe_stat(struct arena *arena, int fd, const struct stat *st, struct vol_target *target)
+void
+scan_describe(struct arena *arena, int fd, const struct stat *st, struct vol_target *target)
 {
     target->perms.mode = (int) (st->st_mode & 0777);
     target->perms.owner = st->st_uid;
@@ -104,7 +104,7 @@ describe_backing(struct engine *engine, const struct probe *probe, struct vol *v
         return;
     }
     CLEANUP(fd_done) int fd = reopen(path_fd);
-    describe_stat(arena, fd, &st, &vol->backing);
+    scan_describe(arena, fd, &st, &vol->backing);
     struct probe below;
     if (auto_format && fd >= 0 && probe_fd(arena, fd, size_of(fd, &st), &below) == 0) {
         vol->backing.format = below.format;
@@ -165,14 +165,14 @@ examine(struct engine *engine, const char *name)
     if (S_ISDIR(st.st_mode)) {
         vol->target.format = "dir";
         vol->capacity = vol->allocation = 0;
-        describe_stat(&list->arena, -1, &st, &vol->target);
+        scan_describe(&list->arena, -1, &st, &vol->target);
         return true;
     }
     CLEANUP(fd_done) int fd = reopen(path_fd);
     int errnum = fd < 0 ? errno : 0;
     vol->physical = vol->capacity = fd < 0 ? st.st_size : size_of(fd, &st);
     vol->allocation = S_ISBLK(st.st_mode) ? vol->physical : st.st_blocks * INT64_C(512);
-    describe_stat(&list->arena, fd, &st, &vol->target);
+    scan_describe(&list->arena, fd, &st, &vol->target);
     struct probe probe;
     if (!errnum) {
         errnum = probe_fd(&list->arena, fd, vol->physical, &probe);
@@ -200,7 +200,7 @@ stat_pool(struct engine *engine)
     stat->available = (int64_t) (fs.f_bfree * (uint64_t) fs.f_frsize);
     stat->allocation = stat->capacity - stat->available;
     struct vol_target target = { .perms = PERMS_INIT };
-    describe_stat(&engine->ret->vols.arena, engine->root, &st, &target);
+    scan_describe(&engine->ret->vols.arena, engine->root, &st, &target);
     stat->perms = target.perms;
     engine->ret->has_stat = true;
     return NULL;

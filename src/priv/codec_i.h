@@ -8,6 +8,9 @@
 
 struct json pool_encode(struct arena *, const struct pool *);
 struct err *pool_decode(struct arena *, const struct json *, struct pool *ret) MUST_CHECK;
+struct json source_encode(struct arena *, const struct pool_source *);
+struct err *source_decode(struct arena *, const struct json *,
+                          struct pool_source *ret) MUST_CHECK;
 struct json vol_encode(struct arena *, const struct vol *);
 /* A volume in a request, or one of a scan: the members are the same. */
 struct err *vol_decode(struct arena *, const struct json *, struct vol *ret) MUST_CHECK;

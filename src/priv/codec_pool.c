@@ -146,7 +146,7 @@ auth_decode(const struct json *j, struct pool_auth *a)
     return decode_end(&d);
 }
 
-static struct json
+struct json
 source_encode(struct arena *arena, const struct pool_source *s)
 {
     struct json j = json_object();
@@ -228,7 +228,7 @@ devices_decode(struct arena *arena, struct decode *d, struct pool_source *s)
     }
 }
 
-static struct err *
+struct err *
 source_decode(struct arena *arena, const struct json *j, struct pool_source *s)
 {
     struct decode d;

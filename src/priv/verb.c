@@ -28,6 +28,7 @@ static const struct verb_row {
     [PRIV_POOL_STOP] = { "pool_stop", 0 },
     [PRIV_POOL_REFRESH] = { "pool_refresh", 0 },
     [PRIV_POOL_DELETE] = { "pool_delete", 0 },
+    [PRIV_FIND_SOURCES] = { "find_sources", 0 },
     [PRIV_VOL_CREATE] = { "vol_create", HAS_VOL | HAS_VOL_FLAGS },
     [PRIV_VOL_CLONE] = { "vol_clone", HAS_VOL | HAS_SOURCE | HAS_VOL_FLAGS },
     [PRIV_VOL_STAT] = { "vol_stat", HAS_VOL },
@@ -48,7 +49,7 @@ priv_verb_name(enum priv_verb verb)
 void
 priv_reply_init(struct priv_reply *reply)
 {
-    *reply = (struct priv_reply){ .vols = VOL_LIST_INIT };
+    *reply = (struct priv_reply){ .vols = VOL_LIST_INIT, .sources = SOURCE_LIST_INIT };
     reply->stat.perms = PERMS_INIT;
 }
 
@@ -56,6 +57,7 @@ void
 priv_reply_done(struct priv_reply *reply)
 {
     vol_list_done(&reply->vols);
+    source_list_done(&reply->sources);
     priv_reply_init(reply);
 }
 
@@ -193,6 +195,13 @@ priv_reply_encode(struct arena *arena, const struct priv_reply *reply)
     }
     json_put(arena, &result, "warnings", warnings);
     put_int(arena, &result, "n_bytes", reply->n_bytes, 0);
+    if (reply->sources.v.n) {
+        struct json sources = json_array();
+        for (size_t i = 0; i < reply->sources.v.n; i++) {
+            json_add(arena, &sources, source_encode(arena, &reply->sources.v.v[i]));
+        }
+        json_put(arena, &result, "sources", sources);
+    }
 
     struct json j = json_object();
     json_put(arena, &j, "result", result);
@@ -241,6 +250,12 @@ priv_reply_decode(const struct json *borrowed, struct priv_reply *ret)
         }
     }
     ret->n_bytes = get_int(&d, "n_bytes", 0);
+    const struct json *sources =
+        decode_member(&d, "sources", DECODE_ARRAY | DECODE_OPTIONAL);
+    for (uint32_t i = 0; sources && i < sources->n; i++) {
+        decode_fail(
+            &d, source_decode(arena, &sources->elems[i], source_list_add(&ret->sources)));
+    }
     return decode_end(&d);
 }
 

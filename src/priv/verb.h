@@ -10,6 +10,7 @@
 #include "json/json.h"
 #include "store/gate.h"
 #include "store/pool.h"
+#include "store/sources.h"
 #include "store/volume.h"
 
 #define PRIV_MAX_REQUEST_BYTES (1 * MIB)
@@ -17,7 +18,7 @@
 
 /* clang-format off */
 enum priv_verb { PRIV_POOL_CHECK, PRIV_POOL_BUILD, PRIV_POOL_START, PRIV_POOL_STOP,
-                 PRIV_POOL_REFRESH, PRIV_POOL_DELETE,
+                 PRIV_POOL_REFRESH, PRIV_POOL_DELETE, PRIV_FIND_SOURCES,
                  PRIV_VOL_CREATE, PRIV_VOL_CLONE, PRIV_VOL_STAT, PRIV_VOL_DELETE,
                  PRIV_VOL_RESIZE, PRIV_VOL_UPLOAD, PRIV_VOL_DOWNLOAD, PRIV_VOL_WIPE,
                  N_PRIV_VERBS };
@@ -45,7 +46,8 @@ struct priv_reply {
     bool has_stat; /* pool_start, pool_refresh; vol_* but delete, download: the pool now. */
     struct pool_stat stat;
     struct vol_list vols; /* pool_start, pool_refresh: all.  Those vol_*: the one, now. */
-    int64_t n_bytes;      /* vol_upload, vol_download: bytes moved. */
+    struct source_list sources; /* find_sources. */
+    int64_t n_bytes;            /* vol_upload, vol_download: bytes moved. */
 };
 void priv_reply_init(struct priv_reply *);
 void priv_reply_done(struct priv_reply *); /* For CLEANUP(). */

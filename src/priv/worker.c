@@ -95,6 +95,7 @@ make_plan(const struct priv_request *r, struct plan *plan)
     case PRIV_POOL_STOP: return gate_pool_stop(pool, plan);
     case PRIV_POOL_REFRESH: return gate_pool_refresh(pool, plan);
     case PRIV_POOL_DELETE: return gate_pool_delete(pool, plan);
+    case PRIV_FIND_SOURCES: return gate_find_sources(pool, plan);
     case PRIV_VOL_CREATE: return gate_vol_create(pool, r->vol, r->vol_flags, plan);
     case PRIV_VOL_CLONE:
         return gate_vol_clone(pool, r->vol, r->source_pool, r->source, r->vol_flags, plan);
@@ -170,9 +171,10 @@ serve_request(struct arena *arena, int fd, struct line_reader *reader,
     engine_result_init(&result);
     struct err *e = engine_run(&plan, &env, &result);
     page->engine.due_ms = 0; /* The answer may take a while. */
-    *ret = (struct priv_reply){ result.active, result.has_stat, result.stat, result.vols,
-                                result.n_bytes };
+    *ret = (struct priv_reply){ result.active, result.has_stat, result.stat,
+                                result.vols,   result.sources,  result.n_bytes };
     result.vols = VOL_LIST_INIT; /* Moved. */
+    result.sources = SOURCE_LIST_INIT;
     engine_result_done(&result);
     return e;
 }

@@ -45,8 +45,16 @@ pool_path_is_system(const char *path)
     return false;
 }
 
-/* A directory that root will work in, or that links to devices are looked for in: absolute, no
- * "..", one line. */
+static struct err *
+no_backend(const struct pool *pool)
+{
+    return err_hint(
+        store_err(VE_INTERNAL, "missing backend for pool type %d (%s)", (int) pool->type,
+                  pool_type_name(pool->type)),
+        "use a pool of type dir, fs, netfs, logical, disk, iscsi, scsi or mpath");
+}
+
+/* A directory that root will work in: absolute, no "..", one line. */
 static struct err *
 check_target(const struct pool *pool)
 {
@@ -67,9 +75,7 @@ check_target(const struct pool *pool)
                              path, pool->name);
         }
     }
-    bool is_files =
-        pool->type == POOL_DIR || pool->type == POOL_FS || pool->type == POOL_NETFS;
-    if (is_files && pool_path_is_system(path[1] == '/' ? path + 1 : path)) {
+    if (pool_path_is_system(path[1] == '/' ? path + 1 : path)) {
         return err_hint(
             store_err(VE_INVALID_ARG,
                       "target path '%s' of pool '%s' is a directory of the system", path,
@@ -77,6 +83,33 @@ check_target(const struct pool *pool)
             "use a directory of its own, such as /var/lib/byre/pools/%s", pool->name);
     }
     return NULL;
+}
+
+/* A place for nodes, which is only looked at. */
+static struct err *
+check_device_target(const struct pool *pool)
+{
+    const char *path = pool->target.path;
+    for (const char *p = path ? path : ""; *p; p++) {
+        if ((uint8_t) *p < 0x20 || *p == 0x7f) {
+            return store_err(VE_INVALID_ARG,
+                             "target path of pool '%s' has a control character",
+                             pool->name);
+        }
+    }
+    return path && path[0] == '/'
+               ? NULL
+               : err_hint(store_err(VE_INVALID_ARG,
+                                    "target path '%s' of pool '%s' is not absolute",
+                                    path ? path : "", pool->name),
+                          "begin the path with '/', such as /dev/disk/by-id");
+}
+
+static struct err *
+check_definition(const struct pool *pool, const struct pool_ops *ops)
+{
+    TRY(ops->is_files ? check_target(pool) : check_device_target(pool));
+    return ops->valid ? ops->valid(pool) : NULL;
 }
 
 /* What is common to all: there is a backend, a name, a place. */
@@ -88,11 +121,9 @@ enter(const struct pool *pool, const struct pool_ops **ret_ops)
     }
     *ret_ops = pool_ops_find(pool->type);
     if (!*ret_ops) {
-        return err_hint(store_err(VE_INTERNAL, "missing backend for pool type %d (%s)",
-                                  (int) pool->type, pool_type_name(pool->type)),
-                        "this version has no backend for it yet");
+        return no_backend(pool);
     }
-    return check_target(pool);
+    return check_definition(pool, *ret_ops);
 }
 
 struct err *
@@ -108,6 +139,19 @@ leave(struct err *e, const struct plan *plan)
 {
     ASSERT(e || plan->steps.n > 0);
     return e;
+}
+
+struct err *
+gate_find_sources(const struct pool *spec, struct plan *plan)
+{
+    const struct pool_ops *ops = pool_ops_find(spec->type);
+    if (!ops) {
+        return no_backend(spec);
+    } else if (!ops->find_sources) {
+        return store_err(VE_NO_SUPPORT, "pool type '%s' does not support source discovery",
+                         pool_type_name(spec->type));
+    }
+    return leave(ops->find_sources(spec, plan), plan);
 }
 
 struct err *

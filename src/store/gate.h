@@ -31,6 +31,8 @@ bool wipe_algorithm_parse(const char *, enum wipe_algorithm *ret);
 
 /* May this pool be defined at all: is there a backend, is the target no system directory? */
 struct err *gate_pool_define(const struct pool *) MUST_CHECK;
+/* 'spec' is a pool of which only type and source count; the name may be missing. */
+struct err *gate_find_sources(const struct pool *spec, struct plan *) MUST_CHECK;
 struct err *gate_pool_check(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_build(const struct pool *, int build_flags, struct plan *) MUST_CHECK;
 struct err *gate_pool_start(const struct pool *, struct plan *) MUST_CHECK;

@@ -97,6 +97,76 @@ plan_size(struct plan *plan, enum step_kind kind, int64_t size)
     return step;
 }
 
+struct plan_step *
+plan_parse(struct plan *plan, plan_parse_fn *parse, const void *aux, const char *words)
+{
+    struct plan_step *step = plan_add(plan, STEP_PARSE, words);
+    step->parse = parse;
+    step->aux = aux;
+    return step;
+}
+
+struct plan_step *
+plan_then(struct plan *plan, plan_then_fn *then, const void *aux, const char *words)
+{
+    struct plan_step *step = plan_add(plan, STEP_THEN, words);
+    step->then = then;
+    step->aux = aux;
+    return step;
+}
+
+struct plan_step *
+plan_device(struct plan *plan, const char *path, bool write)
+{
+    struct plan_step *step = plan_add(plan, STEP_DEVICE, path);
+    step->write = write;
+    plan->file = step->name;
+    return step;
+}
+
+struct plan_step *
+plan_source_device(struct plan *plan, const char *path)
+{
+    struct plan_step *step = plan_add(plan, STEP_SOURCE_DEVICE, path);
+    plan->source = step->name;
+    return step;
+}
+
+void
+plan_seen_done(struct plan_seen *seen)
+{
+    for (size_t i = 0; i < seen->outputs.n; i++) {
+        buf_done(&seen->outputs.v[i].text);
+    }
+    VEC_DONE(&seen->outputs);
+    *seen = PLAN_SEEN_INIT;
+}
+
+void
+plan_seen_add(struct plan_seen *seen, const char *name, const void *bytes, size_t n_bytes)
+{
+    struct plan_output *output = NULL;
+    for (size_t i = 0; i < seen->outputs.n && !output; i++) {
+        output = str_eq(seen->outputs.v[i].name, name) ? &seen->outputs.v[i] : NULL;
+    }
+    if (!output) {
+        output = VEC_ADD(&seen->outputs);
+        *output = (struct plan_output){ name, BUF_INIT };
+    }
+    buf_add(&output->text, bytes, n_bytes);
+}
+
+const char *
+plan_seen_text(const struct plan_seen *seen, const char *name)
+{
+    for (size_t i = 0; i < seen->outputs.n; i++) {
+        if (str_eq(seen->outputs.v[i].name, name)) {
+            return buf_cstr(&seen->outputs.v[i].text);
+        }
+    }
+    return "";
+}
+
 void
 plan_perms(struct plan *plan, const struct perms *perms)
 {
@@ -255,6 +325,15 @@ static const struct step_words {
     [STEP_RMDIR] = { "remove directory ", NULL },
     [STEP_DISCARD] = { "discard temporary file for ", NULL },
     [STEP_MOUNTED] = { "look for the mount of ", NULL },
+    [STEP_PARSE] = { "", NULL },
+    [STEP_THEN] = { "", NULL },
+    [STEP_SETTLE] = { "wait for udev", NULL },
+    [STEP_NODE] = { "wait for ", NULL },
+    [STEP_DEVICE] = { "open device ", NULL },
+    [STEP_SOURCE_DEVICE] = { "open source device ", NULL },
+    [STEP_ZERO_ENDS] = { "zeros over the first and last MiB", NULL },
+    [STEP_LOOK] = { "look at the volumes' devices", NULL },
+    [STEP_LOCK] = { "take the lock ", NULL },
 };
 
 static void
@@ -295,6 +374,7 @@ put_action(struct buf *out, const struct plan_step *step)
     }
     case STEP_MODE: buf_printf(out, " mode 0%o", (unsigned) step->perms.mode); break;
     case STEP_ROOM: buf_printf(out, ", %" PRId64 " of them at once", step->length); break;
+    case STEP_DEVICE:
     case STEP_OPEN: buf_str(out, step->write ? " for writing" : " for reading"); break;
     case STEP_RECEIVE:
     case STEP_SEND:

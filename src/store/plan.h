@@ -12,8 +12,13 @@
 #define STORE_PLAN_H 1
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/vec.h"
 #include "store/pool.h"
+#include "store/volume.h"
+
+struct plan;
+struct source_list;
 
 enum step_kind {
     STEP_COMMAND,    /* 'args'. */
@@ -49,6 +54,18 @@ enum step_kind {
     STEP_DISCARD,  /* Undo of STEP_TEMP: remove the temporary, unless published. */
     STEP_MOUNTED, /* Is 'dir' (a device, HOST:PATH, //HOST/SHARE) mounted on 'name', and does
                     * it answer?  Sets 'active'.  'strict': refuse if another is there. */
+    STEP_PARSE,   /* 'parse' makes the result from what commands printed. */
+    STEP_THEN,    /* 'then' appends the steps that follow from what commands printed: so it
+                    * is the last step of a plan that is made. */
+    STEP_SETTLE, /* Wait until udev has made the nodes of known devices; at most 'size' ms. */
+    STEP_NODE,   /* Wait for the device node 'name', at most 'size' ms. */
+    STEP_DEVICE, /* Open the block device 'name' as the file in work; for writing only if
+                    * neither the kernel nor a machine uses it. */
+    STEP_SOURCE_DEVICE, /* Open the block device 'name' as the source. */
+    STEP_ZERO_ENDS,     /* Zeros over the first and the last MiB of the device in work. */
+    STEP_LOOK, /* Look at the nodes of the volumes in the result: capacity where it is -1,
+                * owner, mode; one that cannot be opened gets an error. */
+    STEP_LOCK, /* Hold the lock 'name' of this host till the end; 'write': alone, or fail. */
     N_STEP_KINDS
 };
 
@@ -64,6 +81,37 @@ struct plan_arg {
     const char *text; /* What plan_text() shows; what is passed if ARG_TEXT. */
 };
 
+/* What commands printed so far, by the 'output' of their steps. */
+struct plan_output {
+    const char *name;
+    struct buf text;
+};
+struct plan_seen {
+    VEC(struct plan_output) outputs;
+};
+#define PLAN_SEEN_INIT ((struct plan_seen){ VEC_INIT })
+void plan_seen_done(struct plan_seen *);
+void plan_seen_add(struct plan_seen *, const char *name, const void *bytes, size_t n_bytes);
+/* Never NULL: "" if nothing was printed or the step did not run. */
+const char *plan_seen_text(const struct plan_seen *, const char *name);
+
+/* Where parsing puts what it found: members of the engine's result.  Strings that are kept go
+ * to the arena of the list they belong to. */
+struct plan_found {
+    bool *active, *has_stat;
+    struct pool_stat *stat;
+    struct vol_list *vols;
+    struct source_list *sources;
+};
+
+/* An entry that cannot be read becomes a warning in 'found->vols': it neither hides the others
+ * nor vanishes.  Output that is no list at all is ERR_SYNTAX.  'aux' is the step's. */
+typedef struct err *plan_parse_fn(const struct plan_seen *, const void *aux,
+                                  const struct plan_found *found);
+typedef struct err *plan_then_fn(const struct plan_seen *, const void *aux, struct plan *);
+
+#define PLAN_EXIT(status) (UINT64_C(1) << (status))
+
 struct plan_step {
     enum step_kind kind;
     const char *name, *dir;
@@ -78,9 +126,20 @@ struct plan_step {
     bool overcommit;   /* STEP_ROOM: 'size' does not count. */
     int default_mode;  /* STEP_MKDIRS: of a new directory if 'perms' has none. */
     enum tristate cow; /* STEP_MKDIRS. */
-    bool strict;
+    bool strict;       /* STEP_MOUNTED. */
     enum step_when when;
-    bool keep_output;       /* The command's standard output is added to the result's. */
+    /* Of commands: */
+    const char
+        *output; /* Standard output is kept by this name, for STEP_PARSE, STEP_THEN. */
+    const char *input; /* For standard input; never shown: the way for secrets.  Or NULL. */
+    const char
+        *or_so; /* If it fails: a warning that begins so; the plan goes on.  Or NULL. */
+    uint64_t ok_exits;  /* PLAN_EXIT()s below 64 that are fine besides 0. */
+    int64_t timeout_ms; /* 0: the plan's. */
+    /* STEP_PARSE, STEP_THEN: */
+    plan_parse_fn *parse;
+    plan_then_fn *then;
+    const void *aux;        /* Lives as long as the plan. */
     struct plan_step *undo; /* Or NULL. */
 };
 
@@ -120,6 +179,14 @@ void plan_arg_source(struct plan *); /* The source file. */
 struct plan_step *plan_undo_(struct plan *, const char *const *argv);
 /* ... or an operation. */
 struct plan_step *plan_undo_step(struct plan *, enum step_kind, const char *name);
+
+/* 'words' is what plan_text() shows of a parsing or a decision ("list what lvs printed"). */
+struct plan_step *plan_parse(struct plan *, plan_parse_fn *, const void *aux,
+                             const char *words);
+struct plan_step *plan_then(struct plan *, plan_then_fn *, const void *aux,
+                            const char *words);
+struct plan_step *plan_device(struct plan *, const char *path, bool write);
+struct plan_step *plan_source_device(struct plan *, const char *path);
 
 /* One step a line, undos as "undo: ...", for people and tests.  In the plan's arena. */
 const char *plan_text(struct plan *);

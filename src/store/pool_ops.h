@@ -14,18 +14,25 @@
 struct pool_ops {
     enum pool_type type;
 
+    /* Volumes are files in the target, a directory in which root then works: the gate refuses
+     * the system's own.  Else the target only says where the volumes' nodes are looked for. */
+    bool is_files;
+    /* Can a plan be made of this definition?  Devices, names and hosts come from outside: no
+     * option may hide in one.  NULL: nothing to check. */
+    struct err *(*valid)(const struct pool *);
+
+    /* Sources of this type that this host, or the spec's host, offers: into the result's
+     * 'sources'.  Of 'spec' only the source counts. */
+    struct err *(*find_sources)(const struct pool *spec, struct plan *);
+    /* Sets the result's 'active': does what start would bring about hold already? */
     struct err *(*check)(const struct pool *, struct plan *);
     struct err *(*build)(const struct pool *, int build_flags, struct plan *);
     struct err *(*start)(const struct pool *, struct plan *);
     struct err *(*stop)(const struct pool *, struct plan *);
     struct err *(*delete)(const struct pool *, struct plan *);
 
-    /* 'scan' lists the volumes.  If its steps are commands, 'parse' reads what they printed:
-     * an entry that cannot be read becomes a warning in 'ret_vols', it neither hides the
-     * others nor vanishes.  Output that is no list at all is ERR_SYNTAX. */
+    /* Lists the volumes: commands whose output is kept and a plan_parse(), or STEP_SCAN. */
     struct err *(*scan)(const struct pool *, struct plan *);
-    struct err *(*parse)(const struct pool *, const char *output,
-                         struct pool_stat *ret_stat, struct vol_list *ret_vols);
 
     struct err *(*vol_create)(const struct pool *, const struct vol *, int vol_flags,
                               struct plan *);

@@ -2,6 +2,7 @@
  * of the source that the type does not have are not printed, even if they were given. */
 #include "store/adapter_i.h"
 #include "store/poolxml.h"
+#include "store/sources.h"
 #include "store/xmlparts_i.h"
 
 #define NS_FS "http://libvirt.org/schemas/storagepool/fs/1.0"
@@ -50,9 +51,9 @@ put_one(struct xml_writer *w, const char *name, const char *attr, const char *va
 }
 
 static void
-put_source(struct xml_writer *w, const struct pool *pool, int flags)
+put_source(struct xml_writer *w, enum pool_type type, const struct pool_source *source)
 {
-    const struct pool_source *source = &pool->source;
+    int flags = pool_traits(type)->source_flags;
     xml_open(w, "source");
     for (size_t i = 0; flags & SRC_HOST && i < source->n_hosts; i++) {
         xml_open(w, "host");
@@ -79,7 +80,7 @@ put_source(struct xml_writer *w, const struct pool *pool, int flags)
         put_one(w, "iqn", "name", source->initiator);
         xml_close(w);
     }
-    if (pool_traits(pool->type)->formats) {
+    if (pool_traits(type)->formats) {
         put_one(w, "format", "type", source->format);
     }
     put_auth(w, &source->auth);
@@ -112,7 +113,7 @@ poolxml_format(const struct pool *pool, struct buf *out)
         xml_close(&w);
         xml_close(&w);
     }
-    put_source(&w, pool, traits->source_flags);
+    put_source(&w, pool->type, &pool->source);
     if (!traits->no_target) {
         xml_open(&w, "target");
         xml_leaf(&w, "path", pool->target.path);
@@ -134,4 +135,32 @@ poolxml_format(const struct pool *pool, struct buf *out)
         xml_close(&w);
     }
     xml_close(&w);
+}
+
+void
+source_list_done(struct source_list *list)
+{
+    VEC_DONE(&list->v);
+    arena_done(&list->arena);
+    *list = SOURCE_LIST_INIT;
+}
+
+struct pool_source *
+source_list_add(struct source_list *list)
+{
+    struct pool_source *source = VEC_ADD(&list->v);
+    *source = (struct pool_source){ .adapter.unique_id = -1 };
+    return source;
+}
+
+void
+source_list_format(const struct source_list *list, enum pool_type type, struct buf *out)
+{
+    struct xml_writer w;
+    xml_writer_init(&w, out);
+    xml_open(&w, "sources");
+    for (size_t i = 0; i < list->v.n; i++) {
+        put_source(&w, type, &list->v.v[i]);
+    }
+    xml_close_wide(&w);
 }

@@ -31,6 +31,7 @@ dir_delete(const struct pool *pool, struct plan *plan)
 
 const struct pool_ops pool_dir_ops = {
     .type = POOL_DIR,
+    .is_files = true,
     .check = dir_check,
     .build = dir_build,
     .delete = dir_delete,

@@ -131,6 +131,7 @@ netfs_delete(const struct pool *pool, struct plan *plan)
 
 const struct pool_ops pool_netfs_ops = {
     .type = POOL_NETFS,
+    .is_files = true,
     .check = netfs_check,
     .build = netfs_build,
     .start = netfs_start,

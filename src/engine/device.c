@@ -1,0 +1,183 @@
+/* engine/device.c: block devices, as volumes and as what pools are made of. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/str.h"
+#include "engine/engine_i.h"
+#include "loop/child.h"
+#include "store/code.h"
+
+#define SETTLE_MS 30000
+#define NODE_MS 30000
+#define NODE_POLL_MS 20
+#define ENDS_BYTES MIB /* Where labels, superblocks and LVM's metadata lie. */
+#define LOCK_DIR "/run/byre"
+
+struct err *
+device_settle(struct engine *engine, const struct plan_step *step)
+{
+    char timeout[48];
+    int64_t limit_ms = step->size ? step->size : SETTLE_MS;
+    snprintf(timeout, sizeof timeout, "--timeout=%" PRId64,
+             div_up((uint64_t) limit_ms, 1000));
+    const char *const argv[] = { "/usr/bin/udevadm", "settle", timeout, NULL };
+    struct child_spec spec = { .argv = argv, .deadline_ms = limit_ms + 2000 };
+    CLEANUP(child_result_done) struct child_result result = CHILD_RESULT_INIT;
+    err_free(child_run_blocking(&spec, engine->env->cancel_fd, engine->env->cancel_flag,
+                                &result)); /* A busy udev hinders nobody. */
+    return engine_interrupted(engine);
+}
+
+struct err *
+device_node(struct engine *engine, const struct plan_step *step)
+{
+    struct stat st;
+    int64_t until_ms = clock_mono_ms() + (step->size ? step->size : NODE_MS);
+    while (stat(step->name, &st) < 0 || !S_ISBLK(st.st_mode)) {
+        TRY(engine_interrupted(engine));
+        if (clock_mono_ms() >= until_ms) {
+            return err_hint(
+                err_tag(err_new(ERR_TIMEOUT, "the device %s does not appear", step->name),
+                        VE_SYSTEM_ERROR),
+                "see what udev does: udevadm monitor, dmesg");
+        }
+        poll(NULL, 0, NODE_POLL_MS);
+    }
+    return NULL;
+}
+
+int64_t
+device_size(int fd, const struct stat *st)
+{
+    return S_ISBLK(st->st_mode) ? max64(lseek(fd, 0, SEEK_END), 0) : st->st_size;
+}
+
+static bool
+is_locked(int fd)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* O_EXCL on a block device fails while a file system, LVM, md or another such opener has it;
+ * QEMU is seen by its locks. */
+static struct err *
+open_device(const char *path, bool write, int *ret_fd)
+{
+    CLEANUP(fd_done)
+    int fd = open(path, (write ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 && errno == EBUSY) {
+        return err_hint(
+            err_tag(err_new(ERR_BUSY, "device '%s' is in use", path), VE_OPERATION_INVALID),
+            "see who has it: lsblk %s; fuser -v %s", path, path);
+    } else if (fd < 0) {
+        return engine_io(errno, "cannot open '%s'", path);
+    } else if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
+        return store_err(VE_OPERATION_INVALID, "'%s' is not a block device", path);
+    } else if ((write && is_locked(fd)) ||
+               flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+        return engine_busy(path_base(path));
+    }
+    *ret_fd = fd_take(&fd);
+    return NULL;
+}
+
+struct err *
+device_open(struct engine *engine, const struct plan_step *step)
+{
+    fd_done(&engine->file);
+    return open_device(step->name, step->write, &engine->file);
+}
+
+struct err *
+device_open_source(struct engine *engine, const struct plan_step *step)
+{
+    return open_device(step->name, false, &engine->source);
+}
+
+struct err *
+device_zero_ends(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    struct stat st;
+    CLEANUP(free_drop) char *zeros = xcalloc(1, ENDS_BYTES);
+    if (fstat(engine->file, &st) < 0) {
+        return engine_io(errno, "cannot stat '%s'", engine->plan->file);
+    }
+    int64_t size = device_size(engine->file, &st);
+    int64_t n = min64(size, ENDS_BYTES);
+    int64_t ends[] = { 0, size - n };
+    for (size_t i = 0; i < N_ELEMS(ends); i++) {
+        if (pwrite(engine->file, zeros, (size_t) n, ends[i]) != n) {
+            return engine_io(errno, "failed to clear '%s'", engine->plan->file);
+        }
+    }
+    if (fsync(engine->file) < 0) {
+        return engine_io(errno, "cannot sync data to '%s'", engine->plan->file);
+    }
+    ioctl(engine->file, BLKRRPART); /* It may have no table to read: all the same. */
+    return NULL;
+}
+
+static void
+look_at(struct engine *engine, struct vol *vol)
+{
+    struct stat st;
+    CLEANUP(fd_done)
+    int fd = open(vol->target.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
+        int errnum = fd < 0 || !S_ISBLK(st.st_mode) ? (fd < 0 ? errno : ENOTBLK) : errno;
+        vol->capacity = max64(vol->capacity, 0);
+        vol->allocation = max64(vol->allocation, 0);
+        if (!vol->error) {
+            vol->error = arena_printf(&engine->ret->vols.arena, "cannot open '%s': %s",
+                                      vol->target.path, strerror(errnum));
+        }
+        vol_list_warn(&engine->ret->vols, "volume '%s': %s", vol->name, vol->error);
+        return;
+    }
+    scan_describe(&engine->ret->vols.arena, fd, &st, &vol->target);
+    int64_t size = device_size(fd, &st);
+    vol->capacity = vol->capacity < 0 ? size : vol->capacity;
+    vol->allocation = vol->allocation < 0 ? size : vol->allocation;
+    vol->physical = size;
+}
+
+struct err *
+device_look(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    for (size_t i = 0; i < engine->ret->vols.vols.n; i++) {
+        TRY(engine_interrupted(engine));
+        look_at(engine, &engine->ret->vols.vols.v[i]);
+    }
+    return NULL;
+}
+
+/* One's own files in a directory that only root (or whoever runs this) can write to. */
+struct err *
+device_lock(struct engine *engine, const struct plan_step *step)
+{
+    CLEANUP(free_drop)
+    char *dir = geteuid() == 0 ? str_dup(LOCK_DIR)
+                               : str_dupf("/tmp/byre-locks-%u", (unsigned) geteuid());
+    CLEANUP(free_drop) char *path = path_join(dir, step->name);
+    TRY(fs_mkdirs(dir, 0700));
+    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return engine_io(errno, "cannot open lock '%s'", path);
+    }
+    while (flock(fd, (step->write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+        TRY(engine_interrupted(engine));
+        poll(NULL, 0, NODE_POLL_MS);
+    }
+    engine->lock = fd_take(&fd); /* Until the run ends. */
+    return NULL;
+}

@@ -1,0 +1,147 @@
+"""What a script in a throwaway host uses: Byre brought up there, commands, and the running of its tests.
+
+A script ends with `guest.main(globals())`.  Its functions test_* run in the order in which they stand; names given as
+arguments choose some.  Each prints a line; the status is 1 if one failed.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "func"))
+
+import host  # noqa: E402  (found by the path above)
+
+SLOW = 10  # Everything takes so much longer here.
+
+
+def build():
+    """The folder of Byre's programs."""
+    base = pathlib.Path(os.environ.get("BYRE_BUILD", ROOT / "build-plain"))
+    for place in (base, base / "bin", base / "src" / "bin"):
+        if (place / "byred").is_file():
+            return place
+    raise AssertionError("no byred in %s: set BYRE_BUILD" % base)
+
+
+def run(*command, check=True, stdin=None, seconds=120 * SLOW):
+    """Runs a program; its output, standard error included.  With check=False, never mind the status."""
+    done = subprocess.run(command, text=True, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
+    if check and done.returncode != 0:
+        raise AssertionError("%s: status %d\n%s" % (" ".join(command), done.returncode, done.stdout))
+    return done.stdout
+
+
+def sh(script, **more):
+    """The same of a shell's command."""
+    return run("/bin/bash", "-euc", script, **more)
+
+
+def wait_for(what, condition, seconds=60 * SLOW, every=0.1):
+    """Waits until condition() is true, and returns what it returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError("in vain: " + what)
+        time.sleep(every)
+
+
+def disk(number):
+    """The stable name of disk N (`-d`), and not the one of today."""
+    return "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_disk%d" % number
+
+
+def size_of(path):
+    """Bytes of a block device."""
+    return int(run("blockdev", "--getsize64", path))
+
+
+def libvirt():
+    """Starts libvirt's daemons, once.  Their first look at QEMU is kept in the host's cache (TESTHOST_CACHE)."""
+    if host.libvirt_uri():
+        return
+    run("modprobe", "-a", "kvm_amd", check=False)
+    cache = os.environ.get("TESTHOST_CACHE")
+    if cache:
+        kept = "/var/cache/libvirt/qemu/capabilities"
+        os.makedirs(kept, exist_ok=True)
+        run("mount", "--bind", cache, kept)
+    for place in ("/etc/libvirt/storage", "/etc/libvirt/qemu"):  # This machine's own are no matter of the test.
+        os.makedirs(place, exist_ok=True)
+        run("mount", "-t", "tmpfs", "tmpfs", place)
+    run("virtlogd", "-d")
+    run("libvirtd", "-d")
+    wait_for("libvirtd", host.libvirt_uri)
+
+
+class Guest(host.Host):
+    """Byre on this host.  State lies in RAM unless said otherwise."""
+
+    def __init__(self, state=None):
+        super().__init__(build(), state or host.temporary_state(), "byre-host-")
+
+    def byre(self, *arguments, check=True, seconds=120 * SLOW, stdin=None):
+        return super().byre(*arguments, check=check, seconds=seconds, stdin=stdin)
+
+    def up(self):
+        """The cluster and this node, without a pool."""
+        self.start(seconds=60 * SLOW)
+        if not self.json("node", "list"):
+            self.byre("cluster", "init", "test")
+            self.byre("node", "add", "n1")
+
+    def fails(self, *arguments):
+        """Runs byre, which must fail; what it said."""
+        done = self.byre(*arguments, check=False)
+        assert done.returncode != 0, "byre %s worked:\n%s" % (" ".join(arguments), done.stdout)
+        return done.stderr
+
+    def pool(self, name):
+        """The pool's row."""
+        return self.json("pool", "info", name)
+
+    def vols(self, pool):
+        """The rows of a pool's volumes, by name."""
+        return {row["name"]: row for row in self.json("vol", "list", pool)}
+
+
+_the_guest = None
+
+
+def byre():
+    """The one Byre of this script, brought up on first use."""
+    global _the_guest
+    if not _the_guest:
+        libvirt()
+        _the_guest = Guest()
+        _the_guest.up()
+    return _the_guest
+
+
+def main(names):
+    """Runs the test_* functions of a script; never returns."""
+    wanted = sys.argv[1:]
+    failed = []
+    for name, function in list(names.items()):
+        if not name.startswith("test_") or (wanted and name not in wanted):
+            continue
+        began = time.monotonic()
+        try:
+            function()
+            print("ok %s (%.1f s)" % (name, time.monotonic() - began), flush=True)
+        except Exception:  # Whatever it was: the next test may still tell something.
+            failed.append(name)
+            print("not ok %s\n%s" % (name, traceback.format_exc()), flush=True)
+    if failed and _the_guest:
+        print(_the_guest.logs(), flush=True)
+    sys.stdout.flush()
+    os._exit(1 if failed else 0)
