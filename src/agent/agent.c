@@ -7,6 +7,7 @@
 
 #define STEP_THREADS 8
 #define SLOW_THREADS 8
+#define POOL_THREADS 32 /* Each keeps one for as long as its storage does not answer. */
 #define LEAVE_MS 1000
 
 int64_t
@@ -215,6 +216,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
     a->console_dir = path_join(a->dir, "log/console");
     a->work = work_new(loop, STEP_THREADS);
     a->slow = work_new(loop, SLOW_THREADS);
+    a->pools = work_new(loop, POOL_THREADS);
     a->pass_timer = loop_timer_new(loop, pass, a);
     a->virt = virt_new(options->uri, loop, host_event, a);
 
@@ -318,6 +320,7 @@ agent_free(struct agent *a)
     service_close(a->service);
     work_free(a->work);
     work_free(a->slow);
+    work_free(a->pools);
     loop_turn(a->loop, 0); /* What they posted refers to the agent. */
     service_free(a->service);
     host_stop(a);

@@ -103,8 +103,9 @@ struct agent {
     char *dir, *stored, *console_dir;
     struct replica *replica;
     struct virt *virt;
-    struct work *work; /* Steps. */
-    struct work *slow; /* What may take minutes: transfers, builds, consoles' openings. */
+    struct work *work;  /* Steps. */
+    struct work *pools; /* Pools' steps: dead ones must keep nothing but themselves. */
+    struct work *slow;  /* What may take minutes: transfers, builds, consoles' openings. */
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
     bool passing;   /* A pass is running. */

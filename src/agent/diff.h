@@ -23,8 +23,9 @@
 #define RESTART_MIN_MS 1000 /* Back-off after crashes: doubles up to ... */
 #define RESTART_MAX_MS (5 * 60 * 1000)
 #define RESTART_GOOD_MS (60 * 1000) /* ... and is forgotten after a run this long. */
-#define POOL_RETRY_MIN_MS 10000
-#define POOL_RETRY_MAX_MS (5 * 60 * 1000)
+#define POOL_RETRY_MIN_MS 2000
+#define POOL_RETRY_MAX_MS 60000
+#define POOL_LOOK_MS 15000 /* Between two looks at a pool that runs. */
 
 /* clang-format off */
 enum vm_state { VM_UNSET, VM_RUNNING, VM_STOPPED, VM_PAUSED, VM_DELETED };
@@ -162,13 +163,15 @@ const char *pool_step_name(enum pool_step);
 struct pool_want {
     bool active;
     int64_t generation;
+    const char *users; /* Why it must not stop now: three lines.  NULL: nobody uses it. */
 };
 
 struct pool_memo {
-    bool checked; /* This agent has looked ... */
-    bool active;  /* ... and the pool is active. */
-    bool scanned; /* A refresh ended well since it became active. */
-    bool failed;  /* At this want: */
+    bool checked;       /* This agent has looked ... */
+    bool active;        /* ... and the pool is active. */
+    bool scanned;       /* A refresh ended well since it became active. */
+    int64_t look_at_ms; /* Of a pool that runs: when to look whether it still does. */
+    bool failed;        /* At this want: */
     int64_t failed_generation;
     bool failed_active;
     char *error;         /* If failed; owned. */
@@ -186,6 +189,7 @@ struct pool_decision {
 
 struct pool_decision pool_decide(const struct pool_want *, const struct pool_memo *,
                                  int64_t now_ms);
+/* It is unknown then. */
 void pool_memo_failed(struct pool_memo *, const struct pool_want *, const char *error,
                       int64_t now_ms);
 void pool_memo_worked(struct pool_memo *); /* Forgets the failure. */

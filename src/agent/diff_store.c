@@ -1,4 +1,4 @@
-/* agent/diff_store.c: the next step for a volume and for a pool. */
+/* agent/diff_store.c: the next step for a volume. */
 #include "agent/diff.h"
 
 #include "base/str.h"
@@ -153,78 +153,6 @@ vol_memo_failed(struct vol_memo *memo, const struct vol_want *want, const char *
 
 void
 vol_memo_done(struct vol_memo *memo)
-{
-    free(memo->error);
-    memset(memo, 0, sizeof *memo);
-}
-
-const char *
-pool_step_name(enum pool_step step)
-{
-    static const char *const names[N_POOL_STEPS] = {
-        [POOL_DO_NOTHING] = "nothing", [POOL_DO_CHECK] = "check",
-        [POOL_DO_START] = "start",     [POOL_DO_STOP] = "stop",
-        [POOL_DO_REFRESH] = "refresh",
-    };
-    return names[step];
-}
-
-struct pool_decision
-pool_decide(const struct pool_want *want, const struct pool_memo *memo, int64_t now_ms)
-{
-    struct pool_decision d = { .step = POOL_DO_NOTHING };
-    bool failed = memo->failed && memo->failed_generation == want->generation &&
-                  memo->failed_active == want->active;
-
-    if (want->active) {
-        d.step = !memo->active    ? POOL_DO_START
-                 : !memo->scanned ? POOL_DO_REFRESH
-                                  : POOL_DO_NOTHING;
-        d.state = memo->active && memo->scanned ? "running" : NULL;
-    } else {
-        d.step = !memo->checked ? POOL_DO_CHECK
-                 : memo->active ? POOL_DO_STOP
-                                : POOL_DO_NOTHING;
-        d.state = memo->checked && !memo->active ? "inactive" : NULL;
-    }
-    d.settled = d.step == POOL_DO_NOTHING;
-    if (!d.settled && failed && now_ms < memo->retry_at_ms) {
-        d.step = POOL_DO_NOTHING;
-        d.settled = true;
-        d.state = "inaccessible";
-        d.error = memo->error;
-        d.wake_ms = memo->retry_at_ms;
-    }
-    return d;
-}
-
-void
-pool_memo_failed(struct pool_memo *memo, const struct pool_want *want, const char *error,
-                 int64_t now_ms)
-{
-    bool again = memo->failed && memo->failed_generation == want->generation &&
-                 memo->failed_active == want->active;
-
-    memo->retry_ms = again
-                         ? clamp64(2 * memo->retry_ms, POOL_RETRY_MIN_MS, POOL_RETRY_MAX_MS)
-                         : POOL_RETRY_MIN_MS;
-    memo->retry_at_ms = now_ms + memo->retry_ms;
-    memo->failed = true;
-    memo->failed_generation = want->generation;
-    memo->failed_active = want->active;
-    free(memo->error);
-    memo->error = str_dup(error);
-}
-
-void
-pool_memo_worked(struct pool_memo *memo)
-{
-    memo->failed = false;
-    free(TAKE(memo->error));
-}
-
-void
-pool_memo_done(struct pool_memo *memo)
 {
     free(memo->error);
     memset(memo, 0, sizeof *memo);

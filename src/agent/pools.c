@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "store/code.h"
 
+#define MAX_USERS 8 /* That are named when a pool may not stop. */
+
 /* One step, in a worker thread. */
 struct pool_job {
     struct agent *agent;
@@ -152,14 +154,16 @@ step_worked(struct pool_job *job)
 
     pool_memo_worked(memo);
     obj_fine(&job->obj->o);
+    memo->look_at_ms = agent_now_ms(job->agent) + POOL_LOOK_MS;
     switch (job->step) {
     case POOL_DO_CHECK:
         memo->checked = true;
         memo->active = job->reply.active;
+        memo->scanned &= memo->active; /* Gone: it is to be started again. */
         break;
-    case POOL_DO_START: memo->checked = memo->active = true; break;
-    case POOL_DO_STOP: memo->active = memo->scanned = false; break;
+    case POOL_DO_START:
     case POOL_DO_REFRESH: pool_refreshed(job->obj, job->begun_tick, &job->reply); break;
+    case POOL_DO_STOP: memo->active = memo->scanned = false; break;
     default: break;
     }
 }
@@ -170,14 +174,14 @@ step_failed(struct pool_job *job)
     struct err *e =
         err_wrap(TAKE(job->e), "%s of the pool failed", pool_step_name(job->step));
 
-    if (trouble_may_pass(e)) {
+    if (err_is(e, ERR_BUSY) || err_is(e, ERR_CANCELED)) { /* Not the storage's fault. */
         obj_trouble(&job->obj->o, e);
         return;
     }
     CLEANUP(free_drop) char *text = error_text(e);
+    obj_fine(&job->obj->o);
     log_failure(LOG_WARN, LOG_MODULE, err_wrap(e, "%s", job->pool.name));
     pool_memo_failed(&job->obj->memo, &job->want, text, agent_now_ms(job->agent));
-    job->obj->memo.checked = true; /* What cannot be reached is not active for us. */
 }
 
 static void
@@ -230,10 +234,12 @@ begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
     job->begun_tick = a->tick;
     priv_reply_init(&job->reply);
     obj->o.busy = true;
-    obj->refreshing = step == POOL_DO_REFRESH;
-    log_info("%s: %s", row->name, pool_step_name(step));
+    obj->refreshing = step == POOL_DO_REFRESH || step == POOL_DO_START;
+    if (step != POOL_DO_CHECK) { /* That happens all the time. */
+        log_info("%s: %s", row->name, pool_step_name(step));
+    }
     snprintf(key, sizeof key, "pool/%s", UUID_TEXT(&row->base.uuid));
-    work_submit(a->work, key, job_run, job_done, job);
+    work_submit(a->pools, key, job_run, job_done, job);
 }
 
 static void
@@ -244,6 +250,9 @@ pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *o
 
     if (d->state) {
         facts_string(&f, "state", row->state, d->state);
+        if (!str_eq(row->state, d->state) || !row->state_since.has) {
+            facts_opt_int(&f, "state_since", &row->state_since, clock_wall_ms());
+        }
     }
     if (obj->has_stat) {
         facts_opt_int(&f, "capacity", &row->capacity, obj->stat.capacity);
@@ -261,11 +270,58 @@ pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *o
     facts_end(&f);
 }
 
+/* As long as libvirt has not told, what the row says counts. */
+static bool
+is_on(struct agent *a, const struct row_vm *vm)
+{
+    struct uuid domain = model_vm_uuid(vm);
+    return a->listed ? vms_is_on(host_seen(a, &domain))
+                     : vm->status && !str_eq(vm->status, "stopped");
+}
+
+/* Who must end before the pool may: three lines, or NULL.  Guests would lose their disks. */
+static char *
+users_of(struct agent *a, const struct row_pool *row)
+{
+    CLEANUP(buf_done) struct buf names = BUF_INIT;
+    size_t n = 0;
+
+    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
+        const struct row_volume *volume = row_device_get_volume(device);
+        const struct row_vm *vm = volume && uuid_eq(&volume->pool, &row->base.uuid)
+                                      ? row_device_get_vm(device)
+                                      : NULL;
+        if (vm && is_on(a, vm) && n++ < MAX_USERS) {
+            buf_printf(&names, "%smachine %s (%s)", names.n ? ", " : "", vm->name,
+                       volume->name);
+        }
+    }
+    ROW_FOR_EACH (struct row_job, job, row_job_table(a->replica)) {
+        const struct row_volume *volume = row_volume_find(a->replica, &job->target);
+        if (volume && uuid_eq(&volume->pool, &row->base.uuid) &&
+            str_eq(job->state, "running") && n++ < MAX_USERS) {
+            buf_printf(&names, "%sjob %s of %s", names.n ? ", " : "", job->kind,
+                       volume->name);
+        }
+    }
+    if (n > MAX_USERS) {
+        buf_printf(&names, " and %zu more", n - MAX_USERS);
+    }
+    return n ? str_dupf(
+                   "pool %s is in use\nby %s\nstop them first, or start the pool again: "
+                   "byre pool start %s",
+                   row->name, buf_cstr(&names), row->name)
+             : NULL;
+}
+
 static void
 pool_pass(struct agent *a, const struct row_pool *row)
 {
     struct pool_obj *obj = pool_obj_of(a, row);
-    struct pool_want want = { .active = row->active, .generation = row->generation };
+    CLEANUP(free_drop) char *users = row->active ? NULL : users_of(a, row);
+    struct pool_want want = { .active = row->active,
+                              .generation = row->generation,
+                              .users = users };
 
     if (obj->o.busy) {
         a->unsettled = true;

@@ -808,77 +808,57 @@ static const struct pool_case {
     const char *state, *error;
     int64_t wake_ms;
 } pool_cases[] = {
-    { "start", { .active = true }, {}, "start", false, NULL, NULL, 0 },
-    { "scan",
-      { .active = true },
-      { .checked = true, .active = true },
-      "refresh",
-      false,
-      NULL,
-      NULL,
-      0 },
-    { "running",
-      { .active = true },
-      { .checked = true, .active = true, .scanned = true },
-      "nothing",
-      true,
-      "running",
-      NULL,
-      0 },
-    { "to be off: look first", { .active = false }, {}, "check", false, NULL, NULL, 0 },
-    { "to be off, is on",
-      { .active = false },
-      { .checked = true, .active = true },
-      "stop",
-      false,
-      NULL,
-      NULL,
-      0 },
-    { "off",
-      { .active = false },
-      { .checked = true },
-      "nothing",
-      true,
-      "inactive",
-      NULL,
-      0 },
-    { "failed: said, and tried again later",
-      { .active = true, .generation = 1 },
-      { .failed = true,
-        .failed_generation = 1,
-        .failed_active = true,
-        .retry_at_ms = NOW + 5,
-        .error = (char *) "x" },
-      "nothing",
-      true,
-      "inaccessible",
-      "x",
-      NOW + 5 },
-    { "later is now",
-      { .active = true, .generation = 1 },
-      { .failed = true,
-        .failed_generation = 1,
-        .failed_active = true,
-        .retry_at_ms = NOW,
-        .error = (char *) "x" },
-      "start",
-      false,
-      NULL,
-      NULL,
-      0 },
-    { "asked again: at once",
-      { .active = true, .generation = 2 },
-      { .failed = true,
-        .failed_generation = 1,
-        .failed_active = true,
-        .retry_at_ms = NOW + 5,
-        .error = (char *) "x" },
-      "start",
-      false,
-      NULL,
-      NULL,
-      0 },
+#define ON                                                                                 \
+    {                                                                                      \
+        .active = true, .generation = 1                                                    \
+    }
+#define OFF                                                                                \
+    {                                                                                      \
+        .active = false, .generation = 1                                                   \
+    }
+#define RUNS(...)                                                                          \
+    {                                                                                      \
+        .checked = true, .active = true, .scanned = true, __VA_ARGS__                      \
+    }
+#define FAILED(at)                                                                         \
+    {                                                                                      \
+        .failed = true, .failed_generation = 1, .failed_active = true,                     \
+        .retry_at_ms = (at), .error = (char *) "x"                                         \
+    }
+    /* clang-format off */
+    { "start", ON, { 0 }, "start", false, NULL, NULL, 0 },
+    { "scan", ON, { .checked = true, .active = true }, "refresh", false, NULL, NULL, 0 },
+    { "running", ON, RUNS(.look_at_ms = NOW + 9), "nothing", true, "running", NULL, NOW + 9 },
+    { "a look is due", ON, RUNS(.look_at_ms = NOW), "check", false, "running", NULL, NOW },
+    { "to be off: look first", OFF, { 0 }, "check", false, NULL, NULL, 0 },
+    { "to be off, is on", OFF, { .checked = true, .active = true }, "stop", false, NULL, NULL, 0 },
+    { "to be off, in use", { .generation = 1, .users = "by vm" }, RUNS(.look_at_ms = 1), "nothing", true, "running", "by vm", 0 },
+    { "off, whoever would use it", { .generation = 1, .users = "by vm" }, { .checked = true }, "nothing", true, "inactive", NULL, 0 },
+    { "off", OFF, { .checked = true }, "nothing", true, "inactive", NULL, 0 },
+    { "failed: said, and tried again later", ON, FAILED(NOW + 5), "nothing", true, "inaccessible", "x", NOW + 5 },
+    { "later is now", ON, FAILED(NOW), "start", false, NULL, NULL, 0 },
+    { "asked again: at once", { .active = true, .generation = 2 }, FAILED(NOW + 5), "start", false, NULL, NULL, 0 },
+    { "another want: at once", OFF, FAILED(NOW + 5), "check", false, NULL, NULL, 0 },
+    /* clang-format on */
 };
+
+TEST(pool_failures)
+{
+    struct pool_want want = { .active = true, .generation = 1 };
+    struct pool_memo memo = { .checked = true, .active = true, .scanned = true };
+    pool_memo_failed(&memo, &want, "dead", NOW);
+    CHECK("nobody knows now", !memo.checked && !memo.active && !memo.scanned);
+    CHECK_INT("soon again", memo.retry_at_ms, NOW + POOL_RETRY_MIN_MS);
+    pool_memo_failed(&memo, &want, "dead", NOW);
+    CHECK_INT("then later", memo.retry_at_ms, NOW + 2 * POOL_RETRY_MIN_MS);
+    for (int i = 0; i < 20; i++) {
+        pool_memo_failed(&memo, &want, "dead", NOW);
+    }
+    CHECK_INT("never too late", memo.retry_at_ms, NOW + POOL_RETRY_MAX_MS);
+    pool_memo_worked(&memo);
+    CHECK("forgotten", !memo.failed && !memo.error);
+    pool_memo_done(&memo);
+}
 
 TEST(pool)
 {

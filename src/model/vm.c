@@ -82,6 +82,14 @@ volume_path(struct build *b, const char *what, const struct row_volume *volume,
         }
         return NULL;
     }
+    /* QEMU and libvirt would hang on it.  What runs already is left alone. */
+    if (pool && str_eq(pool->state, "inaccessible") && !b->ret->waits) {
+        b->ret->waits = arena_printf(
+            &b->ret->arena,
+            "the machine waits for pool %s\nvolume %s cannot be reached\nsee byre pool info "
+            "%s: it is tried again all the time",
+            pool->name, label, pool->name);
+    }
     *ret = copy(b, volume->filepath);
     return NULL;
 }
