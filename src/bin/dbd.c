@@ -159,8 +159,11 @@ serve(struct dbd *d, const struct options *o, int *parent_fd)
 {
     static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
     struct loop_signal *handlers[N_ELEMS(signals)] = { NULL };
-    struct dbserver_config config = { o->no_durable, "byre-dbd " BYRE_VERSION,
-                                      on_server_stop, d };
+    struct dbserver_config config = { .no_durable = o->no_durable,
+                                      .name = "byre-dbd " BYRE_VERSION,
+                                      .relay_leader_only = o->relay_leader_only,
+                                      .stop = on_server_stop,
+                                      .aux = d };
     struct err *e = dbserver_new(d->loop, &config, &d->server);
 
     for (size_t i = 0; i < N_ELEMS(signals) && !e; i++) {

@@ -34,8 +34,10 @@ do_memory(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED, stru
 
     MAP_FOR_EACH (entry, &s->dbs) {
         struct served *served = entry->value;
-        struct db_figures f;
-        db_figures(served->db, &f);
+        struct db_figures f = { 0 };
+        if (served->db) {
+            db_figures(served->db, &f);
+        }
         all.n_atoms += f.n_atoms;
         all.n_cells += f.n_cells;
         all.n_rows += f.n_rows;

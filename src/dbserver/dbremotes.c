@@ -149,7 +149,10 @@ look_at_source(struct dbserver *s, struct source *src)
     src->seen = served ? served->db : NULL;
     src->seq = served ? db_seq(served->db) : 0;
     struct err *e = find_column(s, src, &served, &column);
-    if (e) { /* It was there once. */
+    if (e && err_is(e, ERR_BUSY)) {
+        err_free(e);
+        return;
+    } else if (e) { /* It was there once. */
         log_failure(LOG_WARN, LOG_MODULE, e);
         return;
     }
@@ -299,7 +302,7 @@ write_status(void *server)
         CLEANUP(buf_done) struct buf reply = BUF_INIT;
         struct served *served = map_get(&s->dbs, src->from.db);
         const struct table_schema *table =
-            served && src->row_table
+            served && src->row_table && !served->relay /* Not ours to write. */
                 ? schema_find_table(db_schema(served->db), src->row_table)
                 : NULL;
         struct json params = json_array();
@@ -344,6 +347,9 @@ dbremotes_add(struct dbserver *s, const char *name)
     struct err *e = db_column_parse(name, &src->from);
     if (!e) {
         e = find_column(s, src, &served, &column);
+    }
+    if (e && err_is(e, ERR_BUSY)) { /* It will be looked at when it is there. */
+        err_free(TAKE(e));
     }
     if (e) {
         source_free(src);

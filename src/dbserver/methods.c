@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "data/rfc7047.h"
-#include "dbserver/peer_i.h"
+#include "dbserver/relay_i.h"
 
 /* What a method works on.  It answers with one of the reply_* functions, once; or takes
  * 'msg' away (TAKE()) and answers later. */
@@ -339,6 +339,9 @@ do_convert(struct call *c)
     } else if (c->params->n != 2) {
         reply_err(c, rfc_syntax(c->params, "array expected"));
         return;
+    } else if (c->served->relay && !p->read_only) { /* The source does it, for all. */
+        forward_convert(c->peer, c->served, TAKE(c->msg));
+        return;
     }
     struct err *e = served_convert(c->served, &c->params->elems[1], p->read_only);
     if (e) {
@@ -388,6 +391,13 @@ find_db(struct call *c, const char *method)
         reply_err(c, rfc_err_json(RFC_UNKNOWN_DATABASE, params,
                                   "%s request specifies unknown database %s", method,
                                   params->elems[0].string));
+        return false;
+    } else if (!served->db) {
+        reply_err(c, rfc_err_json(RFC_NOT_AVAILABLE, params,
+                                  "%s request specifies database %s which is not yet "
+                                  "available because it has not completed joining its "
+                                  "cluster",
+                                  method, params->elems[0].string));
         return false;
     }
     c->served = served;

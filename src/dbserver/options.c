@@ -10,7 +10,8 @@
 
 const char options_usage[] =
     "usage: byre-dbd [OPTION]... DATABASE...\n"
-    "Serves OVSDB database files over RFC 7047.\n"
+    "Serves databases over RFC 7047: OVSDB files, and relay:NAME:REMOTE[,REMOTE...], which follows\n"
+    "the database NAME of another server.\n"
     "  --remote=REMOTE      listen on punix:PATH, ptcp:[PORT][:HOST] or pssl:[PORT][:HOST], or\n"
     "                       call unix:PATH, tcp:HOST[:PORT] or ssl:HOST[:PORT], or do what\n"
     "                       db:DB,TABLE,COLUMN says; may be repeated\n"
@@ -30,6 +31,7 @@ const char options_usage[] =
     "  --run=COMMAND        run a shell command once listening and end with it\n"
     "  --no-durable         answer before transactions are on the disk: quick, and a power cut\n"
     "                       may take back what was answered\n"
+    "  --relay-leader-only  relays follow nobody but the leader of a cluster\n"
     "  -h, --help, -V, --version\n";
 
 enum {
@@ -44,6 +46,7 @@ enum {
     OPT_NO_DURABLE,
     OPT_CONFIG_FILE,
     OPT_USER,
+    OPT_RELAY_LEADER_ONLY,
     OPT_BOOTSTRAP_CA,
     OPT_PEER_CA,
     OPT_PROTOCOLS,
@@ -64,6 +67,7 @@ static const struct option long_options[] = {
     { "user", required_argument, NULL, OPT_USER },
     { "config-file", required_argument, NULL, OPT_CONFIG_FILE },
     { "no-durable", no_argument, NULL, OPT_NO_DURABLE },
+    { "relay-leader-only", no_argument, NULL, OPT_RELAY_LEADER_ONLY },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
     { "monitor", no_argument, NULL, OPT_IGNORED },
@@ -139,6 +143,7 @@ apply(struct options *o, int c, const char *arg)
     case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
     case OPT_USER: set(&o->user, str_dup(arg)); return NULL;
     case OPT_CONFIG_FILE: set(&o->config_file, path_absolute(arg)); return NULL;
+    case OPT_RELAY_LEADER_ONLY: o->relay_leader_only = true; return NULL;
     case OPT_NO_DURABLE: o->no_durable = true; return NULL;
     case 'p': set(&o->private_key, secret_path(arg)); return NULL;
     case 'c': set(&o->certificate, secret_path(arg)); return NULL;
@@ -173,8 +178,8 @@ options_parse(int argc, char **argv, struct options *ret)
         e = apply(&o, c, optarg);
     }
     for (int i = optind; i < argc && !e; i++) {
-        CLEANUP(free_drop) char *path = path_absolute(argv[i]);
-        strvec_add(&o.databases, path);
+        bool relay = str_starts(argv[i], "relay:");
+        strvec_take(&o.databases, relay ? str_dup(argv[i]) : path_absolute(argv[i]));
     }
     if (!e && o.config_file && (o.databases.n || o.remotes.n)) {
         e = err_hint(err_new(ERR_SYNTAX, "--config-file excludes databases and --remote"),

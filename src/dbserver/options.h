@@ -9,7 +9,7 @@ enum options_mode { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 struct options {
     enum options_mode mode;
     char *name; /* What it was called by: names its own files, as for ovsdb-server. */
-    struct strvec databases; /* Files. */
+    struct strvec databases; /* Files, and "relay:DB:REMOTE,...". */
     struct strvec remotes;
     struct strvec verbosity; /* -v specs, in order. */
     char *unixctl;  /* NULL: "<name>.<pid>.ctl" in the run directory; "none": no socket. */
@@ -22,7 +22,7 @@ struct options {
     char *private_key, *certificate, *ca_cert, *peer_ca_cert;
     char *ssl_protocols, *ssl_ciphers, *ssl_ciphersuites;
     bool bootstrap_ca; /* 'ca_cert' may be learnt. */
-    bool detach, chdir, no_durable;
+    bool detach, chdir, no_durable, relay_leader_only;
 };
 
 /* Takes both "--name=value" and "--name value".  ERR_SYNTAX. */

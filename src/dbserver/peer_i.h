@@ -49,9 +49,13 @@ struct peer_monitor {
     struct buf head; /* {"id":null,"method":"update","params":[ID, */
 };
 
-/* A transaction that waits for its "wait". */
+/* A transaction that waits: for its "wait", or for a relay's source (forward.c). */
+enum pending_state { PENDING_PARKED, PENDING_QUEUED, PENDING_SENT, PENDING_CONVERTED };
 struct pending {
-    struct list in_peer, in_served;
+    enum pending_state state;
+    int64_t sent_id;                /* At the source. */
+    bool canceled;                  /* So the source was told. */
+    struct list in_peer, in_served; /* Served's 'parked', or 'forwarded'. */
     struct peer *peer;
     struct served *served;
     struct jsonrpc_msg *msg;
@@ -100,6 +104,9 @@ void transact_run(struct peer *, struct served *,
 void transact_cancel(struct peer *, const struct json *id);
 void transact_cancel_all(struct served *);
 void transact_rerun(struct served *); /* Those whose tables changed. */
+struct pending *pending_new(struct peer *, struct served *, struct jsonrpc_msg *,
+                            int64_t came_ms); /* Takes the message. */
 void pending_free(struct pending *);
+void transact_resume(struct pending *); /* Runs it, for the first time or again. */
 
 #endif /* dbserver/peer_i.h */

@@ -34,6 +34,8 @@ db_column_find(const struct dbserver *s, const struct db_column *c,
     struct served *served = map_get(&s->dbs, c->db);
     if (!served) {
         return err_new(ERR_NOT_FOUND, "\"%s\": no database named %s", c->name, c->db);
+    } else if (!served->db) { /* A relay; its source will tell. */
+        return err_new(ERR_BUSY, "\"%s\": database %s is not there yet", c->name, c->db);
     }
     const struct table_schema *table = schema_find_table(db_schema(served->db), c->table);
     if (!table) {

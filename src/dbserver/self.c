@@ -2,7 +2,7 @@
  * table has a row for each database, itself included; clients can only read it.
  * Source.  ovsdb-server(5), schema version 1.2.0. */
 #include "base/clock.h"
-#include "dbserver/peer_i.h"
+#include "dbserver/relay_i.h"
 
 static const char self_schema[] =
     "{\"name\":\"_Server\",\"version\":\"1.2.0\",\"cksum\":\"3009684573 744\",\"tables\":{\"Database\":{"
@@ -62,25 +62,36 @@ self_new(struct dbserver *server)
     return served_new_builtin(server, self_schema);
 }
 
+/* The row as it should be; 'schema' is where its text is made. */
+static struct json
+describe(struct arena *arena, const struct served *served, struct buf *schema)
+{
+    const struct relay *relay = served->relay;
+    struct json row = json_object();
+
+    json_put(arena, &row, "name", json_string_ref(served->name));
+    json_put(arena, &row, "model", json_string_ref(relay ? "relay" : "standalone"));
+    json_put(arena, &row, "connected", json_bool(!relay || relay_is_connected(relay)));
+    json_put(arena, &row, "leader", json_bool(!relay));
+    if (served->db) {
+        schema_print(db_schema(served->db), schema);
+        json_put(arena, &row, "schema", json_string_ref(buf_cstr(schema)));
+    }
+    return row;
+}
+
 void
 self_add(struct dbserver *server, struct served *served)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf schema = BUF_INIT;
-    struct json row = json_object();
     struct json op = json_object();
 
     uuid_random(&served->row);
-    schema_print(db_schema(served->db), &schema);
-    json_put(&arena, &row, "name", json_string_ref(served->name));
-    json_put(&arena, &row, "model", json_string_ref("standalone"));
-    json_put(&arena, &row, "connected", json_bool(true));
-    json_put(&arena, &row, "leader", json_bool(true));
-    json_put(&arena, &row, "schema", json_string_ref(buf_cstr(&schema)));
     json_put(&arena, &op, "op", json_string_ref("insert"));
     json_put(&arena, &op, "table", json_string_ref("Database"));
     json_put(&arena, &op, "uuid", json_string(&arena, UUID_TEXT(&served->row)));
-    json_put(&arena, &op, "row", row);
+    json_put(&arena, &op, "row", describe(&arena, served, &schema));
     self_transact(server, &arena, op);
 }
 
@@ -89,15 +100,12 @@ self_update(struct dbserver *server, struct served *served)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf schema = BUF_INIT;
-    struct json row = json_object();
     struct json op = json_object();
 
-    schema_print(db_schema(served->db), &schema);
-    json_put(&arena, &row, "schema", json_string_ref(buf_cstr(&schema)));
     json_put(&arena, &op, "op", json_string_ref("update"));
     json_put(&arena, &op, "table", json_string_ref("Database"));
     json_put(&arena, &op, "where", where_row(&arena, served));
-    json_put(&arena, &op, "row", row);
+    json_put(&arena, &op, "row", describe(&arena, served, &schema));
     self_transact(server, &arena, op);
 }
 

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "dbserver/dbfile.h"
-#include "dbserver/peer_i.h"
+#include "dbserver/relay_i.h"
 
 /* When to compact unasked, as ovsdb-server: 10 to 20 minutes after the last time, if the
  * file has become large and twice the size of its snapshot; or after a day. */
@@ -63,16 +63,17 @@ on_disk_failed(void *served, struct err *e)
 }
 
 static struct served *
-served_new(struct dbserver *server, struct db *db)
+served_new(struct dbserver *server, const char *name, struct db *db)
 {
     struct served *s = NEW(struct served);
 
     s->server = server;
     s->db = db;
-    s->name = str_dup(db_schema(db)->name);
+    s->name = str_dup(name);
     s->compacted_ms = clock_mono_ms();
     s->compact_after_ms = s->compacted_ms + COMPACT_MIN_MS + rand() % COMPACT_SPREAD_MS;
     list_init(&s->parked);
+    list_init(&s->forwarded);
     list_init(&s->monitors);
     return s;
 }
@@ -95,7 +96,7 @@ served_open(struct dbserver *server, const char *path, struct served **ret)
         journal_close(journal);
         return err_hint(e, "look with: byre-dbtool check %s", path);
     }
-    struct served *s = served_new(server, db);
+    struct served *s = served_new(server, db_schema(db)->name, db);
     s->path = str_dup(path);
     s->journal = journal;
     journal_notify(journal, server->loop, on_durable, on_disk_failed, s);
@@ -114,14 +115,24 @@ served_new_builtin(struct dbserver *server, const char *text)
     struct err *e = schema_parse_text(text, strlen(text), &schema);
 
     ASSERT(!e); /* It is ours. */
-    return served_new(server, db_new(schema));
+    return served_new(server, schema->name, db_new(schema));
+}
+
+struct served *
+served_new_relay(struct dbserver *server, const char *name, struct relay *relay)
+{
+    struct served *s = served_new(server, name, NULL);
+    s->relay = relay;
+    return s;
 }
 
 void
 served_free(struct served *s)
 {
     if (s) {
-        ASSERT(list_empty(&s->parked) && list_empty(&s->monitors));
+        ASSERT(list_empty(&s->parked) && list_empty(&s->forwarded));
+        ASSERT(list_empty(&s->monitors));
+        relay_free(s->relay);
         compact_cancel(s);
         db_free(s->db);
         journal_close(s->journal);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "dbserver/peer_i.h"
+#include "dbserver/relay_i.h"
 
 #define UPKEEP_MS (60 * 1000)
 
@@ -34,6 +34,8 @@ upkeep(void *server)
             if (e) {
                 served_compacted(served, e, now_ms, 0);
             }
+        } else if (served->relay) {
+            relay_trim(served->relay);
         }
     }
     server_flush(s);
@@ -48,6 +50,7 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     s->config = *config;
     s->dbs = MAP_INIT;
     s->locks = LOCK_SERVER_INIT;
+    s->relay_probe_ms = -1;
     uuid_random(&s->id);
     list_init(&s->remotes);
     dbremotes_init(s);
@@ -116,15 +119,50 @@ server_drop_unaware(struct dbserver *s, const char *why)
     }
 }
 
+static bool
+is_db_name(const char *s)
+{
+    static const char *const letters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    size_t n = strspn(s, letters);
+    size_t more = n + strspn(s + n, "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
+                                    "OPQRSTUVWXYZ");
+    return n > 0 && s[more] == '\0';
+}
+
+/* "DB:REMOTE,..." */
+static MUST_CHECK struct err *
+open_relay(struct dbserver *s, const char *spec, struct served **ret)
+{
+    const char *colon = strchr(spec, ':');
+    CLEANUP(free_drop) char *name = str_dup_n(spec, colon ? (size_t) (colon - spec) : 0);
+
+    if (!is_db_name(name)) {
+        return err_hint(err_new(ERR_SYNTAX, "no database and remotes to relay are given"),
+                        "write relay:DATABASE:REMOTE[,REMOTE...]");
+    }
+    return relay_new(s, name, colon + 1, s->config.relay_leader_only, ret);
+}
+
 struct err *
 dbserver_add_db(struct dbserver *s, const char *path)
 {
     struct served *served;
+    bool relay = str_starts(path, "relay:");
 
-    struct err *e = served_open(s, path, &served);
+    struct err *e =
+        relay ? open_relay(s, path + 6, &served) : served_open(s, path, &served);
     if (e) {
         return err_wrap(e, "open database %s", path);
     }
+    return server_add_served(s, served, path);
+}
+
+struct err *
+server_add_served(struct dbserver *s, struct served *served, const char *path)
+{
+    struct err *e;
+
     if (map_has(&s->dbs, served->name)) {
         e = err_hint(err_new(ERR_EXISTS,
                              "open database %s: another file has database %s already", path,
@@ -151,9 +189,12 @@ dbserver_remove_db(struct dbserver *s, const char *name)
     } else if (served == s->self) {
         return err_new(ERR_DENIED, "Cannot remove reserved database.");
     }
-    TRY(journal_sync(served->journal));
+    if (served->journal) {
+        TRY(journal_sync(served->journal));
+    }
     monitors_cancel(served);
     transact_cancel_all(served);
+    forward_cancel_all(served);
     self_remove(s, served);
     server_drop_unaware(s, "a database was removed");
     LIST_FOR_EACH (struct peer, p, in_server, &s->peers) {

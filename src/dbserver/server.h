@@ -24,8 +24,9 @@ struct tls_config; /* wire/tls.h */
 #define DBSERVER_MESSAGE_BYTES ((size_t) (256 * MIB)) /* Of one request. */
 
 struct dbserver_config {
-    bool no_durable;  /* Never fdatasync. */
-    const char *name; /* Of the program, for "version"; borrowed. */
+    bool no_durable;        /* Never fdatasync. */
+    const char *name;       /* Of the program, for "version"; borrowed. */
+    bool relay_leader_only; /* Relays follow nobody but the leader of a cluster. */
     /* The server cannot go on (what is on the disk is unknown) or was told to "exit": the
      * program must end, with a failure if 'e' is not NULL.  Takes 'e'. */
     void (*stop)(void *aux, struct err *e);
@@ -38,7 +39,7 @@ void
 dbserver_free(struct dbserver *); /* Makes everything durable, closes all.  NULL is fine. */
 
 /* Opens and replays a database file.  A torn tail is logged as a warning; other damage
- * fails. */
+ * fails.  Or "relay:DB:REMOTE,...": follows another server's database. */
 struct err *dbserver_add_db(struct dbserver *, const char *path) MUST_CHECK;
 struct err *dbserver_remove_db(struct dbserver *, const char *name) MUST_CHECK;
 

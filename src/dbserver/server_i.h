@@ -15,6 +15,7 @@
 #include "loop/loop.h"
 #include "wire/jsonrpc.h"
 
+struct relay;
 struct served;
 
 struct dbserver {
@@ -29,6 +30,7 @@ struct dbserver {
     struct loop_timer *sources_later; /* Looks at the sources again. */
     struct secure *secure;            /* The keys for TLS. */
     char *config_file;                /* Of --config-file, or NULL. */
+    int64_t relay_probe_ms;           /* Of relays' sources; -1: as the kind of remote. */
     bool no_cond;                     /* "ovsdb-server/disable-monitor-cond" was given. */
     struct loop_timer *status;        /* Writes the remotes' status into their rows. */
     struct lock_server locks;
@@ -48,11 +50,13 @@ struct dbserver {
 /* One database that is served. */
 struct served {
     struct dbserver *server;
-    struct db *db;
-    struct journal *journal; /* NULL: _Server, which has no file. */
+    struct db *db;           /* NULL: a relay that has not reached its source yet. */
+    struct journal *journal; /* NULL: _Server and relays, which have no file. */
+    struct relay *relay;     /* NULL: it is our own. */
     char *name;
     char *path;                    /* As given; NULL for _Server. */
     struct list parked;            /* Of struct pending, by 'in_served'. */
+    struct list forwarded;         /* Also: those for a relay's source. */
     struct list monitors;          /* Of struct peer_monitor, by 'in_served'. */
     struct uuid row;               /* In _Server. */
     int64_t compact_after_ms;      /* No automatic compaction before. */
@@ -64,6 +68,9 @@ struct served {
 
 /* server.c */
 struct served *server_find_db(struct dbserver *, const char *name); /* NULL if none. */
+/* Serves one more, opened from 'path'.  Takes it. */
+struct err *server_add_served(struct dbserver *, struct served *,
+                              const char *path) MUST_CHECK;
 /* Clients that do not listen for changes of databases have to come again. */
 void server_drop_unaware(struct dbserver *, const char *why);
 /* Sends what may go.  Call it at the end of whatever may have queued output. */
@@ -74,6 +81,8 @@ void server_reap(struct dbserver *); /* Soon, from the loop. */
 struct err *served_open(struct dbserver *, const char *path,
                         struct served **ret) MUST_CHECK;
 struct served *served_new_builtin(struct dbserver *, const char *schema);
+struct served *served_new_relay(struct dbserver *, const char *name,
+                                struct relay *); /* Takes the relay. */
 /* Its clients' monitors and transactions must be gone. */
 void served_free(struct served *);
 uint64_t served_seq(const struct served *); /* What a reply of this moment depends on. */
@@ -98,7 +107,7 @@ compact_cancel(struct served *); /* Nothing has happened, unless it had nearly e
 /* self.c: the database _Server. */
 struct served *self_new(struct dbserver *);
 void self_add(struct dbserver *, struct served *);
-void self_update(struct dbserver *, struct served *); /* Its schema changed. */
+void self_update(struct dbserver *, struct served *); /* Something of it changed. */
 void self_remove(struct dbserver *, struct served *);
 
 /* remotes.c */

@@ -2,11 +2,12 @@
  * run again when a table that it read has changed or its time is up. */
 #include "base/clock.h"
 #include "base/str.h"
-#include "dbserver/peer_i.h"
+#include "dbserver/relay_i.h"
 
 void
 pending_free(struct pending *p)
 {
+    forward_forget(p);
     p->peer->n_pending--;
     list_remove(&p->in_peer);
     list_remove(&p->in_served);
@@ -16,8 +17,9 @@ pending_free(struct pending *p)
     free(p);
 }
 
-/* Runs it once.  False: it has to wait for '*ret_wait'.  Else the reply is queued. */
-static bool
+/* Runs it once.  DB_PARKED: it has to wait for '*ret_wait'.  DB_CHECKED: it may go to the source.
+ * Else the reply is queued. */
+static enum db_outcome
 run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg,
          int64_t came_ms, struct db_wait *ret_wait)
 {
@@ -29,15 +31,16 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
         .author = peer_author(peer),
         .role = peer->role,
         .id = peer_id(peer),
+        .check_only = served->relay && forward_writes(msg),
     };
     struct buf reply = BUF_INIT;
     struct buf out = BUF_INIT;
     struct txn *txn;
 
     switch (db_transact(served->db, &msg->params, &ctx, &reply, &txn, ret_wait)) {
-    case DB_PARKED: buf_done(&reply); return false;
+    case DB_PARKED: buf_done(&reply); return DB_PARKED;
+    case DB_CHECKED: buf_done(&reply); return DB_CHECKED;
     case DB_PREPARED: served_commit(served, txn, &reply); break;
-    case DB_CHECKED:
     case DB_DONE: break;
     }
     jsonrpc_begin_reply(&out, &msg->id);
@@ -45,7 +48,49 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
     jsonrpc_end_reply(&out);
     buf_done(&reply);
     peer_queue(peer, OUT_REPLY, served, &out, NULL, "");
+    return DB_DONE;
+}
+
+/* It waits for '*wait', which is taken. */
+static void
+park(struct pending *p, struct db_wait *wait)
+{
+    db_wait_done(&p->wait);
+    p->wait = *wait;
+    if (p->state != PENDING_PARKED) {
+        p->state = PENDING_PARKED;
+        list_remove(&p->in_served);
+        list_push_back(&p->served->parked, &p->in_served);
+    }
+    if (wait->timeout_ms >= 0) {
+        int64_t left = p->came_ms + wait->timeout_ms - loop_now_ms(p->peer->server->loop);
+        loop_timer_set(p->timer, max64(left, 1));
+    }
+}
+
+/* True if it is answered, and 'p' gone. */
+static bool
+resume(struct pending *p)
+{
+    struct db_wait wait;
+
+    switch (run_once(p->peer, p->served, p->msg, p->came_ms, &wait)) {
+    case DB_PARKED: park(p, &wait); return false;
+    case DB_CHECKED:
+        loop_timer_clear(p->timer);
+        forward_submit(p);
+        return false;
+    case DB_PREPARED:
+    case DB_DONE: break;
+    }
+    pending_free(p);
     return true;
+}
+
+void
+transact_resume(struct pending *p)
+{
+    resume(p);
 }
 
 static void
@@ -53,57 +98,48 @@ on_timeout(void *pending)
 {
     struct pending *p = pending;
     struct served *served = p->served;
-    struct dbserver *server = served->server;
-    struct db_wait wait;
 
-    if (run_once(p->peer, served, p->msg, p->came_ms, &wait)) {
-        pending_free(p);
+    if (resume(p)) { /* Else another "wait" of it has a longer time-out. */
         transact_rerun(served);
-    } else { /* Another "wait" of it has a longer time-out. */
-        db_wait_done(&p->wait);
-        p->wait = wait;
-        if (wait.timeout_ms >= 0) {
-            int64_t left = p->came_ms + wait.timeout_ms - loop_now_ms(server->loop);
-            loop_timer_set(p->timer, max64(left, 1));
-        }
     }
-    server_flush(server);
+    server_flush(served->server);
 }
 
-static void
-park(struct peer *peer, struct served *served, struct jsonrpc_msg *msg, int64_t came_ms,
-     struct db_wait wait)
+struct pending *
+pending_new(struct peer *peer, struct served *served, struct jsonrpc_msg *msg,
+            int64_t came_ms)
 {
     struct pending *p = NEW(struct pending);
 
-    *p = (struct pending){
-        .peer = peer, .served = served, .msg = msg, .wait = wait, .came_ms = came_ms
-    };
+    *p = (struct pending){ .peer = peer, .served = served, .msg = msg, .came_ms = came_ms };
     peer->n_pending++;
     list_push_back(&peer->pending, &p->in_peer);
     list_push_back(&served->parked, &p->in_served);
     p->timer = loop_timer_new(peer->server->loop, on_timeout, p);
-    if (wait.timeout_ms >= 0) {
-        int64_t left = came_ms + wait.timeout_ms - loop_now_ms(peer->server->loop);
-        loop_timer_set(p->timer, max64(left, 1));
-    }
+    return p;
 }
 
 void
 transact_run(struct peer *peer, struct served *served, struct jsonrpc_msg *msg)
 {
     int64_t now_ms = loop_now_ms(peer->server->loop);
-    struct db_wait wait;
+    struct db_wait wait = { 0 };
 
-    if (run_once(peer, served, msg, now_ms, &wait)) {
+    if (served->relay && forward_hold(peer, served, msg)) {
+        return;
+    }
+    enum db_outcome outcome = run_once(peer, served, msg, now_ms, &wait);
+    if (outcome == DB_DONE) {
         jsonrpc_msg_free(msg);
         transact_rerun(served);
     } else if (peer->n_pending >= PEER_PENDING_MAX) {
         db_wait_done(&wait);
         jsonrpc_msg_free(msg);
         peer_close(peer, "too many waiting transactions");
+    } else if (outcome == DB_PARKED) {
+        park(pending_new(peer, served, msg, now_ms), &wait);
     } else {
-        park(peer, served, msg, now_ms, wait);
+        forward_submit(pending_new(peer, served, msg, now_ms));
     }
 }
 
@@ -127,13 +163,7 @@ transact_rerun(struct served *served)
     /* Each pass finishes a transaction or makes it wait for what comes after now; so it
      * ends. */
     while ((p = find_due(served)) != NULL) {
-        struct db_wait wait;
-        if (run_once(p->peer, served, p->msg, p->came_ms, &wait)) {
-            pending_free(p);
-        } else {
-            db_wait_done(&p->wait);
-            p->wait = wait;
-        }
+        resume(p);
     }
 }
 
@@ -142,6 +172,10 @@ transact_cancel(struct peer *peer, const struct json *id)
 {
     LIST_FOR_EACH_SAFE (struct pending, p, in_peer, &peer->pending) {
         if (json_eq(&p->msg->id, id)) {
+            if (p->state == PENDING_SENT) {
+                forward_cancel(p);
+                return;
+            }
             if (peer->aware) { /* Others get no answer at all, as from ovsdb-server. */
                 struct buf out = BUF_INIT;
                 buf_str(&out, "{\"id\":");

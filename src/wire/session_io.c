@@ -27,7 +27,8 @@ struct session_io {
     size_t remote_now; /* Index of the one in use or tried. */
     int64_t probe_ms;  /* -1: as the kind of remote says. */
     struct tls *tls;   /* Borrowed; may be NULL. */
-    bool once;
+    bool once, judged;
+    size_t max_message_bytes;
 
     struct session s;
     struct loop_timer *timer; /* For s.wake_ms. */
@@ -182,7 +183,11 @@ static void
 on_activity(void *io_)
 {
     struct session_io *io = io_;
+    int64_t backoff_ms = io->s.backoff_ms;
     session_step(&io->s, EV_BYTES, clock_mono_ms()); /* The timer looks when it fires. */
+    if (io->judged) {
+        io->s.backoff_ms = backoff_ms;
+    }
 }
 
 static const struct jsonrpc_events conn_events = {
@@ -192,15 +197,22 @@ static const struct jsonrpc_events conn_events = {
 };
 
 static void
+set_probe(struct session_io *io, const struct stream *stream)
+{
+    struct ucred cred;
+    io->s.probe_ms = io->probe_ms >= 0                 ? io->probe_ms
+                     : stream_peer_cred(stream, &cred) ? 0
+                                                       : SESSION_PROBE_MS;
+}
+
+static void
 on_connected(void *io_)
 {
     struct session_io *io = io_;
     hold(io);
-    struct ucred cred;
-    io->s.probe_ms = io->probe_ms >= 0                     ? io->probe_ms
-                     : stream_peer_cred(io->stream, &cred) ? 0
-                                                           : SESSION_PROBE_MS;
+    set_probe(io, io->stream);
     io->conn = jsonrpc_new(TAKE(io->stream), &conn_events, io);
+    jsonrpc_set_limits(io->conn, io->max_message_bytes, 0);
     drive(io, EV_CONNECTED);
     if (io->events->connected) {
         io->events->connected(io->aux);
@@ -319,6 +331,8 @@ session_io_new(struct loop *loop, const struct session_io_options *options,
     remotes = STRVEC_INIT;
     io->probe_ms = options->probe_ms;
     io->once = options->once;
+    io->judged = options->judged;
+    io->max_message_bytes = options->max_message_bytes;
     io->tls = options->tls;
     io->s = SESSION_INIT(clock_mono_ms(), 0);
     io->timer = loop_timer_new(loop, on_timer, io);
@@ -367,6 +381,23 @@ session_io_reconnect(struct session_io *io, struct err *why)
         err_free(why);
     }
     let_go(io);
+}
+
+void
+session_io_settled(struct session_io *io)
+{
+    io->s.backoff_ms = 0;
+}
+
+void
+session_io_set_probe(struct session_io *io, int64_t probe_ms)
+{
+    io->probe_ms = probe_ms;
+    if (io->conn) {
+        set_probe(io, jsonrpc_stream(io->conn));
+        session_step(&io->s, EV_BYTES, clock_mono_ms()); /* From now on. */
+        arm(io);
+    }
 }
 
 int64_t

@@ -20,6 +20,10 @@ struct session_io_options {
     int64_t probe_ms;   /* -1: SESSION_PROBE_MS for TCP, none for unix. */
     bool once;          /* Don't connect again: the first failure is the last event. */
     struct tls *tls;    /* For "ssl:"; NULL: such connections fail.  Borrowed. */
+    size_t max_message_bytes; /* 0: JSONRPC_MAX_MESSAGE_BYTES. */
+    /* That the peer talks does not make it a good one: the wait between attempts goes on growing
+     * until session_io_settled(). */
+    bool judged;
 };
 
 struct session_io_events {
@@ -43,6 +47,9 @@ const char *session_io_remote(const struct session_io *); /* The one in use or t
 /* Drops the connection (the peer broke the rules of a higher layer) and connects again.  Takes
  * 'why'. */
 void session_io_reconnect(struct session_io *, struct err *why);
+
+void session_io_settled(struct session_io *); /* The peer is a good one. */
+void session_io_set_probe(struct session_io *, int64_t probe_ms); /* As in the options. */
 
 /* Returns the request's id, for session_io_forget().  'fn' never runs within this call. */
 int64_t session_io_request(struct session_io *, const char *method,

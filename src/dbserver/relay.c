@@ -1,0 +1,688 @@
+/* dbserver/relay.c: following another server's database.
+ *
+ *     OFFLINE --connected--> SCHEMA ----------------------> MONITOR --content--> READY
+ *        ^                      \__ PROBING, after a break __/                     |
+ *        |______________________________lost____________________________________   |
+ *                                SCHEMA <--the source's monitor was canceled______\|
+ *
+ * What the source's monitor tells is applied as a difference (db/follow.c), whether it is what we
+ * missed or all that there is: our own clients keep their connections and their monitors over any
+ * break.  Only another schema is another database: it is loaded beside the old one and then takes
+ * its place, and clients are told as for a "convert" here.
+ *
+ * States have the source's names, so that a client may change from one relay of a source to another
+ * and hear only what it missed.
+ *
+ * No way back.  A member of a cluster, or another relay, may be behind what we have seen.  The
+ * index in its _Server must not be smaller than ours; and a source that does not know our state is
+ * asked again until it has caught up, or RELAY_CATCH_UP_MS are over (then it has forgotten it).
+ *
+ * Not followed: _version, which is each server's own.
+ * Source.  ovsdb(7), "Relay Service Model"; ovsdb-server(7) 4.1.14 for monitor_cond_since. */
+#include "dbserver/relay_i.h"
+
+#include <malloc.h>
+
+#define LOG_MODULE "relay"
+#include "base/fs.h"
+#include "base/log.h"
+#include "data/rfc7047.h"
+
+#define TRIM_BYTES ((size_t) (64 * MIB)) /* Of updates: worth giving memory back. */
+#define SELF_MONITOR "_Server"
+
+/* The methods that a source may know, best first; from a server that knows none of _Server, none but
+ * the last. */
+static const struct dialect {
+    const char *method;
+    bool since; /* Has a last parameter, and a reply [found, id, updates]. */
+} dialects[] = {
+    { "monitor_cond_since", true },
+    { "monitor_cond", false },
+    { "monitor", false },
+};
+
+static void ask_schema(struct relay *);
+static void ask_content(struct relay *);
+
+/* Takes 'why'.  The source broke the rules, or is not one that we may follow. */
+static void
+give_up(struct relay *r, struct err *why)
+{
+    session_io_reconnect(r->session, why);
+}
+
+/* Takes 'e': there was no answer, but the session says that, too. */
+static bool
+no_answer(struct relay *r, struct err *e)
+{
+    r->sync_request = 0;
+    if (e) {
+        err_free(e);
+        return true;
+    }
+    return false;
+}
+
+/* The source as its _Server tells. */
+
+static bool
+read_row(struct relay_source *s, const struct json *row)
+{
+    const struct json *m;
+
+    if ((m = json_get(row, "model")) != NULL && m->type == JSON_STRING) {
+        s->alone = str_eq(m->string, "standalone");
+    }
+    if ((m = json_get(row, "connected")) != NULL) {
+        s->connected = m->type == JSON_TRUE;
+    }
+    if ((m = json_get(row, "leader")) != NULL) {
+        s->leader = m->type == JSON_TRUE;
+    }
+    if ((m = json_get(row, "index")) != NULL) {
+        s->index = m->type == JSON_INTEGER ? m->integer : 0;
+    }
+    if ((m = json_get(row, "cid")) != NULL && m->type == JSON_ARRAY && m->n == 2 &&
+        m->elems[1].type == JSON_STRING && m->elems[1].n == UUID_CHARS) {
+        memcpy(s->cid, m->elems[1].string, UUID_CHARS + 1);
+    }
+    return true;
+}
+
+/* Updates of its one row; what is not understood changes nothing. */
+static void
+read_source(struct relay *r, const struct json *updates)
+{
+    const struct json *rows = json_get(updates, "Database");
+
+    if (!json_is(rows, JSON_OBJECT)) {
+        return;
+    }
+    JSON_FOR_EACH_MEMBER (m, rows) {
+        const struct json *whole = json_get(&m->value, "initial");
+        whole = whole ? whole : json_get(&m->value, "insert");
+        const struct json *some = json_get(&m->value, "modify");
+        if (json_is(whole, JSON_OBJECT)) {
+            r->source = (struct relay_source){ .known = true, .there = true };
+            read_row(&r->source, whole);
+        } else if (json_is(some, JSON_OBJECT)) {
+            read_row(&r->source, some);
+        } else if (json_get(&m->value, "delete")) {
+            r->source.there = false;
+        }
+    }
+}
+
+/* May we follow it? */
+static struct err *
+judge_source(const struct relay *r)
+{
+    const struct relay_source *s = &r->source;
+    const char *remote = session_io_remote(r->session);
+
+    if (!s->known) { /* No _Server: an old server, which has one of a kind. */
+        return NULL;
+    } else if (!s->there) {
+        return err_new(ERR_NOT_FOUND, "%s: there is no database %s", remote,
+                       r->served->name);
+    } else if (!s->connected) {
+        return err_new(ERR_BUSY,
+                       "%s: database %s is disconnected from its own source or cluster",
+                       remote, r->served->name);
+    } else if (r->leader_only && !s->leader) {
+        return err_new(ERR_BUSY, "%s: is not the leader of database %s", remote,
+                       r->served->name);
+    } else if (s->cid[0] && r->cid[0] && !str_eq(s->cid, r->cid)) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "%s: belongs to cluster %s, not to %s", remote, s->cid,
+                    r->cid),
+            "name members of one cluster only; for another one add the database "
+            "anew");
+    } else if (s->cid[0] && s->index < r->min_index) {
+        return err_new(ERR_BUSY,
+                       "%s: is behind: it has index %" PRId64 ", we have seen %" PRId64,
+                       remote, s->index, r->min_index);
+    }
+    return NULL;
+}
+
+static void
+note_index(struct relay *r)
+{
+    if (r->source.cid[0]) {
+        memcpy(r->cid, r->source.cid, sizeof r->cid);
+        r->min_index = max64(r->min_index, r->source.index);
+    }
+}
+
+static void
+on_self_reply(void *relay, struct jsonrpc_msg *reply, struct err *e)
+{
+    struct relay *r = relay;
+
+    if (!e && reply->kind == JSONRPC_REPLY) {
+        r->source = (struct relay_source){ .known = true };
+        read_source(r, &reply->result);
+    }
+    err_free(e);
+    jsonrpc_msg_free(reply);
+}
+
+static void
+ask_self(struct relay *r)
+{
+    CLEANUP(buf_done) struct buf params = BUF_INIT;
+    struct json name = json_string_ref(r->served->name);
+
+    r->source = (struct relay_source){ .known = false };
+    buf_str(&params,
+            "[\"_Server\",\"" SELF_MONITOR "\",{\"Database\":[{\"columns\":[\"model\","
+            "\"connected\",\"leader\",\"index\",\"cid\"],\"where\":[[\"name\",\"==\",");
+    json_print(&name, 0, &params);
+    buf_str(&params, "]]}]}]");
+    session_io_request_text(r->session, "monitor_cond", buf_cstr(&params), on_self_reply,
+                            r);
+    session_io_request_text(r->session, "set_db_change_aware", "[true]", NULL, NULL);
+}
+
+/* Content. */
+
+/* Another database takes the place of what was served so far, if anything was. */
+static void
+swap(struct relay *r)
+{
+    struct served *s = r->served;
+    struct db *old = s->db;
+
+    monitors_cancel(s);
+    transact_cancel_all(s);
+    s->db = TAKE(r->next);
+    db_free(old);
+    forward_answer_converts(s);
+    self_update(s->server, s);
+    server_flush(s->server);
+    server_drop_unaware(s->server,
+                        old ? "a database was converted" : "a database got its schema");
+}
+
+/* Makes 'updates' part of the content, and 'id' (zero: none) its name. */
+static struct err *
+take_updates(struct relay *r, const struct json *updates, bool whole, const struct uuid *id)
+{
+    struct served *s = r->served;
+    struct db *db = r->next ? r->next : s->db;
+    struct db_follow how = { .whole = whole };
+    struct txn *txn;
+
+    TRY(db_follow(db, updates, &how, NULL, &txn));
+    bool named = !uuid_is_zero(id);
+    if (txn) {
+        if (named) {
+            db_txn_set_id(txn, id);
+        }
+        db_txn_commit(txn, monitors_deliver, NULL);
+    }
+    if (named) {
+        db_set_last_id(db, id);
+    }
+    r->last_id = *id;
+    if (r->next) {
+        swap(r);
+    }
+    transact_rerun(s);
+    dbremotes_changed(s->server);
+    return NULL;
+}
+
+void
+relay_trim(struct relay *r)
+{
+    if (r->n_bytes_since_trim >= TRIM_BYTES) {
+        r->n_bytes_since_trim = 0;
+        malloc_trim(0);
+    }
+}
+
+static void
+ready(struct relay *r)
+{
+    struct served *s = r->served;
+
+    r->phase = RELAY_READY;
+    r->patient = true;
+    r->catch_up_until_ms = 0;
+    loop_timer_clear(r->patience);
+    note_index(r);
+    session_io_settled(r->session);
+    free(TAKE(r->last_why));
+    log_info("%s: following %s", s->name, session_io_remote(r->session));
+    self_update(s->server, s);
+    forward_answer_converts(s);
+    forward_flush(s);
+    relay_trim(r);
+    server_flush(s->server);
+}
+
+/* [found, id, updates], or updates alone. */
+static struct err *
+read_content(struct relay *r, const struct json *result)
+{
+    struct uuid id = { { 0 } };
+    bool whole = true;
+
+    if (dialects[r->dialect].since) {
+        if (result->type != JSON_ARRAY || result->n != 3 ||
+            !json_is_bool(&result->elems[0]) || result->elems[1].type != JSON_STRING ||
+            !uuid_parse(result->elems[1].string, &id)) {
+            return err_new(ERR_SYNTAX,
+                           "the answer to monitor_cond_since has another shape");
+        }
+        whole = result->elems[0].type == JSON_FALSE;
+        result = &result->elems[2];
+    }
+    return take_updates(r, result, whole, &id);
+}
+
+/* Takes 'e'.  What we have and what the source tells do not fit: all anew. */
+static void
+content_failed(struct relay *r, struct err *e)
+{
+    r->last_id = (struct uuid){ { 0 } };
+    db_free(TAKE(r->next));
+    give_up(r,
+            err_wrap(e, "%s: database %s", session_io_remote(r->session), r->served->name));
+}
+
+static void
+on_content(void *relay, struct jsonrpc_msg *reply, struct err *e)
+{
+    CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
+    struct relay *r = relay;
+
+    if (no_answer(r, e)) {
+        return;
+    } else if (msg->kind == JSONRPC_ERROR && r->dialect + 1 < N_ELEMS(dialects)) {
+        r->dialect++; /* Perhaps it knows another. */
+        ask_content(r);
+        return;
+    } else if (msg->kind == JSONRPC_ERROR) {
+        content_failed(r, rfc_parse(&msg->error));
+        return;
+    }
+    r->n_bytes_since_trim += msg->n_bytes;
+    e = read_content(r, &msg->result);
+    if (e) {
+        content_failed(r, e);
+    } else {
+        ready(r);
+    }
+}
+
+/* {"T":[{"columns":[...]}],...}: everything but _uuid, which comes anyway, and _version. */
+static void
+print_requests(const struct schema *schema, struct buf *out)
+{
+    for (size_t i = 0; i < schema->n_tables; i++) {
+        const struct table_schema *t = &schema->tables[i];
+        buf_printf(out, "%s\"%s\":[{\"columns\":[", i ? "," : "{", t->name);
+        for (size_t k = N_SPECIAL_COLUMNS; k < t->n_columns; k++) {
+            buf_printf(out, "%s\"%s\"", k > N_SPECIAL_COLUMNS ? "," : "",
+                       t->columns[k].name);
+        }
+        buf_str(out, "]}]");
+    }
+    buf_str(out, schema->n_tables ? "}" : "{}");
+}
+
+/* ["DB","byre-relay-5", */
+static void
+begin_monitor(struct relay *r, struct buf *params)
+{
+    r->monitor_no++;
+    buf_printf(params, "[\"%s\",\"byre-relay-%" PRId64 "\",", r->served->name,
+               r->monitor_no);
+}
+
+static void
+ask_content(struct relay *r)
+{
+    CLEANUP(buf_done) struct buf params = BUF_INIT;
+    const struct dialect *d = &dialects[r->dialect];
+
+    r->phase = RELAY_MONITOR;
+    begin_monitor(r, &params);
+    print_requests(db_schema(r->next ? r->next : r->served->db), &params);
+    if (d->since) {
+        struct uuid none = { { 0 } };
+        buf_printf(&params, ",\"%s\"", UUID_TEXT(r->next ? &none : &r->last_id));
+    }
+    buf_char(&params, ']');
+    r->sync_request =
+        session_io_request_text(r->session, d->method, buf_cstr(&params), on_content, r);
+}
+
+/* Does the source know our state? */
+
+static void
+cancel_monitor(struct relay *r)
+{
+    CLEANUP(free_drop) char *id = str_dupf("[\"byre-relay-%" PRId64 "\"]", r->monitor_no);
+    session_io_request_text(r->session, "monitor_cancel", id, NULL, NULL);
+}
+
+static void
+on_probe(void *relay, struct jsonrpc_msg *reply, struct err *e)
+{
+    CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
+    struct relay *r = relay;
+
+    if (no_answer(r, e)) {
+        return;
+    }
+    const struct json *result = &msg->result;
+    bool found = msg->kind == JSONRPC_REPLY && result->type == JSON_ARRAY && result->n &&
+                 result->elems[0].type == JSON_TRUE;
+    if (msg->kind == JSONRPC_REPLY) {
+        cancel_monitor(r);
+    }
+    if (found || msg->kind == JSONRPC_ERROR ||
+        loop_now_ms(r->served->server->loop) >= r->catch_up_until_ms) {
+        ask_content(r);
+    } else {
+        loop_timer_set(r->again, RELAY_ASK_AGAIN_MS);
+    }
+}
+
+/* A monitor that shows nothing costs nothing. */
+static void
+ask_probe(void *relay)
+{
+    struct relay *r = relay;
+    CLEANUP(buf_done) struct buf params = BUF_INIT;
+    const struct schema *schema = db_schema(r->served->db);
+
+    if (!session_io_connected(r->session)) {
+        return;
+    }
+    r->phase = RELAY_PROBING;
+    begin_monitor(r, &params);
+    buf_printf(&params, "{\"%s\":[{\"columns\":[\"%s\"],\"where\":[false]}]},\"%s\"]",
+               schema->tables[0].name, schema->tables[0].columns[N_SPECIAL_COLUMNS].name,
+               UUID_TEXT(&r->last_id));
+    r->sync_request = session_io_request_text(r->session, "monitor_cond_since",
+                                              buf_cstr(&params), on_probe, r);
+}
+
+/* Schema. */
+
+static struct err *
+take_schema(struct relay *r, const struct json *json)
+{
+    CLEANUP(schema_drop) struct schema *schema = NULL;
+    struct served *s = r->served;
+
+    TRY(schema_parse(json, &schema));
+    if (!str_eq(schema->name, s->name)) {
+        return err_new(ERR_CONSTRAINT, "the schema's name is %s", schema->name);
+    }
+    db_free(TAKE(r->next));
+    if (!s->db || !schema_eq(schema, db_schema(s->db))) {
+        r->next = db_new(schema);
+    }
+    return NULL;
+}
+
+static void
+on_schema(void *relay, struct jsonrpc_msg *reply, struct err *e)
+{
+    CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
+    struct relay *r = relay;
+
+    if (no_answer(r, e)) {
+        return;
+    }
+    e = judge_source(r); /* _Server's answer came before. */
+    if (!e) {
+        e = msg->kind == JSONRPC_ERROR ? rfc_parse(&msg->error)
+                                       : take_schema(r, &msg->result);
+        e = err_wrap(e, "%s: database %s", session_io_remote(r->session), r->served->name);
+    }
+    if (e) {
+        give_up(r, e);
+        return;
+    }
+    const struct schema *schema = r->served->db ? db_schema(r->served->db) : NULL;
+    if (!r->next && schema->n_tables && !uuid_is_zero(&r->last_id) && r->source.known &&
+        !r->source.alone && r->catch_up_until_ms) {
+        ask_probe(r);
+    } else {
+        ask_content(r);
+    }
+}
+
+static void
+ask_schema(struct relay *r)
+{
+    CLEANUP(free_drop) char *params = str_dupf("[\"%s\"]", r->served->name);
+
+    r->phase = RELAY_SCHEMA;
+    r->sync_request =
+        session_io_request_text(r->session, "get_schema", params, on_schema, r);
+}
+
+void
+relay_resync(struct relay *r)
+{
+    if (r->phase == RELAY_READY && session_io_connected(r->session)) {
+        cancel_monitor(r);
+        ask_schema(r);
+    }
+}
+
+/* Events of the session. */
+
+static void
+on_connected(void *relay)
+{
+    struct relay *r = relay;
+
+    r->dialect = 0;
+    r->catch_up_until_ms = loop_now_ms(r->served->server->loop) + RELAY_CATCH_UP_MS;
+    ask_self(r);
+    ask_schema(r);
+}
+
+static void
+on_patience_over(void *relay)
+{
+    struct relay *r = relay;
+
+    r->patient = false;
+    log_warn("%s: no source for %d s: told to clients as not connected", r->served->name,
+             RELAY_PATIENCE_MS / 1000);
+    self_update(r->served->server, r->served);
+    server_flush(r->served->server);
+}
+
+static void
+on_disconnected(void *relay, const struct err *why)
+{
+    struct relay *r = relay;
+    struct served *s = r->served;
+
+    if (!r->last_why || !str_eq(r->last_why, err_text(why))) {
+        log_info("%s: the source is lost: %s", s->name, err_text(why));
+        free(r->last_why);
+        r->last_why = str_dup(err_text(why));
+    }
+    if (r->patient && !loop_timer_is_set(r->patience)) {
+        loop_timer_set(r->patience, RELAY_PATIENCE_MS);
+    }
+    r->phase = RELAY_OFFLINE;
+    r->sync_request = 0;
+    loop_timer_clear(r->again);
+    db_free(TAKE(r->next));
+    forward_answer_converts(s);
+    forward_flush(s);
+    server_flush(s->server);
+}
+
+static void
+on_update(struct relay *r, const struct jsonrpc_msg *msg)
+{
+    CLEANUP(free_drop) char *ours = str_dupf("byre-relay-%" PRId64, r->monitor_no);
+    const struct json *params = &msg->params;
+    bool since = str_eq(msg->method, "update3");
+    struct uuid id = { { 0 } };
+
+    if (params->n < 2 || params->elems[0].type != JSON_STRING) {
+        return;
+    } else if (str_eq(params->elems[0].string, SELF_MONITOR)) {
+        read_source(r, &params->elems[1]);
+        struct err *e = r->phase == RELAY_READY ? judge_source(r) : NULL;
+        if (e) {
+            give_up(r, e);
+        } else if (r->phase == RELAY_READY) {
+            note_index(r);
+        }
+        return;
+    } else if (!str_eq(params->elems[0].string, ours) || r->phase != RELAY_READY) {
+        return; /* Of a monitor that we gave up. */
+    }
+    struct err *e = NULL;
+    if (since && (params->n != 3 || params->elems[1].type != JSON_STRING ||
+                  !uuid_parse(params->elems[1].string, &id))) {
+        e = err_new(ERR_SYNTAX, "an update3 of another shape");
+    }
+    r->n_bytes_since_trim += msg->n_bytes;
+    if (!e) {
+        e = take_updates(r, &params->elems[params->n - 1], false, &id);
+    }
+    if (e) {
+        content_failed(r, e);
+    }
+}
+
+static void
+on_notification(void *relay, struct jsonrpc_msg *note)
+{
+    CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = note;
+    CLEANUP(free_drop) char *ours = NULL;
+    struct relay *r = relay;
+
+    if (str_starts(msg->method, "update")) {
+        on_update(r, msg);
+    } else if (str_eq(msg->method, "monitor_canceled") && msg->params.n == 1 &&
+               msg->params.elems[0].type == JSON_STRING) {
+        ours = str_dupf("byre-relay-%" PRId64, r->monitor_no);
+        if (str_eq(msg->params.elems[0].string, ours) && r->phase == RELAY_READY) {
+            log_info("%s: the source's database was converted or removed", r->served->name);
+            ask_schema(r);
+        }
+    }
+    server_flush(r->served->server);
+}
+
+static const struct session_io_events relay_events = {
+    .connected = on_connected,
+    .disconnected = on_disconnected,
+    .notification = on_notification,
+};
+
+static void
+on_start(void *relay)
+{
+    struct relay *r = relay;
+    struct dbserver *server = r->served->server;
+    struct session_io_options options = { .remote = r->remotes,
+                                          .probe_ms = server->relay_probe_ms,
+                                          .max_message_bytes = RELAY_MESSAGE_BYTES,
+                                          .judged = true,
+                                          .tls = secure_tls(server) };
+    struct err *e = session_io_new(server->loop, &options, &relay_events, r, &r->session);
+
+    ASSERT(!e); /* relay_new() looked at the remotes. */
+}
+
+void
+relay_set_probe(struct relay *r, int64_t probe_ms)
+{
+    if (r->session) {
+        session_io_set_probe(r->session, probe_ms);
+    }
+}
+
+bool
+relay_is_ready(const struct relay *r)
+{
+    return r->phase == RELAY_READY && session_io_connected(r->session);
+}
+
+bool
+relay_is_connected(const struct relay *r)
+{
+    return r->phase == RELAY_READY || r->patient;
+}
+
+/* Checks the remotes, and makes relative socket names what they are for listeners: relative to the
+ * run directory. */
+static MUST_CHECK struct err *
+relay_remotes(const char *list, char **ret)
+{
+    CLEANUP(strvec_done) struct strvec names = STRVEC_INIT;
+    CLEANUP(strvec_done) struct strvec full = STRVEC_INIT;
+
+    strvec_split(&names, list, ",");
+    for (size_t i = 0; i < names.n; i++) {
+        CLEANUP(remote_done) struct remote remote = { 0 };
+        TRY(remote_parse(names.v[i], &remote));
+        if (remote.passive) {
+            return err_hint(
+                err_new(ERR_SYNTAX, "%s is to listen on, not to connect to", names.v[i]),
+                "leave out the 'p' at its beginning");
+        } else if (remote.kind == REMOTE_UNIX && remote.path[0] != '/') {
+            strvec_take(&full, str_dupf("unix:%s/%s", dbserver_rundir(), remote.path));
+        } else {
+            strvec_add(&full, names.v[i]);
+        }
+    }
+    if (full.n == 0) {
+        return err_new(ERR_SYNTAX, "no remote to connect to is given");
+    }
+    *ret = strvec_join(&full, ",");
+    return NULL;
+}
+
+struct err *
+relay_new(struct dbserver *server, const char *name, const char *remotes, bool leader_only,
+          struct served **ret)
+{
+    CLEANUP(free_drop) char *full = NULL;
+
+    TRY(relay_remotes(remotes, &full));
+    struct relay *r = NEW(struct relay);
+    *r = (struct relay){ .remotes = TAKE(full), .leader_only = leader_only };
+    r->served = served_new_relay(server, name, r);
+    r->start = loop_timer_new(server->loop, on_start, r);
+    r->patience = loop_timer_new(server->loop, on_patience_over, r);
+    r->again = loop_timer_new(server->loop, ask_probe, r);
+    loop_timer_set(r->start, 0);
+    *ret = r->served;
+    return NULL;
+}
+
+void
+relay_free(struct relay *r)
+{
+    if (r) {
+        session_io_free(r->session);
+        loop_timer_free(r->start);
+        loop_timer_free(r->patience);
+        loop_timer_free(r->again);
+        db_free(r->next);
+        free(r->remotes);
+        free(r->last_why);
+        free(r);
+    }
+}
