@@ -115,7 +115,7 @@ atom_eq(const union atom *a, const union atom *b, enum atom_type type)
     case ATOM_INTEGER: return a->integer == b->integer;
     case ATOM_REAL: return a->real == b->real;
     case ATOM_BOOLEAN: return a->boolean == b->boolean;
-    case ATOM_STRING: return a->string == b->string; /* Interned. */
+    case ATOM_STRING: return istring_eq(a->string, b->string);
     case ATOM_UUID: return uuid_eq(&a->uuid, &b->uuid);
     case ATOM_VOID:
     default: return true;
@@ -141,7 +141,7 @@ atom_hash(const union atom *a, enum atom_type type, uint32_t basis)
         return hash_bytes(&real, sizeof real, basis);
     }
     case ATOM_BOOLEAN: return mix(basis, a->boolean);
-    case ATOM_STRING: return mix(basis, a->string->node.hash);
+    case ATOM_STRING: return mix(basis, istring_hash(a->string));
     case ATOM_UUID: return mix(basis, uuid_hash(&a->uuid));
     case ATOM_VOID:
     default: return basis;
@@ -222,7 +222,7 @@ utf8_error(const char *s, size_t n)
 }
 
 struct err *
-atom_parse(union atom *ret, enum atom_type type, const struct json *j,
+atom_parse(union atom *ret, enum atom_type type, bool alone, const struct json *j,
            struct symtab *symbols)
 {
     switch (type) {
@@ -249,7 +249,8 @@ atom_parse(union atom *ret, enum atom_type type, const struct json *j,
             if (UNLIKELY(!str_is_utf8(j->string, j->n))) {
                 return utf8_error(j->string, j->n);
             }
-            ret->string = istring_new(j->string, j->n);
+            ret->string =
+                alone ? istring_new_alone(j->string, j->n) : istring_new(j->string, j->n);
             return NULL;
         }
         break;

@@ -1,7 +1,7 @@
 /* data/atom.h: one value of RFC 7047: an integer, a real, a boolean, a string or a UUID.
  *
  * Shape.  16 bytes without a tag; whoever holds an atom knows its type.  A string atom owns one
- *         reference of an interned string.
+ *         reference of an istring.
  * Order.  Integers and reals by value, false before true, strings by bytes, UUIDs as big-endian
  *         numbers.
  * Errors. Constraint and syntax errors of data/rfc7047.h. */
@@ -81,8 +81,9 @@ bool atom_eq(const union atom *, const union atom *, enum atom_type);
 uint32_t atom_hash(const union atom *, enum atom_type, uint32_t basis);
 
 /* 'symbols' may be NULL: then ["named-uuid", ...] is an error.  Strings are checked to be UTF-8;
- * constraints of a base type are not checked here (base_type_check()). */
-struct err *atom_parse(union atom *ret, enum atom_type, const struct json *,
+ * constraints of a base type are not checked here (base_type_check()).  'alone': a string that is
+ * hardly worth interning (istring.h). */
+struct err *atom_parse(union atom *ret, enum atom_type, bool alone, const struct json *,
                        struct symtab *symbols) MUST_CHECK;
 void atom_print(const union atom *, enum atom_type, struct buf *); /* Its JSON. */
 struct json atom_json(struct arena *, const union atom *, enum atom_type);

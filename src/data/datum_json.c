@@ -75,7 +75,7 @@ static struct err *
 parse_atom(union atom *ret, const struct base_type *b, const struct json *j,
            struct symtab *symbols)
 {
-    TRY(atom_parse(ret, b->type, j, symbols));
+    TRY(atom_parse(ret, b->type, b->unique, j, symbols));
     struct err *e = base_type_check(b, ret);
     if (e) {
         atom_done(ret, b->type);

@@ -115,6 +115,9 @@ parse_index(struct schema *s, struct table_schema *t, const struct json *j)
                               index->columns[i]->name);
         }
     }
+    if (index->n_columns == 1) {
+        t->columns[index->columns[0]->index].type.key.unique = true;
+    }
     t->n_indexes++;
     return NULL;
 }

@@ -218,14 +218,15 @@ TEST(named_uuids)
     CLEANUP(symtab_done) struct symtab symbols = SYMTAB_INIT(&arena);
     struct json j = parse(&arena, "[\"named-uuid\",\"x\"]");
     union atom a, b;
-    CHECK_OK("first use", atom_parse(&a, ATOM_UUID, &j, &symbols));
-    CHECK_OK("second use", atom_parse(&b, ATOM_UUID, &j, &symbols));
+    CHECK_OK("first use", atom_parse(&a, ATOM_UUID, false, &j, &symbols));
+    CHECK_OK("second use", atom_parse(&b, ATOM_UUID, false, &j, &symbols));
     CHECK("same name, same row", uuid_eq(&a.uuid, &b.uuid));
     struct json bad = parse(&arena, "[\"named-uuid\",\"x y\"]");
     CHECK_STR(
-        "a bad name", error_text(&arena, atom_parse(&a, ATOM_UUID, &bad, &symbols)),
+        "a bad name", error_text(&arena, atom_parse(&a, ATOM_UUID, false, &bad, &symbols)),
         "! syntax error: named-uuid string is not a valid <id> | [\"named-uuid\",\"x y\"]");
-    CHECK_STR("no symbols here", error_text(&arena, atom_parse(&a, ATOM_UUID, &j, NULL)),
+    CHECK_STR("no symbols here",
+              error_text(&arena, atom_parse(&a, ATOM_UUID, false, &j, NULL)),
               "! syntax error: expected [\"uuid\", <string>] | [\"named-uuid\",\"x\"]");
 }
 

@@ -16,6 +16,7 @@ enum ref_kind { REF_NONE, REF_STRONG, REF_WEAK };
 
 struct base_type {
     enum atom_type type;
+    bool unique; /* No two rows have the same: an index says so.  Not part of the type. */
     struct datum
         *choices; /* The "enum" constraint, a set of 'type'; NULL without.  Owned. */
     union {
