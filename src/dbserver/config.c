@@ -23,8 +23,9 @@ struct wanted_remote {
 };
 
 struct config {
-    struct strvec databases; /* Paths. */
+    struct strvec databases; /* Paths, and "relay:DB:REMOTE,...". */
     VEC(struct wanted_remote) remotes;
+    int64_t relay_probe_ms;
 };
 
 static void
@@ -39,9 +40,9 @@ config_done(struct config *c)
 }
 
 static MUST_CHECK struct err *
-parse_remote(const struct json_member *m, struct config *c)
+parse_options(const struct json_member *m, struct remote_options *ret)
 {
-    struct remote_options o = REMOTE_OPTIONS_INIT;
+    struct remote_options o = *ret;
 
     if (m->value.type != JSON_NULL) {
         struct decode d;
@@ -57,29 +58,75 @@ parse_remote(const struct json_member *m, struct config *c)
         o.role = role && *role ? str_dup(role) : NULL;
         o.probe_ms = o.probe_ms > 0 && o.probe_ms < 1000 ? 1000 : o.probe_ms;
     }
+    *ret = o;
+    return NULL;
+}
+
+static MUST_CHECK struct err *
+parse_remote(const struct json_member *m, struct config *c)
+{
+    struct remote_options o = REMOTE_OPTIONS_INIT;
+
+    TRY(parse_options(m, &o));
     *VEC_ADD(&c->remotes) = (struct wanted_remote){ str_dup(m->name), o };
+    return NULL;
+}
+
+/* {"tcp:10.0.0.1:6642": {"inactivity-probe": 5000} or null, ...} */
+static MUST_CHECK struct err *
+parse_source(const struct json *source, const char *name, char **ret_remotes,
+             int64_t *ret_probe_ms)
+{
+    CLEANUP(strvec_done) struct strvec remotes = STRVEC_INIT;
+
+    *ret_probe_ms = -1;
+    if (!source || source->n == 0 || source->n > CONFIG_ITEMS_MAX) {
+        return err_hint(err_new(ERR_SYNTAX, "database %s: no source is named", name),
+                        "write \"source\": {\"tcp:HOST:PORT\": null}");
+    }
+    JSON_FOR_EACH_MEMBER (m, source) {
+        struct remote_options o = REMOTE_OPTIONS_INIT;
+        TRY(parse_options(m, &o));
+        *ret_probe_ms = o.probe_ms;
+        free(o.role);
+        strvec_add(&remotes, m->name);
+    }
+    *ret_remotes = strvec_join(&remotes, ",");
     return NULL;
 }
 
 static MUST_CHECK struct err *
 parse_database(const struct json_member *m, const char *dir, struct config *c)
 {
-    if (m->value.type != JSON_NULL) {
-        struct decode d;
-        decode_begin(&d, &m->value, "database %s", m->name);
-        const char *model =
-            decode_string(&d, "service-model", DECODE_OPTIONAL, "standalone");
-        if (model && !str_eq(model, "standalone")) {
-            decode_fail(&d,
-                        err_hint(err_new(ERR_UNSUPPORTED,
+    CLEANUP(free_drop)
+    char *path = m->name[0] == '/' ? str_dup(m->name) : path_join(dir, m->name);
+    CLEANUP(free_drop) char *remotes = NULL;
+    int64_t probe_ms = -1;
+
+    if (m->value.type == JSON_NULL) {
+        strvec_take(&c->databases, TAKE(path));
+        return NULL;
+    }
+    struct decode d;
+    decode_begin(&d, &m->value, "database %s", m->name);
+    const char *model = decode_string(&d, "service-model", DECODE_OPTIONAL, "standalone");
+    const struct json *source =
+        decode_member(&d, "source", DECODE_OBJECT | DECODE_OPTIONAL);
+    bool relay = model && str_eq(model, "relay");
+    if (model && !relay && !str_eq(model, "standalone")) {
+        decode_fail(&d, err_hint(err_new(ERR_UNSUPPORTED,
                                          "database %s: service model %s is not supported",
                                          m->name, model),
-                                 "leave it out, or write standalone"));
-        }
-        TRY(decode_end(&d));
+                                 "leave it out, or write standalone or relay"));
     }
-    strvec_take(&c->databases,
-                m->name[0] == '/' ? str_dup(m->name) : path_join(dir, m->name));
+    TRY(decode_end(&d));
+    if (relay) {
+        TRY(parse_source(source, m->name, &remotes, &probe_ms));
+        strvec_take(&c->databases, str_dupf("relay:%s:%s", m->name, remotes));
+        c->relay_probe_ms = probe_ms;
+    } else {
+        strvec_take(&c->databases, TAKE(path));
+    }
     return NULL;
 }
 
@@ -169,12 +216,13 @@ load(struct dbserver *s)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
-    CLEANUP(config_done) struct config c = { STRVEC_INIT, VEC_INIT };
+    CLEANUP(config_done) struct config c = { STRVEC_INIT, VEC_INIT, -1 };
     struct json json;
 
     TRY(fs_read(s->config_file, CONFIG_MAX_BYTES, &text));
     TRY(json_parse(&arena, text.data, text.n, &json));
     TRY(parse(s->config_file, &json, &c));
+    s->relay_probe_ms = c.relay_probe_ms;
     TRY(err_wrap(apply_databases(s, &c), "failed to configure databases"));
     return err_wrap(apply_remotes(s, &c), "failed to configure remotes");
 }

@@ -664,6 +664,7 @@ relay_new(struct dbserver *server, const char *name, const char *remotes, bool l
     struct relay *r = NEW(struct relay);
     *r = (struct relay){ .remotes = TAKE(full), .leader_only = leader_only };
     r->served = served_new_relay(server, name, r);
+    r->served->path = str_dupf("relay:%s:%s", name, remotes);
     r->start = loop_timer_new(server->loop, on_start, r);
     r->patience = loop_timer_new(server->loop, on_patience_over, r);
     r->again = loop_timer_new(server->loop, ask_probe, r);

@@ -54,7 +54,7 @@ struct served {
     struct journal *journal; /* NULL: _Server and relays, which have no file. */
     struct relay *relay;     /* NULL: it is our own. */
     char *name;
-    char *path;                    /* As given; NULL for _Server. */
+    char *path;                    /* As given, "relay:..." too; NULL for _Server. */
     struct list parked;            /* Of struct pending, by 'in_served'. */
     struct list forwarded;         /* Also: those for a relay's source. */
     struct list monitors;          /* Of struct peer_monitor, by 'in_served'. */
