@@ -169,7 +169,7 @@ on_progress(void *aux)
 }
 
 static void
-progress_post(void *aux, double fraction, const char *message)
+progress_post(void *aux, const struct priv_progress *now)
 {
     struct job_work *w = aux;
 
@@ -180,8 +180,8 @@ progress_post(void *aux, double fraction, const char *message)
     w->told_ms = clock_mono_ms();
     p->agent = w->agent;
     p->job = w->obj->o.uuid;
-    p->fraction = fraction;
-    snprintf(p->message, sizeof p->message, "%s", message ? message : "");
+    p->fraction = now->fraction;
+    snprintf(p->message, sizeof p->message, "%s", now->message);
     loop_post(w->agent->loop, on_progress, p);
 }
 

@@ -131,7 +131,7 @@ console_serve(struct request *r)
 
 /* In the thread.  A client that has gone cannot be told, and needs it no more. */
 static void
-on_progress(void *aux, double fraction, const char *message)
+on_progress(void *aux, const struct priv_progress *p)
 {
     struct request *r = aux;
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
@@ -145,8 +145,8 @@ on_progress(void *aux, double fraction, const char *message)
         return;
     }
     r->told_ms = clock_mono_ms();
-    json_put(&arena, &answer, "progress", json_real(fraction));
-    json_put(&arena, &answer, "message", json_string(&arena, message ? message : ""));
+    json_put(&arena, &answer, "progress", json_real(p->fraction));
+    json_put(&arena, &answer, "message", json_string(&arena, p->message));
     send_json(r, &answer);
 }
 

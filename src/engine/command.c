@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "engine/engine_i.h"
 #include "engine/mounts_i.h"
+#include "engine/qemu_img_i.h"
 #include "loop/child.h"
 #include "store/code.h"
 
@@ -204,6 +205,8 @@ run(struct engine *engine, const struct plan_step *step)
         TRY(open_input(step->input, &input));
         spec.stdin_fd = &input;
     }
+    struct qemu_img q;
+    qemu_img_prepare(&q, engine, step, &spec);
     CLEANUP(child_result_done) struct child_result result = CHILD_RESULT_INIT;
     TRY(child_run_blocking(&spec, engine->undoing ? -1 : engine->env->cancel_fd,
                            engine->undoing ? NULL : engine->env->cancel_flag, &result));

@@ -79,6 +79,28 @@ engine_interrupted(const struct engine *engine)
     return NULL;
 }
 
+/* Does its time go with the bytes? */
+static bool
+is_long(const struct plan_step *step)
+{
+    switch (step->kind) {
+    case STEP_ALLOCATE:
+    case STEP_COPY:
+    case STEP_RECEIVE:
+    case STEP_SEND:
+    case STEP_WIPE: return true;
+    case STEP_COMMAND: return step->percent;
+    default: return false;
+    }
+}
+
+/* What share of the whole a step is, so that the bar follows the clock. */
+static double
+step_weight(const struct plan_step *step)
+{
+    return is_long(step) ? 1000 : step->kind == STEP_COMMAND ? 20 : 1;
+}
+
 void
 engine_progress(struct engine *engine, int64_t done, int64_t total)
 {
@@ -88,11 +110,19 @@ engine_progress(struct engine *engine, int64_t done, int64_t total)
         return;
     }
     engine->progress_ms = now_ms;
-    size_t n = engine->plan->steps.n;
-    double part = total > 0 ? (double) done / (double) total : 0;
+    double before = 0, all = 0, part = total > 0 ? (double) done / (double) total : 0;
+    for (size_t i = 0; i < engine->plan->steps.n; i++) {
+        double weight = step_weight(engine->plan->steps.v[i]);
+        before += i < engine->i_step ? weight : i == engine->i_step ? weight * part : 0;
+        all += weight;
+    }
     CLEANUP(free_drop) char *text = step_text(engine->plan->steps.v[engine->i_step]);
-    engine->env->progress(engine->env->aux, ((double) engine->i_step + part) / (double) n,
-                          text);
+    struct engine_progress progress = { .fraction = before / all, .message = text };
+    if (is_long(engine->plan->steps.v[engine->i_step])) {
+        progress.done = done;
+        progress.total = total;
+    }
+    engine->env->progress(engine->env->aux, &progress);
 }
 
 struct err *
@@ -239,6 +269,9 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_SOURCE_DEVICE] = device_open_source,
     [STEP_ZERO_ENDS] = device_zero_ends,
     [STEP_LOOK] = device_look,
+    [STEP_LIKE] = place_like,
+    [STEP_REST] = data_rest,
+    [STEP_REPLACE] = place_replace,
     [STEP_MOUNTED] = mounts_check,
     [STEP_LOCK] = device_lock,
 };

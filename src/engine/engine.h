@@ -21,13 +21,20 @@ struct engine_watch {
     char doing[200];  /* That step. */
 };
 
+/* How far a run is. */
+struct engine_progress {
+    double fraction;     /* 0..1, of the whole plan. */
+    int64_t done, total; /* Bytes of the running step; 'total' 0: it moves none. */
+    const char *message; /* That step. */
+};
+
 struct engine_env {
     int64_t deadline_ms;             /* clock_mono_ms() at which to give up; 0: never. */
     int cancel_fd;                   /* Readable or hung up: cancel.  -1: none. */
     const volatile int *cancel_flag; /* Nonzero: cancel.  NULL: none. */
     int data_fd;                     /* For STEP_RECEIVE and STEP_SEND; -1: none. */
-    /* Told seldom (10 times a second at most) and once a step.  'fraction' 0..1.  May be NULL. */
-    void (*progress)(void *aux, double fraction, const char *message);
+    /* Told seldom (10 times a second at most) and once a step.  May be NULL. */
+    void (*progress)(void *aux, const struct engine_progress *);
     void *aux;
     struct engine_watch *watch; /* Told what runs; NULL: nobody watches. */
     int64_t stall_ms;           /* How long one file operation may take; 0: for ever. */
@@ -41,6 +48,7 @@ struct engine_result {
     struct vol_list vols;
     int64_t n_bytes;            /* Of STEP_RECEIVE and STEP_SEND. */
     struct source_list sources; /* Of a search. */
+    const char *note; /* What is worth saying of what was done, in vols.arena; or NULL. */
 };
 void engine_result_init(struct engine_result *);
 void engine_result_done(struct engine_result *); /* For CLEANUP(). */

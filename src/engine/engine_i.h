@@ -49,6 +49,8 @@ struct err *place_open_file(struct engine *, const struct plan_step *) MUST_CHEC
 struct err *place_open_source(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *place_backing(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *place_publish(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_like(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *place_replace(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *place_discard(struct engine *) MUST_CHECK;
 struct err *place_mkdir(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *place_unlink(struct engine *, const struct plan_step *) MUST_CHECK;
@@ -56,12 +58,25 @@ struct err *place_rmdir(struct engine *, const struct plan_step *) MUST_CHECK;
 /* Removes a temporary that no living worker holds. */
 void place_reap(struct engine *, const char *name);
 bool place_is_btrfs(int fd);
+bool place_is_written(int fd); /* By QEMU. */
 struct err *place_nocow(int fd) MUST_CHECK;
 
-/* data.c: content of the file in work. */
+/* data.c: size and blocks of the file in work. */
 struct err *data_size(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *data_allocate(struct engine *, const struct plan_step *) MUST_CHECK;
+int64_t data_length(int fd); /* Of a file or a device; -1 with errno. */
+/* copy.c: content of the source. */
 struct err *data_copy(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *data_rest(struct engine *, const struct plan_step *) MUST_CHECK;
+/* Zeros in [from, to) of a device, by the device itself if it can. */
+struct err *data_zero_range(struct engine *, int fd, int64_t from, int64_t to) MUST_CHECK;
+/* The same open file once more, for writing around the page cache; -1: it cannot.  A block
+ * for that, aligned, of malloc().  Writes all, through 'direct' what fits (-1: nothing). */
+int data_open_direct(int fd);
+char *data_block(size_t n_bytes);
+int data_write(int fd, int direct, const char *bytes, size_t n, int64_t at); /* 0, errno. */
+bool data_is_zero(const char *bytes, size_t n);
+/* wipe.c */
 struct err *data_wipe(struct engine *, const struct plan_step *) MUST_CHECK;
 /* stream.c: content from and to the requester. */
 struct err *stream_receive(struct engine *, const struct plan_step *) MUST_CHECK;

@@ -295,7 +295,7 @@ struct err *
 place_temp(struct engine *engine, const struct plan_step *step)
 {
     struct stat st;
-    if (fstatat(engine->root, step->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!step->write && fstatat(engine->root, step->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         return exists_already(step->name);
     }
     for (int i = 0; i < TEMP_TRIES; i++) {
@@ -328,6 +328,21 @@ is_locked(int fd)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+/* Does QEMU write to it?  It marks the rights that it has, and those that it denies others, by
+ * locks on bytes from 100 and from 200 on: reading whole is the first, writing the second. */
+bool
+place_is_written(int fd)
+{
+    struct flock writes = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1
+    };
+    struct flock denies = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 200, .l_len = 1
+    };
+    return (fcntl(fd, F_OFD_GETLK, &writes) == 0 && writes.l_type != F_UNLCK) ||
+           (fcntl(fd, F_OFD_GETLK, &denies) == 0 && denies.l_type != F_UNLCK);
+}
+
 static struct err *
 open_volume(int dir, const char *dir_path, const char *name, bool write, int *ret_fd)
 {
@@ -348,7 +363,7 @@ open_volume(int dir, const char *dir_path, const char *name, bool write, int *re
     } else if (!S_ISREG(st.st_mode)) {
         return store_err(VE_OPERATION_INVALID, "volume '%s/%s' is not a regular file",
                          dir_path, name);
-    } else if ((write && is_locked(fd)) ||
+    } else if ((write ? is_locked(fd) : place_is_written(fd)) ||
                flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
         return engine_busy(name);
     }
@@ -369,7 +384,7 @@ place_open_source(struct engine *engine, const struct plan_step *step)
     TRY(check_place(step->dir));
     CLEANUP(fd_done) int dir = -1;
     TRY(open_dir(step->dir, &dir));
-    TRY(open_volume(dir, step->dir, step->name, false, &engine->source));
+    TRY(open_volume(dir, step->dir, step->name, step->write, &engine->source));
     return step->format ? image_check(dir, engine->source, engine->plan->source,
                                       step->format, step->backing)
                         : NULL;
@@ -424,6 +439,50 @@ place_publish(struct engine *engine, const struct plan_step *step)
         return engine_io(errno, "cannot sync directory '%s'", engine->root_path);
     }
     return NULL;
+}
+
+struct err *
+place_like(struct engine *engine, const struct plan_step *step)
+{
+    struct stat st;
+    int flags;
+    if (fstat(engine->source, &st) < 0) {
+        return engine_io(errno, "cannot stat '%s'", engine->plan->source);
+    } else if (fchown(engine->file, st.st_uid, st.st_gid) < 0) {
+        return engine_io(errno, "cannot chown '%s'", engine->plan->file);
+    } else if (fchmod(engine->file, st.st_mode & 07777) < 0) {
+        return engine_io(errno, "cannot set mode of '%s'", engine->plan->file);
+    }
+    if (ioctl(engine->source, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_NOCOW_FL) {
+        err_free(place_nocow(engine->file)); /* It only makes it slower. */
+    }
+    bool has_blocks = st.st_size > 0 && st.st_blocks * INT64_C(512) >= st.st_size;
+    struct plan_step all = { .kind = STEP_ALLOCATE, .size = st.st_size };
+    return has_blocks && step->bounded ? data_allocate(engine, &all) : NULL;
+}
+
+struct err *
+place_replace(struct engine *engine, const struct plan_step *step)
+{
+    struct stat held, there;
+    if (fsync(engine->file) < 0) {
+        return engine_io(errno, "cannot sync data to file '%s'", engine->plan->file);
+    } else if (is_locked(engine->source)) {
+        return engine_busy(step->name); /* Somebody else has started a machine with it. */
+    } else if (fstat(engine->source, &held) < 0 ||
+               fstatat(engine->root, step->name, &there, AT_SYMLINK_NOFOLLOW) < 0 ||
+               held.st_ino != there.st_ino || held.st_dev != there.st_dev) {
+        return err_hint(store_err(VE_OPERATION_INVALID,
+                                  "'%s' was replaced or removed meanwhile",
+                                  engine->plan->file),
+                        "refresh the pool to see what is there");
+    } else if (renameat(engine->root, engine->temp_name, engine->root, step->name) < 0) {
+        return engine_io(errno, "cannot name the volume '%s'", engine->plan->file);
+    }
+    free(TAKE(engine->temp_name));
+    return fsync(engine->root) < 0
+               ? engine_io(errno, "cannot sync directory '%s'", engine->root_path)
+               : NULL;
 }
 
 struct err *

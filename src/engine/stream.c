@@ -12,12 +12,6 @@
 
 #define HOLE_BYTES (64 * KIB) /* So many zeros are worth a hole. */
 
-static bool
-is_zero(const char *bytes, size_t n)
-{
-    return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
-}
-
 /* Is [at, at + n) a hole, or beyond the end? */
 static bool
 is_hole(int fd, int64_t at, int64_t n)
@@ -29,20 +23,12 @@ is_hole(int fd, int64_t at, int64_t n)
 static struct err *
 put_at(struct engine *engine, const char *bytes, size_t n, int64_t at)
 {
-    if (is_zero(bytes, n) && is_hole(engine->file, at, (int64_t) n)) {
+    if (data_is_zero(bytes, n) && is_hole(engine->file, at, (int64_t) n)) {
         return NULL; /* Reads as zeros already; the length is set at the end. */
     }
-    while (n > 0) {
-        ssize_t rc = pwrite(engine->file, bytes, n, at);
-        if (rc < 0 && errno != EINTR) {
-            return engine_io(errno, "cannot write to file '%s'", engine->plan->file);
-        } else if (rc > 0) {
-            bytes += rc;
-            at += rc;
-            n -= (size_t) rc;
-        }
-    }
-    return NULL;
+    int errnum = data_write(engine->file, -1, bytes, n, at);
+    return errnum ? engine_io(errnum, "cannot write to file '%s'", engine->plan->file)
+                  : NULL;
 }
 
 /* Reads what is there, up to a chunk; 0 at the end. */
@@ -61,40 +47,135 @@ get_some(struct engine *engine, char *block, size_t max, size_t *ret_n)
     }
 }
 
-struct err *
-stream_receive(struct engine *engine, const struct plan_step *step)
+/* A transfer into the file in work. */
+struct receipt {
+    int64_t begin, at, end; /* In the volume. */
+    int64_t limit;          /* Not a byte at or behind this. */
+    int64_t expected;       /* Bytes, for the progress. */
+    bool is_file;           /* What comes is a file, which can have holes. */
+};
+
+static struct err *
+too_much(struct engine *engine, const struct receipt *r)
 {
-    if (engine->env->data_fd < 0) {
-        return store_err(VE_INVALID_ARG, "no data came with the request");
-    }
+    struct err *e = store_err(VE_INVALID_ARG,
+                              "there is more data than volume '%s' holds: it ends at byte "
+                              "%" PRId64,
+                              engine->plan->file, r->limit);
+    return err_hint(e, "resize the volume first, or send less (--length)");
+}
+
+/* [at, at + n) is to read as zeros. */
+static struct err *
+put_hole(struct engine *engine, int64_t at, int64_t n)
+{
+    int64_t length = data_length(engine->file);
+    int64_t inside = min64(n, max64(length - at, 0));
     struct stat st;
-    if (fstat(engine->file, &st) < 0) {
-        return engine_io(errno, "cannot stat '%s'", engine->plan->file);
+    if (inside == 0 || is_hole(engine->file, at, inside)) {
+        return NULL;
+    } else if (fstat(engine->file, &st) == 0 && S_ISREG(st.st_mode) &&
+               fallocate(engine->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+                         inside) == 0) {
+        return NULL;
     }
-    CLEANUP(free_drop) char *block = xmalloc(ENGINE_CHUNK_BYTES);
-    int64_t at = step->offset;
-    int64_t end = step->length ? step->offset + step->length : INT64_MAX;
-    int64_t expected = step->length ? step->length : max64(st.st_size - at, 1);
-    while (at < end) {
+    return data_zero_range(engine, engine->file, at, at + inside);
+}
+
+/* A hole in the file that comes is not read.  *ret: its length; 0: data follow. */
+static struct err *
+skip_hole(struct engine *engine, const struct receipt *r, int64_t *ret)
+{
+    int fd = engine->env->data_fd;
+    int64_t here = r->is_file ? lseek(fd, 0, SEEK_CUR) : -1;
+    *ret = 0;
+    if (here < 0) {
+        return NULL;
+    }
+    int64_t length = data_length(fd), data = lseek(fd, here, SEEK_DATA);
+    if (data < 0) {
+        data = errno == ENXIO ? max64(length, here) : here;
+    }
+    *ret = min64(data - here, r->end - r->at);
+    if (*ret > 0 && *ret > r->limit - r->at) {
+        return too_much(engine, r);
+    } else if (*ret > 0) {
+        TRY(put_hole(engine, r->at, *ret));
+    }
+    return lseek(fd, here + *ret, SEEK_SET) < 0 ? engine_io(errno, "cannot seek") : NULL;
+}
+
+static struct err *
+receive_all(struct engine *engine, struct receipt *r)
+{
+    CLEANUP(free_drop) char *block = data_block(ENGINE_CHUNK_BYTES);
+    while (r->at < r->end) {
+        int64_t hole;
+        TRY(skip_hole(engine, r, &hole));
         size_t n = 0;
-        TRY(get_some(engine, block, (size_t) min64(ENGINE_CHUNK_BYTES, end - at), &n));
-        if (n == 0) {
-            break;
+        if (hole == 0) {
+            TRY(get_some(engine, block, (size_t) min64(ENGINE_CHUNK_BYTES, r->end - r->at),
+                         &n));
+        }
+        if (n == 0 && hole == 0) {
+            return NULL;
+        } else if ((int64_t) n > r->limit - r->at) {
+            return too_much(engine, r);
         }
         for (size_t i = 0; i < n; i += HOLE_BYTES) {
             TRY(put_at(engine, block + i, (size_t) min64(HOLE_BYTES, (int64_t) (n - i)),
-                       at + (int64_t) i));
+                       r->at + (int64_t) i));
         }
-        at += (int64_t) n;
-        engine->ret->n_bytes += (int64_t) n;
-        engine_progress(engine, min64(at - step->offset, expected), expected);
+        r->at += (int64_t) n + hole;
+        engine->ret->n_bytes = r->at - r->begin;
+        engine_progress(engine, min64(r->at - r->begin, r->expected), r->expected);
     }
-    if (step->length && at < end) {
+    return NULL;
+}
+
+/* How much is going to come, as far as it can be known. */
+static int64_t
+expected_bytes(int fd, const struct plan_step *step, int64_t limit)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        int64_t rest = max64(st.st_size - lseek(fd, 0, SEEK_CUR), 0);
+        return max64(step->length ? min64(step->length, rest) : rest, 1);
+    }
+    return max64(step->length ? step->length : limit - step->offset, 1);
+}
+
+struct err *
+stream_receive(struct engine *engine, const struct plan_step *step)
+{
+    int fd = engine->env->data_fd;
+    struct stat st;
+    if (fd < 0) {
+        return store_err(VE_INVALID_ARG, "no data came with the request");
+    }
+    int64_t length = data_length(engine->file);
+    int64_t limit = data_length(engine->source >= 0 ? engine->source : engine->file);
+    if (length < 0 || limit < 0) {
+        return engine_io(errno, "cannot stat '%s'", engine->plan->file);
+    }
+    struct receipt r = {
+        .begin = step->offset,
+        .at = step->offset,
+        .end = step->length ? step->offset + step->length : INT64_MAX,
+        .limit = step->bounded ? limit : INT64_MAX,
+        .expected = expected_bytes(fd, step, limit),
+        .is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode),
+    };
+    if (r.at > r.limit) {
+        return too_much(engine, &r);
+    }
+    TRY(receive_all(engine, &r));
+    if (step->length && r.at < r.end) {
         return err_hint(store_err(VE_SYSTEM_ERROR,
                                   "the data ended after %" PRId64 " of %" PRId64 " bytes",
-                                  at - step->offset, step->length),
-                        "upload it again: the volume holds a part of the data");
-    } else if (at > st.st_size && ftruncate(engine->file, at) < 0) {
+                                  r.at - step->offset, step->length),
+                        "send it again: the volume holds a part of the data");
+    } else if (r.at > length && ftruncate(engine->file, r.at) < 0) {
         return engine_io(errno, "cannot extend file '%s'", engine->plan->file);
     } else if (fsync(engine->file) < 0) {
         return engine_io(errno, "cannot sync data to file '%s'", engine->plan->file);
@@ -162,15 +243,15 @@ stream_send(struct engine *engine, const struct plan_step *step)
     if (engine->env->data_fd < 0) {
         return store_err(VE_INVALID_ARG, "the request brought nothing to write to");
     }
-    struct stat st;
-    if (fstat(engine->file, &st) < 0) {
+    int64_t length = data_length(engine->file);
+    if (length < 0) {
         return engine_io(errno, "cannot stat '%s'", engine->plan->file);
     }
     int fd = engine->env->data_fd;
     bool skip = takes_holes(fd);
-    CLEANUP(free_drop) char *block = xmalloc(ENGINE_CHUNK_BYTES);
-    int64_t begin = min64(step->offset, st.st_size);
-    int64_t end = step->length ? min64(begin + step->length, st.st_size) : st.st_size;
+    CLEANUP(free_drop) char *block = data_block(ENGINE_CHUNK_BYTES);
+    int64_t begin = min64(step->offset, length);
+    int64_t end = step->length ? begin + min64(step->length, length - begin) : length;
     int64_t at = begin, start, stop;
     while (data_next_extent(engine->file, at, end, &start, &stop)) {
         TRY(give_hole(engine, block, start - at, skip));

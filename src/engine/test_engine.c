@@ -20,84 +20,7 @@
 #include "engine/engine.h"
 #include "store/code.h"
 #include "store/gate.h"
-
-/* A pool in a directory of its own, and the last result. */
-struct bed {
-    char *path;
-    struct pool pool;
-    struct engine_env env;
-    struct engine_result result;
-};
-
-static void
-bed_done(struct bed *bed)
-{
-    engine_result_done(&bed->result);
-    pool_done(&bed->pool);
-    free(bed->path);
-}
-
-static struct err *
-bed_run(struct bed *bed, struct err *e, struct plan *plan)
-{
-    engine_result_done(&bed->result);
-    e = e ? e : engine_run(plan, &bed->env, &bed->result);
-    plan_done(plan);
-    return e;
-}
-
-#define RUN(bed, call) bed_run(bed, call, &plan)
-
-static void
-bed_init(struct bed *bed)
-{
-    static int n;
-    *bed = (struct bed){ .env = ENGINE_ENV_INIT };
-    bed->path = str_dupf("%s/pool%d", test_dir(), n++);
-    pool_init(&bed->pool);
-    bed->pool.name = "p";
-    bed->pool.target.path = bed->path;
-    engine_result_init(&bed->result);
-    struct plan plan = PLAN_INIT;
-    CHECK_OK("build", RUN(bed, gate_pool_build(&bed->pool, 0, &plan)));
-}
-
-static struct err *
-create(struct bed *bed, const char *name, const char *format, int64_t capacity,
-       int64_t allocation)
-{
-    struct vol vol;
-    vol_init(&vol);
-    vol.name = name;
-    vol.target.format = format;
-    vol.capacity = capacity;
-    vol.allocation = allocation;
-    struct plan plan = PLAN_INIT;
-    return RUN(bed, gate_vol_create(&bed->pool, &vol, 0, &plan));
-}
-
-static struct err *
-with_vol(struct bed *bed, const char *name, const char *format,
-         struct err *(*gate)(const struct pool *, const struct vol *, struct plan *) )
-{
-    struct vol vol;
-    vol_init(&vol);
-    vol.name = name;
-    vol.target.format = format;
-    struct plan plan = PLAN_INIT;
-    return RUN(bed, gate(&bed->pool, &vol, &plan));
-}
-
-static struct err *
-resize(struct bed *bed, const char *name, const char *format, int64_t capacity, int flags)
-{
-    struct vol vol;
-    vol_init(&vol);
-    vol.name = name;
-    vol.target.format = format;
-    struct plan plan = PLAN_INIT;
-    return RUN(bed, gate_vol_resize(&bed->pool, &vol, capacity, flags, &plan));
-}
+#include "test_bed_i.h"
 
 /* "name type format capacity; ..." and the number of warnings. */
 static void
@@ -112,35 +35,6 @@ check_list(struct bed *bed, const char *why, const char *want)
     }
     buf_printf(&got, "%zu warnings", bed->result.vols.warnings.n);
     CHECK_STR(why, buf_cstr(&got), want);
-}
-
-/* Number of entries, hidden ones too. */
-static int
-count_entries(const struct bed *bed)
-{
-    DIR *dir = opendir(bed->path);
-    int n = -2; /* . and .. */
-    while (readdir(dir)) {
-        n++;
-    }
-    closedir(dir);
-    return n;
-}
-
-static int
-open_in(const struct bed *bed, const char *name, int flags)
-{
-    CLEANUP(free_drop) char *path = path_join(bed->path, name);
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    CHECK(path, fd >= 0);
-    return fd;
-}
-
-static void
-write_in(const struct bed *bed, const char *name, const char *bytes, size_t n)
-{
-    CLEANUP(fd_done) int fd = open_in(bed, name, O_WRONLY | O_CREAT);
-    CHECK_OK(name, fd_write_all(fd, bytes, n));
 }
 
 /* A pool whose path holds what qemu-img gets for the file: the message about a failure ends. */
@@ -512,62 +406,6 @@ TEST(swapped_parents)
     CHECK_INT("nothing of /usr/share was listed", (int64_t) n_leaked, 0);
 }
 
-TEST(streams)
-{
-    CLEANUP(bed_done) struct bed bed;
-    bed_init(&bed);
-    CHECK_OK("volume", create(&bed, "v", "raw", 2 * MIB, 0));
-    CLEANUP(free_drop) char *file = path_join(test_dir(), "data");
-    CLEANUP(fd_done) int data = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    CHECK("data", pwrite(data, "abc", 3, 3 * MIB - 3) == 3);
-
-    struct vol vol;
-    vol_init(&vol);
-    vol.name = "v";
-    vol.target.format = "raw";
-    struct plan plan = PLAN_INIT;
-    CHECK_ERR("nothing came", RUN(&bed, gate_vol_upload(&bed.pool, &vol, 0, 0, &plan)),
-              ERR_CONSTRAINT);
-    bed.env.data_fd = data;
-    CHECK_OK("upload", RUN(&bed, gate_vol_upload(&bed.pool, &vol, 0, 0, &plan)));
-    CHECK_INT("bytes", bed.result.n_bytes, 3 * MIB);
-    CHECK_INT("it grows", bed.result.vols.vols.v[0].capacity, 3 * MIB);
-    CHECK("zeros make no blocks", bed.result.vols.vols.v[0].allocation < MIB);
-
-    CLEANUP(free_drop) char *file2 = path_join(test_dir(), "data2");
-    CLEANUP(fd_done) int out = open(file2, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bed.env.data_fd = out;
-    CHECK_OK("download", RUN(&bed, gate_vol_download(&bed.pool, &vol, 0, 0, &plan)));
-    struct stat st;
-    CHECK("stat", fstat(out, &st) == 0);
-    CHECK_INT("size", st.st_size, 3 * MIB);
-    CHECK("holes", st.st_blocks * 512 < MIB);
-    char text[4] = "";
-    CHECK("read", pread(out, text, 3, 3 * MIB - 3) == 3);
-    CHECK_STR("content", text, "abc");
-
-    int pipe_fd[2];
-    CHECK("pipe", pipe2(pipe_fd, O_CLOEXEC) == 0);
-    CHECK("fill", write(pipe_fd[1], "0123456789", 10) == 10);
-    close(pipe_fd[1]);
-    bed.env.data_fd = pipe_fd[0];
-    CHECK_ERR("too little data", RUN(&bed, gate_vol_upload(&bed.pool, &vol, 4, 11, &plan)),
-              ERR_IO);
-    close(pipe_fd[0]);
-    CHECK("pipe", pipe2(pipe_fd, O_CLOEXEC) == 0);
-    bed.env.data_fd = pipe_fd[1];
-    CHECK_OK("a part", RUN(&bed, gate_vol_download(&bed.pool, &vol, 6, 4, &plan)));
-    CHECK("read", read(pipe_fd[0], text, 4) == 4);
-    CHECK("what was written", memcmp(text, "2345", 4) == 0);
-    close(pipe_fd[0]);
-    close(pipe_fd[1]);
-    bed.env.data_fd = -1;
-
-    CHECK_OK("wipe", RUN(&bed, gate_vol_wipe(&bed.pool, &vol, WIPE_ZERO, &plan)));
-    CHECK_INT("size stays", bed.result.vols.vols.v[0].capacity, 3 * MIB);
-    CHECK_INT("sparse stays sparse", bed.result.vols.vols.v[0].allocation, 0);
-}
-
 TEST(a_scan_survives_what_it_finds)
 {
     CLEANUP(bed_done) struct bed bed;
@@ -657,9 +495,9 @@ TEST(failures_leave_nothing)
 }
 
 static void
-cancel_when_copying(void *aux, double fraction UNUSED, const char *message)
+cancel_when_copying(void *aux, const struct engine_progress *p)
 {
-    if (str_starts(message, "receive")) {
+    if (str_starts(p->message, "receive")) {
         *(volatile int *) aux = 1;
     }
 }

@@ -24,10 +24,21 @@
 
 struct loop;
 
+/* For programs that read what strangers made.  Each 0: no limit.  One that is killed for its
+ * limit ends by a signal (SIGXCPU, SIGXFSZ) or fails with "out of memory". */
+struct child_limits {
+    int64_t memory_bytes; /* Address space. */
+    int64_t cpu_s;        /* Processor time. */
+    int64_t file_bytes;   /* Length of any file that it writes. */
+};
+
 struct child_spec {
     const char *const *argv; /* NULL-terminated. */
     const char *const *env;  /* "NAME=value"s in addition; NULL-terminated or NULL. */
     const char *dir;         /* To run in; NULL: the caller's. */
+    const struct child_limits
+        *limits;             /* Then it gains no rights by what it executes, either, and
+                                        * dumps no core.  NULL: none. */
     int64_t deadline_ms;     /* From the start; 0: none. */
     const int *stdin_fd;     /* Borrowed; NULL: /dev/null. */
     const int *stdout_fd;    /* Borrowed; NULL: captured. */

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +75,26 @@ give_up(const struct launch *l)
     _exit(127);
 }
 
+static void
+limit_one(int resource, int64_t value)
+{
+    struct rlimit limit = { (rlim_t) value, (rlim_t) value };
+    if (value > 0) {
+        setrlimit((__rlimit_resource_t) resource, &limit); /* To lower one never fails. */
+    }
+}
+
+static void
+limit(const struct child_limits *limits)
+{
+    struct rlimit none = { 0, 0 };
+    limit_one(RLIMIT_AS, limits->memory_bytes);
+    limit_one(RLIMIT_CPU, limits->cpu_s);
+    limit_one(RLIMIT_FSIZE, limits->file_bytes);
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 static NORETURN void
 run_child(const struct launch *l)
 {
@@ -110,6 +131,9 @@ run_child(const struct launch *l)
         }
     }
 
+    if (l->spec->limits) {
+        limit(l->spec->limits);
+    }
     if (l->spec->dir && chdir(l->spec->dir) < 0) {
         give_up(l);
     }

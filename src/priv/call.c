@@ -81,12 +81,14 @@ on_line(const struct buf *line, const struct priv_watch *watch, struct priv_repl
     decode_begin(&d, &j, "progress");
     const struct json *progress = decode_member(&d, "progress", DECODE_NUMBER);
     const char *message = decode_string(&d, "message", DECODE_OPTIONAL, "");
+    struct priv_progress p = { .message = message };
+    p.done = decode_int(&d, "done", DECODE_OPTIONAL, 0, 0, INT64_MAX);
+    p.total = decode_int(&d, "total", DECODE_OPTIONAL, 0, 0, INT64_MAX);
     TRY(decode_end(&d));
     if (watch && watch->progress) {
-        watch->progress(watch->aux,
-                        progress->type == JSON_INTEGER ? (double) progress->integer
-                                                       : progress->real,
-                        message);
+        p.fraction =
+            progress->type == JSON_INTEGER ? (double) progress->integer : progress->real;
+        watch->progress(watch->aux, &p);
     }
     return NULL;
 }

@@ -14,8 +14,8 @@
     60000 /* A worker tells of each step before it touches any storage. */
 
 struct priv_watch {
-    /* In the caller's thread, while it waits.  'fraction' 0..1.  May be NULL. */
-    void (*progress)(void *aux, double fraction, const char *message);
+    /* In the caller's thread, while it waits.  May be NULL. */
+    void (*progress)(void *aux, const struct priv_progress *);
     void *aux;
     const volatile int *cancel; /* Set nonzero from any thread to give up; NULL: never.
                                  * Looked at every 200 ms. */

@@ -256,11 +256,11 @@ struct upload {
 };
 
 static void
-on_progress(void *aux, double fraction UNUSED, const char *message)
+on_progress(void *aux, const struct priv_progress *p)
 {
     struct upload *upload = aux;
     upload->n_progress++;
-    if (str_starts(message, "receive")) {
+    if (str_starts(p->message, "receive")) {
         upload->cancel = 1;
     }
 }

@@ -202,6 +202,7 @@ priv_reply_encode(struct arena *arena, const struct priv_reply *reply)
         }
         json_put(arena, &result, "sources", sources);
     }
+    put_string(arena, &result, "note", reply->note);
 
     struct json j = json_object();
     json_put(arena, &j, "result", result);
@@ -256,6 +257,7 @@ priv_reply_decode(const struct json *borrowed, struct priv_reply *ret)
         decode_fail(
             &d, source_decode(arena, &sources->elems[i], source_list_add(&ret->sources)));
     }
+    ret->note = get_string(&d, "note");
     return decode_end(&d);
 }
 

@@ -40,6 +40,13 @@ struct priv_request {
     enum wipe_algorithm algorithm; /* vol_wipe. */
 };
 
+/* How far it is. */
+struct priv_progress {
+    double fraction;     /* 0..1, of the whole. */
+    int64_t done, total; /* Bytes of the running step; 'total' 0: it moves none. */
+    const char *message; /* That step. */
+};
+
 /* What came of it.  Strings in vols.arena. */
 struct priv_reply {
     bool active;   /* pool_check; true after pool_start. */
@@ -48,6 +55,7 @@ struct priv_reply {
     struct vol_list vols; /* pool_start, pool_refresh: all.  Those vol_*: the one, now. */
     struct source_list sources; /* find_sources. */
     int64_t n_bytes;            /* vol_upload, vol_download: bytes moved. */
+    const char *note;           /* What is worth saying of what was done, or NULL. */
 };
 void priv_reply_init(struct priv_reply *);
 void priv_reply_done(struct priv_reply *); /* For CLEANUP(). */

@@ -122,12 +122,16 @@ send_json(int fd, const struct json *j)
 }
 
 static void
-send_progress(void *aux, double fraction, const char *message)
+send_progress(void *aux, const struct engine_progress *p)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     struct json j = json_object();
-    json_put(&arena, &j, "progress", json_real(fraction));
-    json_put(&arena, &j, "message", json_string(&arena, message));
+    json_put(&arena, &j, "progress", json_real(p->fraction));
+    json_put(&arena, &j, "message", json_string(&arena, p->message));
+    if (p->total > 0) {
+        json_put(&arena, &j, "done", json_int(p->done));
+        json_put(&arena, &j, "total", json_int(p->total));
+    }
     err_free(send_json(*(const int *) aux, &j)); /* A vanished client is seen elsewhere. */
 }
 
@@ -171,8 +175,8 @@ serve_request(struct arena *arena, int fd, struct line_reader *reader,
     engine_result_init(&result);
     struct err *e = engine_run(&plan, &env, &result);
     page->engine.due_ms = 0; /* The answer may take a while. */
-    *ret = (struct priv_reply){ result.active, result.has_stat, result.stat,
-                                result.vols,   result.sources,  result.n_bytes };
+    *ret = (struct priv_reply){ result.active,  result.has_stat, result.stat, result.vols,
+                                result.sources, result.n_bytes,  result.note };
     result.vols = VOL_LIST_INIT; /* Moved. */
     result.sources = SOURCE_LIST_INIT;
     engine_result_done(&result);

@@ -390,8 +390,6 @@ gate_vol_wipe(const struct pool *pool, const struct vol *vol, enum wipe_algorith
                          (int) algorithm);
     } else if (!ops->vol_wipe) {
         return store_err(VE_NO_SUPPORT, "storage pool doesn't support volume wiping");
-    } else if (algorithm == WIPE_TRIM) {
-        return store_err(VE_ARGUMENT_UNSUPPORTED, "'trim' algorithm not supported");
     }
     return leave(ops->vol_wipe(pool, vol, algorithm, plan), plan);
 }

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "store/gate.h"
 
 void
 plan_done(struct plan *plan)
@@ -316,7 +317,10 @@ static const struct step_words {
     [STEP_COPY] = { "copy source, up to ", "" },
     [STEP_RECEIVE] = { "receive data", NULL },
     [STEP_SEND] = { "send data", NULL },
-    [STEP_WIPE] = { "overwrite with zeros", NULL },
+    [STEP_WIPE] = { "overwrite", NULL },
+    [STEP_LIKE] = { "make it like the old one", NULL },
+    [STEP_REST] = { "keep what lies behind", NULL },
+    [STEP_REPLACE] = { "sync and put it in the place of ", NULL },
     [STEP_OWNER] = { "set", NULL },
     [STEP_MODE] = { "set", NULL },
     [STEP_PUBLISH] = { "sync and name it ", NULL },
@@ -382,6 +386,9 @@ put_action(struct buf *out, const struct plan_step *step)
         if (step->length) {
             buf_printf(out, ", %" PRId64 " bytes", step->length);
         }
+        break;
+    case STEP_WIPE:
+        buf_printf(out, ": %s", wipe_algorithm_name((enum wipe_algorithm) step->algorithm));
         break;
     case STEP_COPY: buf_str(out, step->sparse ? ", keeping holes" : ""); break;
     default: break;

@@ -30,10 +30,12 @@ enum step_kind {
     STEP_SCAN,       /* List the root, read each header, statvfs; drop dead temporaries. */
     STEP_STAT,       /* The entry 'name' alone, into the result's volumes. */
     STEP_ROOM,       /* Refuse if 'size' > the file system, or 'length' > what is free. */
-    STEP_TEMP,       /* Make an empty file that will be 'name', locked. */
-    STEP_OPEN,       /* Open the regular file 'name'; 'write' says how. */
-    STEP_SOURCE,     /* Open 'name' of the directory 'dir' for reading, beside the file;
-                      * refuse it if it needs files outside of its pool. */
+    STEP_TEMP,    /* Make an empty file that will be 'name', locked.  'write': in the place
+                      * of one that is there. */
+    STEP_OPEN,    /* Open the regular file 'name'; 'write' says how. */
+    STEP_SOURCE,  /* Open 'name' of the directory 'dir' for reading, beside the file;
+                      * refuse it if it needs files outside of its pool.  'write': to replace
+                      * it, so nobody else may have it open. */
     STEP_BACKING, /* Refuse unless the image 'name' can be read (relative: to the root), and
                     * what lies below it lies beside it. */
     STEP_NOCOW,   /* No copy-on-write on btrfs, if it can be had. */
@@ -42,16 +44,21 @@ enum step_kind {
     STEP_GROWS,    /* Refuse unless the image has at most 'size' bytes now, and if it needs
                     * files outside of its pool. */
     STEP_COPY,     /* Source to file, keeping holes if 'sparse'; 'size' bytes at most. */
-    STEP_RECEIVE,  /* The request's descriptor into the file at 'offset', 'length' bytes. */
+    STEP_RECEIVE,  /* The request's descriptor into the file at 'offset', 'length' bytes.
+                    * 'bounded': not beyond the end of the source, or of the file itself. */
     STEP_SEND,     /* The reverse.  'length' 0: to the end. */
-    STEP_WIPE,     /* Zeros over the file; a sparse one is truncated and extended. */
-    STEP_OWNER,    /* Owner and group of 'perms', where given. */
-    STEP_MODE,     /* Mode of 'perms'. */
-    STEP_PUBLISH,  /* fsync, and give the temporary its name; refuses to replace. */
-    STEP_MKDIR,    /* Make the directory entry 'name' with 'perms'. */
-    STEP_UNLINK,   /* Remove the file 'name'; not there is fine. */
-    STEP_RMDIR,    /* Remove the directory entry 'name'. */
-    STEP_DISCARD,  /* Undo of STEP_TEMP: remove the temporary, unless published. */
+    STEP_WIPE,     /* 'algorithm' over all that the file ever held; see engine/wipe.c. */
+    STEP_LIKE, /* Give the file the source's owner and mode; 'bounded': and blocks for all
+                    * of it if the source has those. */
+    STEP_REST, /* The source's bytes behind what was received, too. */
+    STEP_REPLACE, /* fsync, and put the temporary in the place of the source 'name'. */
+    STEP_OWNER,   /* Owner and group of 'perms', where given. */
+    STEP_MODE,    /* Mode of 'perms'. */
+    STEP_PUBLISH, /* fsync, and give the temporary its name; refuses to replace. */
+    STEP_MKDIR,   /* Make the directory entry 'name' with 'perms'. */
+    STEP_UNLINK,  /* Remove the file 'name'; not there is fine. */
+    STEP_RMDIR,   /* Remove the directory entry 'name'. */
+    STEP_DISCARD, /* Undo of STEP_TEMP: remove the temporary, unless published. */
     STEP_MOUNTED, /* Is 'dir' (a device, HOST:PATH, //HOST/SHARE) mounted on 'name', and does
                     * it answer?  Sets 'active'.  'strict': refuse if another is there. */
     STEP_PARSE,   /* 'parse' makes the result from what commands printed. */
@@ -127,6 +134,9 @@ struct plan_step {
     int default_mode;  /* STEP_MKDIRS: of a new directory if 'perms' has none. */
     enum tristate cow; /* STEP_MKDIRS. */
     bool strict;       /* STEP_MOUNTED. */
+    bool bounded;      /* STEP_RECEIVE, STEP_LIKE. */
+    bool percent;      /* STEP_COMMAND: it prints how far it is, as qemu-img -p does. */
+    int algorithm;     /* STEP_WIPE: enum wipe_algorithm. */
     enum step_when when;
     /* Of commands: */
     const char

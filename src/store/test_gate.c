@@ -7,7 +7,7 @@
 #include "store/poolxml.h"
 #include "store/volxml.h"
 
-enum verb { CREATE, DELETE, RESIZE, STAT, UPLOAD, DOWNLOAD, WIPE };
+enum verb { CREATE, DELETE, RESIZE, STAT, UPLOAD, UPLOAD_ALL, DOWNLOAD, WIPE };
 
 #define ROOT "open directory /p\n"
 #define FINISH(name, mode)                                                                 \
@@ -107,10 +107,19 @@ static const struct plan_case {
     { "download", DOWNLOAD, "<name>a</name><capacity>1</capacity>", 0, 0, ROOT "open a for reading\nsend data at 0, 10 bytes\n" },
     { "no range", DOWNLOAD, "<name>a</name><capacity>1</capacity>", 0, -1, "! 8: offset -1 and length 10 are no range" },
     { "zeros", WIPE, "<name>a</name><capacity>1</capacity>", 0, WIPE_ZERO,
-      ROOT "open a for writing\noverwrite with zeros\nlook at a\n" },
-    { "scrub", WIPE, "<name>a</name><capacity>1</capacity>", 0, WIPE_PFITZNER7,
-      ROOT "open a for writing\nscrub -f -p pfitzner7 /p/a\nlook at a\n" },
-    { "trim", WIPE, "<name>a</name><capacity>1</capacity>", 0, WIPE_TRIM, "! 74: 'trim' algorithm not supported" },
+      ROOT "open a for writing\noverwrite: zero\nlook at a\n" },
+    { "by an algorithm", WIPE, "<name>a</name><capacity>1</capacity>", 0, WIPE_PFITZNER7,
+      ROOT "open a for writing\noverwrite: pfitzner7\nlook at a\n" },
+    { "an image is made anew", WIPE,
+      "<name>a</name><capacity>1</capacity><target><format type='qcow2'/></target>", 0, WIPE_TRIM,
+      ROOT "open a for writing\noverwrite: trim\nqemu-img create -q -f qcow2 -o compat=1.1 /p/a 1K\nlook at a\n" },
+    { "what cannot be made anew", WIPE,
+      "<name>a</name><capacity>1</capacity><target><format type='dir'/></target>", 0, WIPE_ZERO,
+      "! 84: a volume of format dir cannot be wiped" },
+    { "upload of all", UPLOAD_ALL, "<name>a</name><capacity>1</capacity>", 0, 0,
+      ROOT "open source /p/a\nmake temporary file for a\nundo: discard temporary file for a\n"
+      "make it like the old one\nreceive data at 0\nkeep what lies behind\n"
+      "sync and put it in the place of a\nlook at a\n" },
     { "unknown algorithm", WIPE, "<name>a</name><capacity>1</capacity>", 0, 99, "! 8: wiping algorithm 99 not supported" },
     { "look", STAT, "<name>a</name><capacity>1</capacity>", 0, 0, ROOT "look at a\n" },
     /* clang-format on */
@@ -126,6 +135,7 @@ run_gate(const struct pool *pool, const struct vol *vol, const struct plan_case 
     case RESIZE: return gate_vol_resize(pool, vol, c->n, c->flags, plan);
     case STAT: return gate_vol_stat(pool, vol, plan);
     case UPLOAD: return gate_vol_upload(pool, vol, c->n, 10, plan);
+    case UPLOAD_ALL: return gate_vol_upload(pool, vol, 0, 0, plan);
     case DOWNLOAD: return gate_vol_download(pool, vol, c->n, 10, plan);
     case WIPE: return gate_vol_wipe(pool, vol, (enum wipe_algorithm) c->n, plan);
     }
@@ -178,10 +188,10 @@ TEST(clones)
           "copy source, up to 100 bytes\nset size to 200 bytes\nallocate 200 bytes\n" FINISH("n", "0600") },
         { "conversion", "vdi", "qcow2", 100, -1, 0,
           ROOT "open source /q/s\ncheck room for 100 bytes, 0 of them at once\n" TEMP("n")
-          "qemu-img convert -q -f vdi -O qcow2 -o compat=1.1 /q/s /p/n\n" FINISH("n", "0600") },
+          "qemu-img convert -p -f vdi -O qcow2 -o compat=1.1 /q/s /p/n\n" FINISH("n", "0600") },
         { "a larger clone really is larger", "qcow2", "raw", 1024, 0, 0,
           ROOT "open source /q/s\ncheck room for 1024 bytes, 0 of them at once\n" TEMP("n")
-          "qemu-img convert -q -f qcow2 -O raw /q/s /p/n\nqemu-img resize -q -f raw /p/n 1024\n" FINISH("n", "0600") },
+          "qemu-img convert -p -f qcow2 -O raw /q/s /p/n\nqemu-img resize -q -f raw /p/n 1024\n" FINISH("n", "0600") },
         { "reflink of images", "qcow2", "qcow2", 100, 0, VOL_REFLINK,
           "! 8: reflink is only possible between raw volumes" },
         { "directories", "dir", "raw", 100, 0, 0, "! 67: a volume of format dir cannot be cloned" },

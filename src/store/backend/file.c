@@ -320,9 +320,12 @@ file_vol_clone(const struct pool *pool, const struct vol *vol,
             plan_size(plan, STEP_ALLOCATE, capacity);
         }
     } else {
-        plan_cmd(plan, "qemu-img", "convert", "-q", "-f",
-                 source->target.format ? source->target.format : "raw", "-O",
-                 is_raw(&wanted) ? "raw" : vol->target.format);
+        struct plan_step *convert =
+            plan_cmd(plan, "qemu-img", "convert", "-p", "-f",
+                     source->target.format ? source->target.format : "raw", "-O",
+                     is_raw(&wanted) ? "raw" : vol->target.format);
+        convert->percent = true;
+        convert->size = max64(source->capacity, 0);
         plan_options(plan, &wanted, flags, false);
         plan_arg_source(plan);
         plan_arg_file(plan);
@@ -391,11 +394,29 @@ struct err *
 file_vol_upload(const struct pool *pool, const struct vol *vol, int64_t offset,
                 int64_t length, struct plan *plan)
 {
+    if (is_format(vol, "dir") || vol->type == VOL_DIR) {
+        return store_err(VE_OPERATION_UNSUPPORTED,
+                         "a volume of format dir takes no bytes; put files into it");
+    }
     file_root(plan, pool);
-    plan_open(plan, vol->name, true);
+    bool whole = offset == 0 && length == 0;
+    if (whole) { /* The old content stays until the new one is whole. */
+        plan_source(plan, pool->target.path, vol->name)->write = true;
+        plan_temp(plan, vol->name)->write = true;
+        plan_add(plan, STEP_LIKE, NULL)->bounded = is_raw(vol);
+    } else {
+        plan_open(plan, vol->name, true);
+    }
     struct plan_step *step = plan_add(plan, STEP_RECEIVE, NULL);
     step->offset = offset;
     step->length = length;
+    step->bounded = is_raw(vol);
+    if (whole && is_raw(vol)) {
+        plan_add(plan, STEP_REST, NULL);
+    }
+    if (whole) {
+        plan_add(plan, STEP_REPLACE, vol->name);
+    }
     plan_add(plan, STEP_STAT, vol->name);
     return NULL;
 }
@@ -412,17 +433,51 @@ file_vol_download(const struct pool *pool, const struct vol *vol, int64_t offset
     return NULL;
 }
 
+/* An image is wiped as the file that it is, so that its tables go too, and made anew. */
+static void
+plan_remake(struct plan *plan, const struct vol *vol)
+{
+    plan_cmd(plan, "qemu-img", "create", "-q", "-f", vol->target.format);
+    if (vol->backing.path) {
+        plan_arg(plan, "-b");
+        plan_arg(plan, vol->backing.path);
+    }
+    plan_options(plan, vol, 0, true);
+    plan_arg_file(plan);
+    plan_argf(plan, "%" PRIu64 "K", div_up((uint64_t) vol->capacity, 1024));
+}
+
 struct err *
 file_vol_wipe(const struct pool *pool, const struct vol *vol, enum wipe_algorithm algorithm,
               struct plan *plan)
 {
+    static const char *const can_be_made[] = {
+        "qcow2", "qcow", "qed", "vdi", "vmdk", "vpc"
+    };
+    bool remake = false;
+    if (is_format(vol, "dir") || vol->type == VOL_DIR) {
+        return store_err(VE_OPERATION_UNSUPPORTED,
+                         "a volume of format dir cannot be wiped");
+    }
+    for (size_t i = 0; i < N_ELEMS(can_be_made); i++) {
+        remake |= is_format(vol, can_be_made[i]);
+    }
+    if (remake && vol->capacity < 0) {
+        return store_err(VE_INVALID_ARG,
+                         "the capacity of '%s' is not known, so it could "
+                         "not be made anew",
+                         vol->name);
+    }
     file_root(plan, pool);
+    if (remake && vol->backing.path) {
+        struct plan_step *check = plan_add(plan, STEP_BACKING, vol->backing.path);
+        check->format =
+            vol->backing.format ? arena_str(&plan->arena, vol->backing.format) : "raw";
+    }
     plan_open(plan, vol->name, true);
-    if (algorithm == WIPE_ZERO) {
-        plan_add(plan, STEP_WIPE, NULL);
-    } else {
-        plan_cmd(plan, "scrub", "-f", "-p", wipe_algorithm_name(algorithm));
-        plan_arg_file(plan);
+    plan_add(plan, STEP_WIPE, NULL)->algorithm = (int) algorithm;
+    if (remake) {
+        plan_remake(plan, vol);
     }
     plan_add(plan, STEP_STAT, vol->name);
     return NULL;
