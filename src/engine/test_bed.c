@@ -7,7 +7,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
-#include "test_bed_i.h"
+#include "engine/test_bed_i.h"
 
 void
 bed_done(struct bed *bed)

@@ -14,7 +14,7 @@
 #include "engine/qemu_img_i.h"
 #include "store/code.h"
 #include "store/wipe.h"
-#include "test_bed_i.h"
+#include "engine/test_bed_i.h"
 
 static struct vol
 raw(const char *name, int64_t capacity)

@@ -20,7 +20,7 @@
 #include "engine/engine.h"
 #include "store/code.h"
 #include "store/gate.h"
-#include "test_bed_i.h"
+#include "engine/test_bed_i.h"
 
 /* "name type format capacity; ..." and the number of warnings. */
 static void
