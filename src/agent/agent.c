@@ -1,6 +1,7 @@
 /* agent/agent.c: starts the parts, routes what happens to them, and makes the passes. */
 #define LOG_MODULE "agent"
 #include "agent/agent_i.h"
+#include "agent/stats.h"
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -176,6 +177,7 @@ on_batch_end(void *aux)
 static void
 watch_all(struct replica *r)
 {
+    row_cluster_watch(r, NULL);
     row_hostnode_watch(r, NULL);
     row_metapool_watch(r, NULL);
     row_pool_watch(r, NULL);
@@ -235,6 +237,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
         return err_wrap(e, "agent");
     }
     host_start(a);
+    a->stats = stats_new(a, options->stats);
     *ret = a;
     return NULL;
 }
@@ -318,11 +321,13 @@ agent_free(struct agent *a)
     loop_timer_free(a->leave_timer);
     objects_free(a);
     service_close(a->service);
+    stats_stop(a->stats);
     work_free(a->work);
     work_free(a->slow);
     work_free(a->pools);
     loop_turn(a->loop, 0); /* What they posted refers to the agent. */
     service_free(a->service);
+    stats_free(a->stats);
     host_stop(a);
     replica_free(a->replica);
     txn_free(a->txn);

@@ -12,6 +12,7 @@ struct agent_options {
     const char *state;  /* DIR. */
     const char *uri;    /* libvirt's, "qemu:///system". */
     const char *stored; /* byre-stored's socket. */
+    const char *stats;  /* Where statistics go, see sql/sql.h; NULL: nowhere. */
 };
 
 /* Starts everything; the loop then drives it.  Nothing that is down makes it fail: the database,

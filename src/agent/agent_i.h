@@ -97,6 +97,7 @@ struct job_obj {
 };
 
 struct service;
+struct stats;
 
 struct agent {
     struct loop *loop;
@@ -108,6 +109,7 @@ struct agent {
     struct work *slow;  /* What may take minutes: transfers, builds, consoles' openings. */
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
+    struct stats *stats;
     bool passing;   /* A pass is running. */
     bool touched;   /* Meanwhile. */
     bool concerned; /* A change of the batch that is being applied is ours. */

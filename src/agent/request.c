@@ -1,8 +1,9 @@
-/* agent/request.c: the four requests of agent.sock.
+/* agent/request.c: the requests of agent.sock.
  *
  *     {"method":"probe"}                           -> {"result":{"uid":U,"name":N,"cpus":2,...}}
  *     {"method":"console","vm":ROW[,"log":true]}   -> {"result":{}} and then bytes
  *     {"method":"upload","volume":ROW,"offset":0,"length":0} + fd
+ *     {"method":"top"}, {"method":"stats",...}     see stats.h
  *     {"method":"download", the same}              -> {"progress":R,"message":S}...  {"result":{"bytes":N}} */
 #include <errno.h>
 #include <fcntl.h>
@@ -282,7 +283,8 @@ request_prepare(struct request *r)
     r->fd = -1;
     decode_begin(&d, &r->json, "request");
     const char *method = decode_string(&d, "method", 0, NULL);
-    bool needs_rows = method && !str_eq(method, "probe");
+    bool needs_rows =
+        str_eq(method, "console") || str_eq(method, "upload") || str_eq(method, "download");
     if (needs_rows && !replica_is_ready(r->agent->replica)) {
         decode_ignore_rest(&d);
         err_free(decode_end(&d));
@@ -292,6 +294,10 @@ request_prepare(struct request *r)
         return console_prepare(r, &d);
     } else if (str_eq(method, "upload") || str_eq(method, "download")) {
         return transfer_prepare(r, &d, method);
+    } else if (str_eq(method, "top")) {
+        return stats_top_prepare(r, &d);
+    } else if (str_eq(method, "stats")) {
+        return stats_read_prepare(r, &d);
     } else if (str_eq(method, "probe")) {
         r->run = probe_serve;
         return decode_end(&d);

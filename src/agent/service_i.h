@@ -3,6 +3,7 @@
 #define AGENT_SERVICE_I_H 1
 
 #include "agent/agent_i.h"
+#include "agent/stats.h"
 #include "json/json.h"
 
 /* A request and its connection.  Made on the loop, served in a thread, freed on the loop. */
@@ -30,6 +31,12 @@ struct request {
     volatile int cancel;
     int64_t told_ms;
     bool worked;
+    /* stats */
+    struct {
+        enum sql_table table;
+        int64_t from_s, to_s;
+        bool has_uuid; /* Of 'domain'. */
+    } stats;
     /* probe */
     struct virt_host host;
     struct probe probe;

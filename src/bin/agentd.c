@@ -18,10 +18,12 @@
 
 static const char usage[] =
     "usage: byre-agentd --db REMOTE --state DIR [--libvirt URI] [--stored SOCKET]\n"
-    "                   [--pidfile FILE] [--log-file FILE] [--verbose]\n"
+    "                   [--stats URL] [--pidfile FILE] [--log-file FILE] [--verbose]\n"
     "Makes this host match the database at REMOTE (unix:PATH, tcp:HOST:PORT).\n"
     "  --libvirt URI    qemu:///system, or qemu:///session without root\n"
-    "  --stored SOCKET  of byre-stored; DIR/run/stored.sock\n";
+    "  --stored SOCKET  of byre-stored; DIR/run/stored.sock\n"
+    "  --stats URL      where statistics go: sqlite:PATH, mariadb://USER@HOST/DATABASE, or none;\n"
+    "                   sqlite:DIR/stats.db\n";
 
 struct options {
     struct agent_options agent;
@@ -38,12 +40,24 @@ struct agentd {
 static MUST_CHECK struct err *
 parse(int argc, char *argv[], struct options *o)
 {
-    enum { DB = 256, STATE, LIBVIRT, STORED, PIDFILE, LOG_FILE, VERBOSE, HELP, VERSION };
+    enum {
+        DB = 256,
+        STATE,
+        LIBVIRT,
+        STORED,
+        STATS,
+        PIDFILE,
+        LOG_FILE,
+        VERBOSE,
+        HELP,
+        VERSION
+    };
     static const struct option longs[] = {
         { "db", required_argument, NULL, DB },
         { "state", required_argument, NULL, STATE },
         { "libvirt", required_argument, NULL, LIBVIRT },
         { "stored", required_argument, NULL, STORED },
+        { "stats", required_argument, NULL, STATS },
         { "pidfile", required_argument, NULL, PIDFILE },
         { "log-file", required_argument, NULL, LOG_FILE },
         { "verbose", no_argument, NULL, VERBOSE },
@@ -58,6 +72,7 @@ parse(int argc, char *argv[], struct options *o)
         case STATE: o->agent.state = optarg; break;
         case LIBVIRT: o->agent.uri = optarg; break;
         case STORED: o->agent.stored = optarg; break;
+        case STATS: o->agent.stats = optarg; break;
         case PIDFILE: o->pidfile = optarg; break;
         case LOG_FILE: o->log_file = optarg; break;
         case 'v':
@@ -116,6 +131,7 @@ run(struct options *o)
 {
     CLEANUP(fd_done) int pid_fd = -1;
     CLEANUP(free_drop) char *stored = path_join(o->agent.state, "run/stored.sock");
+    CLEANUP(free_drop) char *stats = str_dupf("sqlite:%s/stats.db", o->agent.state);
     struct agentd d = { .loop = NULL };
 
     TRY(log_open(o->log_file));
@@ -125,6 +141,11 @@ run(struct options *o)
     }
     if (!o->agent.stored) {
         o->agent.stored = stored;
+    }
+    if (!o->agent.stats) {
+        o->agent.stats = stats;
+    } else if (str_eq(o->agent.stats, "none")) {
+        o->agent.stats = NULL;
     }
     TRY(loop_new(&d.loop));
     struct err *e = serve(&d, o);

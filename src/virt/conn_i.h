@@ -37,6 +37,8 @@ void virt_dom_drop(virDomainPtr *);   /* For CLEANUP(). */
 /* Finds a domain.  ERR_NOT_FOUND. */
 struct err *virt_dom_take(struct virt *, const struct uuid *, virDomainPtr *ret) MUST_CHECK;
 
+enum virt_state virt_state_of(int state); /* Of a virDomainState. */
+
 /* event.c: the thread of libvirt's event loop, one for the process, counted. */
 void virt_thread_ref(void);
 void virt_thread_unref(void); /* The last one stops it. */

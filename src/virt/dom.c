@@ -18,8 +18,8 @@ virt_state_name(enum virt_state state)
     return state_names[state];
 }
 
-static enum virt_state
-state_of(int state)
+enum virt_state
+virt_state_of(int state)
 {
     switch (state) {
     case VIR_DOMAIN_RUNNING: return VIRT_RUNNING;
@@ -97,7 +97,7 @@ look(virDomainPtr dom, struct virt_dom *ret)
         virDomainGetInfo(dom, &info) < 0) {
         return false;
     }
-    d.state = state_of(state);
+    d.state = virt_state_of(state);
     d.reason = reason_of(state, reason);
     d.mem_mib = (int64_t) (info.maxMem / 1024);
     d.vcpus = info.nrVirtCpu;

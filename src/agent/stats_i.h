@@ -1,0 +1,40 @@
+/* agent/stats_i.h: between the rounds (stats.c) and the answers (stats_serve.c).  Private. */
+#ifndef AGENT_STATS_I_H
+#define AGENT_STATS_I_H 1
+
+#include "agent/agent_i.h"
+#include "agent/stats.h"
+#include "base/vec.h"
+
+struct slots {
+    struct sql_row *v; /* Names are owned. */
+    size_t n, cap;
+};
+
+/* A machine as it was sampled last.  It stays for a while after it has ended: its slot needs a
+ * name. */
+struct live {
+    struct hmap_node node;
+    int64_t at_ms; /* It runs if this is the last sample's. */
+    struct virt_sample sample;
+};
+
+struct stats {
+    struct agent *agent;
+    char *url;  /* NULL: nothing is stored. */
+    char *host; /* Key of the saved readings. */
+    int64_t boot;
+    struct work *work; /* One thread samples, one stores. */
+    struct loop_timer *timer;
+    bool loaded, sampling, storing, failing;
+    int64_t rolled_hour;
+
+    struct meter meter;
+    struct hmap live; /* Of struct live, by UUID. */
+    int64_t live_at_ms;
+    struct slots pending; /* Not stored yet. */
+
+    struct sql *sql; /* Of the thread that stores, while 'storing' or not 'loaded'. */
+};
+
+#endif /* agent/stats_i.h */
