@@ -55,6 +55,7 @@ struct pending {
     enum pending_state state;
     int64_t sent_id;                /* At the source. */
     bool canceled;                  /* So the source was told. */
+    uint64_t n_cancels;             /* Of a convert: the relay\'s, when it was sent. */
     struct list in_peer, in_served; /* Served's 'parked', or 'forwarded'. */
     struct peer *peer;
     struct served *served;

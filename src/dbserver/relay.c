@@ -199,7 +199,7 @@ swap(struct relay *r)
     transact_cancel_all(s);
     s->db = TAKE(r->next);
     db_free(old);
-    forward_answer_converts(s);
+    forward_answer_converts(s, false);
     self_update(s->server, s);
     server_flush(s->server);
     server_drop_unaware(s->server,
@@ -258,7 +258,7 @@ ready(struct relay *r)
     free(TAKE(r->last_why));
     log_info("%s: following %s", s->name, session_io_remote(r->session));
     self_update(s->server, s);
-    forward_answer_converts(s);
+    forward_answer_converts(s, false);
     forward_flush(s);
     relay_trim(r);
     server_flush(s->server);
@@ -523,7 +523,7 @@ on_disconnected(void *relay, const struct err *why)
     r->sync_request = 0;
     loop_timer_clear(r->again);
     db_free(TAKE(r->next));
-    forward_answer_converts(s);
+    forward_answer_converts(s, true);
     forward_flush(s);
     server_flush(s->server);
 }
@@ -578,6 +578,7 @@ on_notification(void *relay, struct jsonrpc_msg *note)
         ours = str_dupf("byre-relay-%" PRId64, r->monitor_no);
         if (str_eq(msg->params.elems[0].string, ours) && r->phase == RELAY_READY) {
             log_info("%s: the source's database was converted or removed", r->served->name);
+            r->n_cancels++;
             ask_schema(r);
         }
     }

@@ -50,6 +50,7 @@ struct relay {
     int64_t catch_up_until_ms; /* 0: no look at whether the source is behind. */
     bool patient;              /* It was ready, and may be again soon. */
     char *last_why;            /* Of the last lost connection: said once. */
+    uint64_t n_cancels; /* So often the source canceled our monitor: it was converted. */
     size_t n_bytes_since_trim;
 };
 
@@ -72,7 +73,8 @@ void forward_convert(struct peer *, struct served *, struct jsonrpc_msg *); /* T
 void forward_forget(struct pending *); /* It will be freed. */
 void forward_cancel(struct pending *); /* One that was sent; the source answers. */
 void forward_flush(struct served *);   /* The source is there, or gone. */
-void forward_answer_converts(struct served *);
+/* Those that we have seen come true; or all, since there is nothing more to see. */
+void forward_answer_converts(struct served *, bool all);
 void forward_cancel_all(struct served *);        /* The database goes. */
 bool forward_writes(const struct jsonrpc_msg *); /* Must it go to the source? */
 

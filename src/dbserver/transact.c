@@ -99,7 +99,9 @@ on_timeout(void *pending)
     struct pending *p = pending;
     struct served *served = p->served;
 
-    if (resume(p)) { /* Else another "wait" of it has a longer time-out. */
+    if (p->state == PENDING_CONVERTED) {
+        forward_answer_converts(served, true);
+    } else if (resume(p)) { /* Else another "wait" of it has a longer time-out. */
         transact_rerun(served);
     }
     server_flush(served->server);

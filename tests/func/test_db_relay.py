@@ -36,12 +36,19 @@ def row_of(server, db="T", client=None):
     op = {"op": "select", "table": "Database", "where": [["name", "==", db]]}
     if client:
         return client.transact("_Server", op)[0]["rows"][0]
-    with server.connect() as c:
+    with aware(server) as c:
         return c.transact("_Server", op)[0]["rows"][0]
 
 
 def connected(server, db="T"):
-    wait_for("the relay", lambda: row_of(server, db)["schema"] != ["set", []] and row_of(server, db)["connected"])
+    def there():
+        try:
+            row = row_of(server, db)
+        except Closed:  # Before it said that it is aware, the schema came.
+            return False
+        return row["schema"] != ["set", []] and row["connected"]
+
+    wait_for("the relay", there, 60)
     return server
 
 
