@@ -59,6 +59,13 @@ union atom atom_default(enum atom_type); /* 0, 0.0, false, "", all zeros. */
 bool atom_is_default(const union atom *, enum atom_type);
 union atom atom_of_string(const char *); /* Owned by the caller. */
 
+/* What an atom of the type needs of a union atom's 16 bytes, from its beginning. */
+static inline uint8_t
+atom_n_bytes(enum atom_type type)
+{
+    return type == ATOM_UUID ? sizeof(struct uuid) : sizeof(int64_t);
+}
+
 static inline void
 atom_done(union atom *a, enum atom_type type)
 {
@@ -70,10 +77,12 @@ atom_done(union atom *a, enum atom_type type)
 static inline union atom
 atom_dup(const union atom *a, enum atom_type type)
 {
+    union atom copy; /* There may be no more than it needs. */
+    memcpy(&copy, a, atom_n_bytes(type));
     if (type == ATOM_STRING) {
-        istring_ref(a->string);
+        istring_ref(copy.string);
     }
-    return *a;
+    return copy;
 }
 
 int atom_cmp(const union atom *, const union atom *, enum atom_type); /* <0, 0, >0 */

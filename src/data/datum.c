@@ -7,11 +7,12 @@
 #include "data/datum_i.h"
 #include "data/rfc7047.h"
 
+#define WIDE sizeof(union atom) /* A step in blocks that may change. */
+
 static struct datum_block *
-block_new(uint32_t cap, bool map)
+block_new(uint32_t cap, size_t element_bytes)
 {
-    size_t n_atoms = (size_t) cap * (map ? 2 : 1);
-    struct datum_block *b = xmalloc(sizeof *b + n_atoms * sizeof(union atom));
+    struct datum_block *b = xmalloc(sizeof *b + cap * element_bytes);
     b->n_refs = 1;
     b->cap = cap;
     return b;
@@ -24,20 +25,41 @@ datum_reserve(struct datum *ret, const struct type *t, uint32_t cap)
     ret->map = type_is_map(t);
     if (cap > 1 || (cap && ret->map)) {
         ret->block = 1;
-        ret->many = block_new(cap, ret->map);
+        ret->many = block_new(cap, WIDE * (ret->map ? 2 : 1));
+        ret->key_step = ret->value_step = WIDE;
     }
 }
 
 union atom *
 datum_keys_w(struct datum *d)
 {
-    return d->block ? d->many->atoms : &d->one;
+    return (union atom *) datum_keys(d);
 }
 
 union atom *
 datum_values_w(struct datum *d)
 {
-    return d->many->atoms + d->many->cap;
+    return (union atom *) datum_values(d);
+}
+
+const union atom *
+datum_keys(const struct datum *d)
+{
+    ASSERT(!d->block || d->key_step == WIDE);
+    return datum_key(d, 0);
+}
+
+const union atom *
+datum_values(const struct datum *d)
+{
+    ASSERT(!d->block || d->value_step == WIDE);
+    return d->block ? datum_value(d, 0) : NULL;
+}
+
+static bool
+is_wide(const struct datum *d)
+{
+    return !d->block || (d->key_step == WIDE && (!d->map || d->value_step == WIDE));
 }
 
 /* All elements of 'd' into 'to', which has room. */
@@ -45,9 +67,9 @@ static void
 copy_atoms(struct datum *to, const struct datum *d, const struct type *t)
 {
     for (uint32_t i = 0; i < d->n; i++) {
-        datum_keys_w(to)[i] = atom_dup(&datum_keys(d)[i], t->key.type);
+        datum_keys_w(to)[i] = atom_dup(datum_key(d, i), t->key.type);
         if (d->map) {
-            datum_values_w(to)[i] = atom_dup(&datum_values(d)[i], t->value.type);
+            datum_values_w(to)[i] = atom_dup(datum_value(d, i), t->value.type);
         }
     }
 }
@@ -67,7 +89,7 @@ reblock(struct datum *d, const struct type *t, uint32_t cap)
 void
 datum_unshare(struct datum *d, const struct type *t)
 {
-    if (d->block && d->many->n_refs > 1) {
+    if (d->block && (d->many->n_refs > 1 || !is_wide(d))) {
         reblock(d, t, d->n ? d->n : 1);
     }
 }
@@ -75,25 +97,51 @@ datum_unshare(struct datum *d, const struct type *t)
 void
 datum_fit(struct datum *d, const struct type *t)
 {
-    if (d->block && d->many->n_refs == 1 && d->n < d->many->cap - d->many->cap / 4) {
+    if (d->block && is_wide(d) && d->many->n_refs == 1 &&
+        d->n < d->many->cap - d->many->cap / 4) {
         reblock(d, t, d->n);
+    }
+}
+
+/* One more reference of each string. */
+static void
+ref_strings(const struct datum *d, const struct type *t)
+{
+    for (uint32_t i = 0; i < d->n && t->key.type == ATOM_STRING; i++) {
+        istring_ref(datum_key(d, i)->string);
+    }
+    for (uint32_t i = 0; i < d->n && t->value.type == ATOM_STRING; i++) {
+        istring_ref(datum_value(d, i)->string);
     }
 }
 
 struct datum_block *
 datum_pack(struct datum d, const struct type *t)
 {
+    uint8_t key_step = atom_n_bytes(t->key.type), value_step = atom_n_bytes(t->value.type);
     if (d.n == 0) {
         datum_done(&d, t);
         return NULL;
-    } else if (d.block && d.many->cap == d.n) {
+    } else if (d.block && d.many->cap == d.n && d.key_step == key_step &&
+               (!d.map || d.value_step == value_step)) {
         return d.many;
     }
-    struct datum_block *b = block_new(d.n, d.map);
-    struct datum copy = { .n = d.n, .block = 1, .map = d.map, .many = b };
-    copy_atoms(&copy, &d, t);
-    datum_done(&d, t);
-    return b;
+    struct datum packed = { .n = d.n, .block = 1, .map = d.map, .key_step = key_step };
+    packed.value_step = value_step;
+    packed.many = block_new(d.n, (size_t) key_step + (d.map ? value_step : 0));
+    for (uint32_t i = 0; i < d.n; i++) {
+        memcpy((void *) datum_key(&packed, i), datum_key(&d, i), key_step);
+        if (d.map) {
+            memcpy((void *) datum_value(&packed, i), datum_value(&d, i), value_step);
+        }
+    }
+    if (d.block && d.many->n_refs > 1) {
+        ref_strings(&packed, t);
+        d.many->n_refs--;
+    } else if (d.block) {
+        free(d.many);
+    }
+    return packed.many;
 }
 
 void
@@ -113,9 +161,8 @@ bool
 datum_is_default(const struct datum *d, const struct type *t)
 {
     return d->n == t->n_min &&
-           (d->n == 0 ||
-            (atom_is_default(&datum_keys(d)[0], t->key.type) &&
-             (!d->map || atom_is_default(&datum_values(d)[0], t->value.type))));
+           (d->n == 0 || (atom_is_default(datum_key(d, 0), t->key.type) &&
+                          (!d->map || atom_is_default(datum_value(d, 0), t->value.type))));
 }
 
 void
@@ -127,12 +174,12 @@ datum_done(struct datum *d, const struct type *t)
     }
     if (t->key.type == ATOM_STRING) {
         for (uint32_t i = 0; i < d->n; i++) {
-            istring_unref(datum_keys(d)[i].string);
+            istring_unref(datum_key(d, i)->string);
         }
     }
     if (t->value.type == ATOM_STRING) {
         for (uint32_t i = 0; i < d->n; i++) {
-            istring_unref(datum_values(d)[i].string);
+            istring_unref(datum_value(d, i)->string);
         }
     }
     if (d->block) {
@@ -186,14 +233,13 @@ datum_of_uuid(const struct uuid *uuid)
 static uint32_t
 lower_bound(const struct datum *d, const union atom *key, enum atom_type type)
 {
-    const union atom *keys = datum_keys(d);
     uint32_t low = 0, high = d->n;
-    if (high && atom_cmp(&keys[high - 1], key, type) < 0) {
+    if (high && atom_cmp(datum_key(d, high - 1), key, type) < 0) {
         return high; /* Appending in order is common. */
     }
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
-        if (atom_cmp(&keys[mid], key, type) < 0) {
+        if (atom_cmp(datum_key(d, mid), key, type) < 0) {
             low = mid + 1;
         } else {
             high = mid;
@@ -206,13 +252,13 @@ int64_t
 datum_find(const struct datum *d, const union atom *key, enum atom_type type)
 {
     uint32_t i = lower_bound(d, key, type);
-    return i < d->n && atom_eq(&datum_keys(d)[i], key, type) ? (int64_t) i : -1;
+    return i < d->n && atom_eq(datum_key(d, i), key, type) ? (int64_t) i : -1;
 }
 
 static void
 make_room(struct datum *d, const struct type *t)
 {
-    bool sole = !d->block || d->many->n_refs == 1;
+    bool sole = !d->block || (d->many->n_refs == 1 && is_wide(d));
     uint32_t cap = d->block ? d->many->cap : d->map ? 0 : 1;
     if (!sole || d->n >= cap) {
         reblock(d, t, d->n < 4 ? d->n + 1 : d->n + d->n / 2);
@@ -225,7 +271,7 @@ datum_add(struct datum *d, const struct type *t, union atom key, union atom *val
 {
     d->map = type_is_map(t);
     uint32_t i = lower_bound(d, &key, t->key.type);
-    if (i < d->n && atom_eq(&datum_keys(d)[i], &key, t->key.type)) {
+    if (i < d->n && atom_eq(datum_key(d, i), &key, t->key.type)) {
         atom_done(&key, t->key.type);
         if (d->map && replace) {
             datum_unshare(d, t);
@@ -275,23 +321,11 @@ const char *
 datum_map_string(const struct datum *d, const char *key)
 {
     for (uint32_t i = 0; i < d->n && d->map; i++) {
-        if (strcmp(datum_keys(d)[i].string->s, key) == 0) {
-            return datum_values(d)[i].string->s;
+        if (strcmp(datum_key(d, i)->string->s, key) == 0) {
+            return datum_value(d, i)->string->s;
         }
     }
     return NULL;
-}
-
-static int
-atoms_cmp(const union atom *a, const union atom *b, uint32_t n, enum atom_type type)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        int cmp = atom_cmp(&a[i], &b[i], type);
-        if (cmp) {
-            return cmp;
-        }
-    }
-    return 0;
 }
 
 int
@@ -302,10 +336,14 @@ datum_cmp(const struct datum *a, const struct datum *b, const struct type *t)
     } else if (a->block && b->block && a->many == b->many) {
         return 0;
     }
-    int cmp = atoms_cmp(datum_keys(a), datum_keys(b), a->n, t->key.type);
-    return cmp || !a->map
-               ? cmp
-               : atoms_cmp(datum_values(a), datum_values(b), a->n, t->value.type);
+    int cmp = 0;
+    for (uint32_t i = 0; i < a->n && !cmp; i++) {
+        cmp = atom_cmp(datum_key(a, i), datum_key(b, i), t->key.type);
+    }
+    for (uint32_t i = 0; i < a->n && !cmp && a->map; i++) {
+        cmp = atom_cmp(datum_value(a, i), datum_value(b, i), t->value.type);
+    }
+    return cmp;
 }
 
 bool
@@ -317,8 +355,8 @@ datum_eq(const struct datum *a, const struct datum *b, const struct type *t)
         return true;
     }
     for (uint32_t i = 0; i < a->n; i++) {
-        if (!atom_eq(&datum_keys(a)[i], &datum_keys(b)[i], t->key.type) ||
-            (a->map && !atom_eq(&datum_values(a)[i], &datum_values(b)[i], t->value.type))) {
+        if (!atom_eq(datum_key(a, i), datum_key(b, i), t->key.type) ||
+            (a->map && !atom_eq(datum_value(a, i), datum_value(b, i), t->value.type))) {
             return false;
         }
     }
@@ -329,9 +367,9 @@ uint32_t
 datum_hash(const struct datum *d, const struct type *t, uint32_t basis)
 {
     for (uint32_t i = 0; i < d->n; i++) {
-        basis = atom_hash(&datum_keys(d)[i], t->key.type, basis);
+        basis = atom_hash(datum_key(d, i), t->key.type, basis);
         if (d->map) {
-            basis = atom_hash(&datum_values(d)[i], t->value.type, basis);
+            basis = atom_hash(datum_value(d, i), t->value.type, basis);
         }
     }
     return basis + d->n;
@@ -341,9 +379,9 @@ struct err *
 datum_check(const struct datum *d, const struct type *t)
 {
     for (uint32_t i = 0; i < d->n; i++) {
-        TRY(base_type_check(&t->key, &datum_keys(d)[i]));
+        TRY(base_type_check(&t->key, datum_key(d, i)));
         if (d->map) {
-            TRY(base_type_check(&t->value, &datum_values(d)[i]));
+            TRY(base_type_check(&t->value, datum_value(d, i)));
         }
     }
     return NULL;

@@ -17,14 +17,18 @@
 
 struct datum_block {
     uint32_t n_refs;
-    uint32_t cap;       /* Room for so many keys (and as many values in a map). */
-    union atom atoms[]; /* 'cap' keys, then 'cap' values in a map. */
+    uint32_t cap; /* Room for so many keys (and as many values in a map). */
+    uint64_t
+        atoms[]; /* 'cap' keys, then 'cap' values in a map; see struct datum's steps. */
 };
 
 struct datum {
     uint32_t n;    /* Elements. */
     uint8_t block; /* The elements lie in '*many', not in 'one'. */
     uint8_t map;   /* The block has values.  An empty map has no block. */
+    /* Bytes from one key, or value, to the next in the block: those of a union atom, or those that
+     * the type needs (atom_n_bytes()) in a block that datum_pack() made, which nobody changes. */
+    uint8_t key_step, value_step;
     union {
         union atom one;           /* If n == 1 and !block. */
         struct datum_block *many; /* If block. */
@@ -32,17 +36,26 @@ struct datum {
 };
 #define DATUM_EMPTY ((struct datum){ .n = 0 })
 
+/* Element i.  Only the member of its type may be read; atom_dup() copies. */
 static inline const union atom *
-datum_keys(const struct datum *d)
+datum_key(const struct datum *d, uint32_t i)
 {
-    return d->block ? d->many->atoms : &d->one;
+    return d->block ? (const union atom *) (const void *) ((const char *) d->many->atoms +
+                                                           (size_t) i * d->key_step)
+                    : &d->one;
 }
 
 static inline const union atom *
-datum_values(const struct datum *d) /* Maps only. */
+datum_value(const struct datum *d, uint32_t i) /* Maps only. */
 {
-    return d->block ? d->many->atoms + d->many->cap : NULL;
+    return (const union atom *) (const void *) ((const char *) d->many->atoms +
+                                                (size_t) d->many->cap * d->key_step +
+                                                (size_t) i * d->value_step);
 }
+
+/* All of them as arrays; not of a datum that lies in a database's row.  NULL: no values. */
+const union atom *datum_keys(const struct datum *);
+const union atom *datum_values(const struct datum *);
 
 void datum_default(struct datum *ret,
                    const struct type *); /* Empty, or one default atom. */
@@ -65,8 +78,9 @@ datum_take(struct datum *d) /* Ownership leaves: it is then empty. */
     return t;
 }
 
-/* How a row keeps a set or a map (takes 'd'): a block with just its elements, cap == n, or NULL if
- * it has none.  As a datum again it is { .n = cap, .block = 1, .many = it }. */
+/* How a row keeps a set or a map (takes 'd'): a block with just its elements, cap == n, each as
+ * long as its type needs; NULL if it has none.  As a datum again it is { .n = cap, .block = 1,
+ * .many = it } with these steps. */
 struct datum_block *datum_pack(struct datum d, const struct type *);
 
 /* Making values by hand; strings are copied. */
@@ -89,27 +103,27 @@ bool datum_remove_at(struct datum *, const struct type *, uint32_t i); /* Always
 static inline int64_t
 datum_int(const struct datum *d)
 {
-    return d->n ? datum_keys(d)->integer : 0;
+    return d->n ? datum_key(d, 0)->integer : 0;
 }
 static inline double
 datum_real(const struct datum *d)
 {
-    return d->n ? datum_keys(d)->real : 0;
+    return d->n ? datum_key(d, 0)->real : 0;
 }
 static inline bool
 datum_bool(const struct datum *d)
 {
-    return d->n && datum_keys(d)->boolean;
+    return d->n && datum_key(d, 0)->boolean;
 }
 static inline const char *
 datum_string(const struct datum *d)
 {
-    return d->n ? datum_keys(d)->string->s : "";
+    return d->n ? datum_key(d, 0)->string->s : "";
 }
 static inline struct uuid
 datum_uuid(const struct datum *d)
 {
-    return d->n ? datum_keys(d)->uuid : (struct uuid){ { 0 } };
+    return d->n ? datum_key(d, 0)->uuid : (struct uuid){ { 0 } };
 }
 const char *datum_map_string(const struct datum *,
                              const char *key); /* string map; or NULL. */

@@ -170,10 +170,9 @@ datum_parse(struct datum *ret, const struct type *t, const struct json *j,
 void
 datum_print(const struct datum *d, const struct type *t, struct buf *buf)
 {
-    const union atom *keys = datum_keys(d);
     if (!type_is_map(t)) {
         if (d->n == 1) {
-            atom_print(&keys[0], t->key.type, buf);
+            atom_print(datum_key(d, 0), t->key.type, buf);
             return;
         }
         buf_add(buf, "[\"set\",[", 8);
@@ -181,16 +180,15 @@ datum_print(const struct datum *d, const struct type *t, struct buf *buf)
             if (i) {
                 buf_char(buf, ',');
             }
-            atom_print(&keys[i], t->key.type, buf);
+            atom_print(datum_key(d, i), t->key.type, buf);
         }
     } else {
-        const union atom *values = datum_values(d);
         buf_add(buf, "[\"map\",[", 8);
         for (uint32_t i = 0; i < d->n; i++) {
             buf_str(buf, i ? ",[" : "[");
-            atom_print(&keys[i], t->key.type, buf);
+            atom_print(datum_key(d, i), t->key.type, buf);
             buf_char(buf, ',');
-            atom_print(&values[i], t->value.type, buf);
+            atom_print(datum_value(d, i), t->value.type, buf);
             buf_char(buf, ']');
         }
     }
@@ -200,18 +198,17 @@ datum_print(const struct datum *d, const struct type *t, struct buf *buf)
 struct json
 datum_json(struct arena *arena, const struct datum *d, const struct type *t)
 {
-    const union atom *keys = datum_keys(d);
     bool map = type_is_map(t);
     if (!map && d->n == 1) {
-        return atom_json(arena, &keys[0], t->key.type);
+        return atom_json(arena, datum_key(d, 0), t->key.type);
     }
     struct json elems = json_array();
     for (uint32_t i = 0; i < d->n; i++) {
-        struct json key = atom_json(arena, &keys[i], t->key.type);
-        json_add(arena, &elems,
-                 map ? json_pair(arena, key,
-                                 atom_json(arena, &datum_values(d)[i], t->value.type))
-                     : key);
+        struct json key = atom_json(arena, datum_key(d, i), t->key.type);
+        json_add(
+            arena, &elems,
+            map ? json_pair(arena, key, atom_json(arena, datum_value(d, i), t->value.type))
+                : key);
     }
     return json_pair(arena, json_string_ref(map ? "map" : "set"), elems);
 }

@@ -8,9 +8,9 @@
 static bool
 has_element(const struct datum *b, const struct datum *a, uint32_t i, const struct type *t)
 {
-    int64_t at = datum_find(b, &datum_keys(a)[i], t->key.type);
-    return at >= 0 &&
-           (!a->map || atom_eq(&datum_values(a)[i], &datum_values(b)[at], t->value.type));
+    int64_t at = datum_find(b, datum_key(a, i), t->key.type);
+    return at >= 0 && (!a->map || atom_eq(datum_value(a, i), datum_value(b, (uint32_t) at),
+                                          t->value.type));
 }
 
 bool
@@ -42,9 +42,9 @@ datum_excludes_all(const struct datum *a, const struct datum *b, const struct ty
 static void
 append(struct datum *to, const struct datum *from, uint32_t i, const struct type *t)
 {
-    datum_keys_w(to)[to->n] = atom_dup(&datum_keys(from)[i], t->key.type);
+    datum_keys_w(to)[to->n] = atom_dup(datum_key(from, i), t->key.type);
     if (to->map) {
-        datum_values_w(to)[to->n] = atom_dup(&datum_values(from)[i], t->value.type);
+        datum_values_w(to)[to->n] = atom_dup(datum_value(from, i), t->value.type);
     }
     to->n++;
 }
@@ -57,7 +57,7 @@ next_side(const struct datum *a, uint32_t i, const struct datum *b, uint32_t j,
     if (i >= a->n || j >= b->n) {
         return i < a->n ? -1 : 1;
     }
-    return atom_cmp(&datum_keys(a)[i], &datum_keys(b)[j], t->key.type);
+    return atom_cmp(datum_key(a, i), datum_key(b, j), t->key.type);
 }
 
 /* A result must not keep much more memory than it needs: it may live for years. */
@@ -73,7 +73,7 @@ tidy(struct datum *d, const struct type *t)
     struct datum small = DATUM_EMPTY;
     small.map = d->map;
     if (d->n == 1) {
-        small.one = atom_dup(&datum_keys(d)[0], t->key.type);
+        small.one = atom_dup(datum_key(d, 0), t->key.type);
         small.n = 1;
     }
     datum_done(d, t);
@@ -104,12 +104,12 @@ datum_union(struct datum *a, const struct datum *b, const struct type *t)
         return;
     } else if (b->n <= 4) { /* A few into many. */
         for (uint32_t i = 0; i < b->n; i++) {
-            if (datum_find(a, &datum_keys(b)[i], t->key.type) < 0) {
+            if (datum_find(a, datum_key(b, i), t->key.type) < 0) {
                 union atom value = { 0 };
                 if (b->map) {
-                    value = atom_dup(&datum_values(b)[i], t->value.type);
+                    value = atom_dup(datum_value(b, i), t->value.type);
                 }
-                datum_add(a, t, atom_dup(&datum_keys(b)[i], t->key.type), &value, false);
+                datum_add(a, t, atom_dup(datum_key(b, i), t->key.type), &value, false);
             }
         }
         return;
@@ -125,9 +125,9 @@ static bool
 hits(const struct datum *a, const struct type *t, const struct datum *b, uint32_t i,
      bool pairs, int64_t *ret_at)
 {
-    *ret_at = datum_find(a, &datum_keys(b)[i], t->key.type);
-    return *ret_at >= 0 && (!pairs || atom_eq(&datum_values(a)[*ret_at],
-                                              &datum_values(b)[i], t->value.type));
+    *ret_at = datum_find(a, datum_key(b, i), t->key.type);
+    return *ret_at >= 0 && (!pairs || atom_eq(datum_value(a, (uint32_t) *ret_at),
+                                              datum_value(b, i), t->value.type));
 }
 
 void
@@ -148,8 +148,8 @@ datum_subtract(struct datum *a, const struct type *a_type, const struct datum *b
     struct datum kept;
     datum_reserve(&kept, a_type, a->n);
     for (uint32_t i = 0; i < a->n; i++) {
-        at = datum_find(b, &datum_keys(a)[i], a_type->key.type);
-        if (at < 0 || (pairs && !atom_eq(&datum_values(b)[at], &datum_values(a)[i],
+        at = datum_find(b, datum_key(a, i), a_type->key.type);
+        if (at < 0 || (pairs && !atom_eq(datum_value(b, (uint32_t) at), datum_value(a, i),
                                          a_type->value.type))) {
             append(&kept, a, i, a_type);
         }
@@ -176,7 +176,7 @@ datum_diff(struct datum *ret, const struct datum *old, const struct datum *new,
             append(ret, new, j++, t);
         } else {
             if (ret->map &&
-                !atom_eq(&datum_values(old)[i], &datum_values(new)[j], t->value.type)) {
+                !atom_eq(datum_value(old, i), datum_value(new, j), t->value.type)) {
                 append(ret, new, j, t);
             }
             i++;
@@ -201,8 +201,8 @@ datum_apply(struct datum *ret, const struct datum *old, const struct datum *delt
             } else if (side > 0) {
                 append(ret, delta, j++, t);
             } else { /* The same value, or a set: removed.  Another value: replaced. */
-                if (ret->map && !atom_eq(&datum_values(old)[i], &datum_values(delta)[j],
-                                         t->value.type)) {
+                if (ret->map &&
+                    !atom_eq(datum_value(old, i), datum_value(delta, j), t->value.type)) {
                     append(ret, delta, j, t);
                 }
                 i++;

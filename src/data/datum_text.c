@@ -18,10 +18,10 @@ datum_print_text(const struct datum *d, const struct type *t, struct buf *buf)
     }
     for (uint32_t i = 0; i < d->n; i++) {
         buf_str(buf, i ? ", " : "");
-        atom_print_text(&datum_keys(d)[i], t->key.type, buf);
+        atom_print_text(datum_key(d, i), t->key.type, buf);
         if (map) {
             buf_char(buf, '=');
-            atom_print_text(&datum_values(d)[i], t->value.type, buf);
+            atom_print_text(datum_value(d, i), t->value.type, buf);
         }
     }
     if (!bare) {

@@ -318,7 +318,7 @@ base_type_check(const struct base_type *b, const union atom *a)
         buf_str(&text, " is not one of the allowed values ([");
         for (uint32_t i = 0; i < b->choices->n; i++) {
             buf_str(&text, i ? ", " : "");
-            atom_print_text(&datum_keys(b->choices)[i], b->type, &text);
+            atom_print_text(datum_key(b->choices, i), b->type, &text);
         }
         return rfc_err(RFC_CONSTRAINT, "%s])", buf_cstr(&text));
     }

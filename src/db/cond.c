@@ -100,7 +100,7 @@ clause_holds(const struct clause *cl, const struct datum *d)
         if (d->n == 0) {
             return false;
         }
-        int cmp = atom_cmp(datum_keys(d), datum_keys(&cl->arg), t->key.type);
+        int cmp = atom_cmp(datum_key(d, 0), datum_key(&cl->arg, 0), t->key.type);
         return cl->op == COND_LT   ? cmp < 0
                : cl->op == COND_LE ? cmp <= 0
                : cl->op == COND_GT ? cmp > 0

@@ -40,7 +40,7 @@ probe(struct delivery *dl, const struct watch_table *wt, const struct column *c,
       const struct datum *d)
 {
     for (uint32_t i = 0; i < d->n; i++) {
-        const union atom *a = &datum_keys(d)[i];
+        const union atom *a = datum_key(d, i);
         uint32_t hash = atom_hash(a, c->type.key.type, c->index);
         HMAP_FOR_EACH_HASH (struct probe, p, node, hash, &wt->probes) {
             if (p->column == c->index && atom_eq(p->value, a, c->type.key.type)) {

@@ -105,10 +105,10 @@ datum_cost(const struct datum *d, const struct type *type)
 {
     uint64_t cost = d->n * (d->map ? 2 : 1);
     for (uint32_t i = 0; type->key.type == ATOM_STRING && i < d->n; i++) {
-        cost += datum_keys(d)[i].string->n / 16;
+        cost += datum_key(d, i)->string->n / 16;
     }
     for (uint32_t i = 0; d->map && type->value.type == ATOM_STRING && i < d->n; i++) {
-        cost += datum_values(d)[i].string->n / 16;
+        cost += datum_value(d, i)->string->n / 16;
     }
     return cost;
 }

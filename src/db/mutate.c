@@ -162,7 +162,7 @@ mutate_real(enum mutator op, double *x, double y)
 static struct err *
 calculate(const struct mutation *m, union atom *a)
 {
-    const union atom *arg = datum_keys(&m->arg);
+    const union atom *arg = datum_key(&m->arg, 0);
     enum rfc_tag tag = m->column->type.key.type == ATOM_INTEGER
                            ? mutate_integer(m->mutator, &a->integer, arg->integer)
                            : mutate_real(m->mutator, &a->real, arg->real);
@@ -179,10 +179,11 @@ static struct err *
 arithmetic(const struct mutation *m, struct datum *d)
 {
     const struct type *t = &m->column->type;
-    CLEANUP(free_drop) union atom *keys = xmemdup(datum_keys(d), d->n * sizeof *keys);
+    CLEANUP(free_drop) union atom *keys = xmalloc((d->n + 1) * sizeof *keys);
     struct datum result;
 
     for (uint32_t i = 0; i < d->n; i++) {
+        keys[i] = atom_dup(datum_key(d, i), t->key.type); /* Numbers: nothing to own. */
         TRY(calculate(m, &keys[i]));
     }
     for (uint32_t i = 0; i < d->n; i++) {

@@ -54,7 +54,7 @@ query(struct table *t, const struct cond *cond, struct row_vec *ret)
 
     const struct clause *uuid = equality_on(cond, &t->schema->columns[COLUMN_UUID]);
     if (uuid) {
-        struct row *row = table_find(t, &datum_keys(&uuid->arg)->uuid);
+        struct row *row = table_find(t, &datum_key(&uuid->arg, 0)->uuid);
         if (row) {
             add_if(row, cond, ret);
         }

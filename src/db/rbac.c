@@ -33,7 +33,7 @@ set_has(const struct row *row, const char *column, const char *s)
     struct datum room;
     const struct datum *d = string_keyed(row, column, &room, &c);
     for (uint32_t i = 0; d && !type_is_map(&c->type) && i < d->n; i++) {
-        if (strcmp(datum_keys(d)[i].string->s, s) == 0) {
+        if (strcmp(datum_key(d, i)->string->s, s) == 0) {
             return true;
         }
     }
@@ -55,8 +55,8 @@ find_permission(const struct db_ctx *ctx, const struct table *t)
             continue;
         }
         for (uint32_t i = 0; i < d->n; i++) {
-            if (strcmp(datum_keys(d)[i].string->s, t->schema->name) == 0) {
-                return table_find(permissions, &datum_values(d)[i].uuid);
+            if (strcmp(datum_key(d, i)->string->s, t->schema->name) == 0) {
+                return table_find(permissions, &datum_value(d, i)->uuid);
             }
         }
     }
@@ -71,7 +71,7 @@ is_authorized(const struct row *permission, const char *id, const struct row *ro
     struct datum room, map_room;
     const struct datum *names = string_keyed(permission, "authorization", &room, &c);
     for (uint32_t i = 0; names && i < names->n; i++) {
-        const char *name = datum_keys(names)[i].string->s;
+        const char *name = datum_key(names, i)->string->s;
         const char *colon = strchr(name, ':');
         if (*name == '\0') {
             return true;

@@ -50,21 +50,19 @@ drop_ref(struct ref_walk *w, const struct base_type *base, const struct uuid *to
 }
 
 static struct err *
-add_all(struct ref_walk *w, const struct base_type *base, const union atom *atoms,
-        uint32_t n)
+add_values(struct ref_walk *w, const struct base_type *base, const struct datum *d)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        TRY(add_ref(w, base, &atoms[i].uuid));
+    for (uint32_t i = 0; i < d->n; i++) {
+        TRY(add_ref(w, base, &datum_value(d, i)->uuid));
     }
     return NULL;
 }
 
 static void
-drop_all(struct ref_walk *w, const struct base_type *base, const union atom *atoms,
-         uint32_t n)
+drop_values(struct ref_walk *w, const struct base_type *base, const struct datum *d)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        drop_ref(w, base, &atoms[i].uuid);
+    for (uint32_t i = 0; i < d->n; i++) {
+        drop_ref(w, base, &datum_value(d, i)->uuid);
     }
 }
 
@@ -73,14 +71,16 @@ static struct err *
 move_keys(struct ref_walk *w, const struct base_type *base, const struct datum *old,
           const struct datum *new)
 {
-    const union atom *a = datum_keys(old), *b = datum_keys(new);
     uint32_t i = 0, j = 0;
     while (i < old->n || j < new->n) {
-        int cmp = i >= old->n ? 1 : j >= new->n ? -1 : uuid_cmp(&a[i].uuid, &b[j].uuid);
+        int cmp = i >= old->n ? 1
+                  : j >= new->n
+                      ? -1
+                      : uuid_cmp(&datum_key(old, i)->uuid, &datum_key(new, j)->uuid);
         if (cmp < 0) {
-            drop_ref(w, base, &a[i].uuid);
+            drop_ref(w, base, &datum_key(old, i)->uuid);
         } else if (cmp > 0) {
-            TRY(add_ref(w, base, &b[j].uuid));
+            TRY(add_ref(w, base, &datum_key(new, j)->uuid));
         }
         i += cmp <= 0;
         j += cmp >= 0;
@@ -98,8 +98,8 @@ count_column(struct ref_walk *w, const struct datum *old, const struct datum *ne
         TRY(move_keys(w, &type->key, old, new));
     }
     if (base_type_ref(&type->value) == REF_STRONG) {
-        TRY(add_all(w, &type->value, datum_values(new), new->n));
-        drop_all(w, &type->value, datum_values(old), old->n);
+        TRY(add_values(w, &type->value, new));
+        drop_values(w, &type->value, old);
     }
     return NULL;
 }

@@ -44,6 +44,8 @@ row_layout_init(struct row_layout *l, const struct table_schema *ts)
         p->form = (uint8_t) form_of(type);
         p->optional = type->n_min == 0;
         p->map = type_is_map(type);
+        p->key_step = atom_n_bytes(type->key.type);
+        p->value_step = atom_n_bytes(type->value.type);
         if (p->form == CELL_BOOLEAN) {
             p->at = at++;
         } else if ((p->form == CELL_NUMBER || p->form == CELL_UUID) && p->optional) {
@@ -111,6 +113,8 @@ row_field(const struct row *row, size_t field, struct datum *room)
         room->n = room->many ? room->many->cap : 0;
         room->block = room->many != NULL;
         room->map = p->map;
+        room->key_step = p->key_step;
+        room->value_step = p->value_step;
         break;
     }
     return room;
@@ -137,7 +141,7 @@ row_put(struct row *row, size_t field, struct datum d)
     ASSERT(p->form == CELL_BLOCK || (d.n <= 1 && (d.n == 1 || p->optional)));
     switch ((enum cell_form) p->form) {
     case CELL_BOOLEAN:
-        *(uint8_t *) at = d.n ? datum_keys(&d)->boolean : CELL_ABSENT;
+        *(uint8_t *) at = d.n ? datum_key(&d, 0)->boolean : CELL_ABSENT;
         return;
     case CELL_BLOCK: {
         struct datum_block *b = datum_pack(d, field_type(row->table, field));
@@ -150,12 +154,12 @@ row_put(struct row *row, size_t field, struct datum d)
             *flag_at(row, p) = d.n != 0;
         }
         if (d.n) {
-            memcpy(at, datum_keys(&d), n_bytes_of(p->form));
+            memcpy(at, datum_key(&d, 0), n_bytes_of(p->form));
         }
         datum_done(&d, field_type(row->table, field)); /* It may have been a block. */
         return;
     case CELL_STRING: {
-        struct istring *s = d.n ? istring_ref(datum_keys(&d)->string) : NULL;
+        struct istring *s = d.n ? istring_ref(datum_key(&d, 0)->string) : NULL;
         memcpy(at, &s, sizeof s);
         datum_done(&d, field_type(row->table, field));
         return;

@@ -44,6 +44,7 @@ struct cell_place {
     uint32_t flag_at; /* Of an optional number or UUID. */
     uint8_t form;     /* enum cell_form. */
     bool optional, map;
+    uint8_t key_step, value_step; /* Of a block. */
 };
 
 struct row_layout {

@@ -139,7 +139,7 @@ join_table(struct watch *w, struct watch_table *wt)
         struct probe *p = &w->probes[i];
         *p = (struct probe){ .watch = w,
                              .column = cl->column->index,
-                             .value = datum_keys(&cl->arg) };
+                             .value = datum_key(&cl->arg, 0) };
         hmap_insert(&wt->probes, &p->node,
                     atom_hash(p->value, cl->column->type.key.type, p->column));
         wt->n_probes[p->column]++;

@@ -52,10 +52,10 @@ prune_cell(struct txn *txn, struct row *row, const struct column *c)
     bool zero = false;
 
     for (uint32_t i = 0; i < d->n; i++) {
-        bool stale = is_stale(txn->db, &c->type.key, &datum_keys(d)[i]) ||
-                     (d->map && is_stale(txn->db, &c->type.value, &datum_values(d)[i]));
+        bool stale = is_stale(txn->db, &c->type.key, datum_key(d, i)) ||
+                     (d->map && is_stale(txn->db, &c->type.value, datum_value(d, i)));
         n_stale += stale;
-        zero = zero || (stale && uuid_is_zero(&datum_keys(d)[i].uuid));
+        zero = zero || (stale && uuid_is_zero(&datum_key(d, i)->uuid));
     }
     if (n_stale == 0) {
         return NULL;
@@ -63,14 +63,14 @@ prune_cell(struct txn *txn, struct row *row, const struct column *c)
 
     struct datum kept = DATUM_EMPTY;
     for (uint32_t i = 0; i < d->n; i++) {
-        if (!is_stale(txn->db, &c->type.key, &datum_keys(d)[i]) &&
-            !(d->map && is_stale(txn->db, &c->type.value, &datum_values(d)[i]))) {
+        if (!is_stale(txn->db, &c->type.key, datum_key(d, i)) &&
+            !(d->map && is_stale(txn->db, &c->type.value, datum_value(d, i)))) {
             union atom value = { 0 };
             if (d->map) {
-                value = atom_dup(&datum_values(d)[i], c->type.value.type);
+                value = atom_dup(datum_value(d, i), c->type.value.type);
             }
-            datum_add(&kept, &c->type, atom_dup(&datum_keys(d)[i], c->type.key.type),
-                      &value, false);
+            datum_add(&kept, &c->type, atom_dup(datum_key(d, i), c->type.key.type), &value,
+                      false);
         }
     }
     if (kept.n < c->type.n_min) {
@@ -93,7 +93,7 @@ still_refers(const struct row *src, uint32_t column, const struct uuid *dst)
         }
     }
     for (uint32_t i = 0; i < d->n && base_type_ref(&c->type.value) == REF_WEAK; i++) {
-        if (uuid_eq(&datum_values(d)[i].uuid, dst)) {
+        if (uuid_eq(&datum_value(d, i)->uuid, dst)) {
             return true;
         }
     }
@@ -195,14 +195,16 @@ static void
 move_keys(struct db *db, struct row *row, const struct column *c, const struct datum *old,
           const struct datum *new)
 {
-    const union atom *a = datum_keys(old), *b = datum_keys(new);
     uint32_t i = 0, j = 0;
     while (i < old->n || j < new->n) {
-        int cmp = i >= old->n ? 1 : j >= new->n ? -1 : uuid_cmp(&a[i].uuid, &b[j].uuid);
+        int cmp = i >= old->n ? 1
+                  : j >= new->n
+                      ? -1
+                      : uuid_cmp(&datum_key(old, i)->uuid, &datum_key(new, j)->uuid);
         if (cmp < 0) {
-            drop_ref(db, row, c, &a[i].uuid);
+            drop_ref(db, row, c, &datum_key(old, i)->uuid);
         } else if (cmp > 0) {
-            add_ref(db, row, c, &c->type.key, &b[j].uuid);
+            add_ref(db, row, c, &c->type.key, &datum_key(new, j)->uuid);
         }
         i += cmp <= 0;
         j += cmp >= 0;
@@ -218,10 +220,10 @@ commit_cell(struct db *db, struct row *row, const struct column *c, const struct
     }
     if (base_type_ref(&c->type.value) == REF_WEAK) {
         for (uint32_t i = 0; i < new->n; i++) {
-            add_ref(db, row, c, &c->type.value, &datum_values(new)[i].uuid);
+            add_ref(db, row, c, &c->type.value, &datum_value(new, i)->uuid);
         }
         for (uint32_t i = 0; i < old->n; i++) {
-            drop_ref(db, row, c, &datum_values(old)[i].uuid);
+            drop_ref(db, row, c, &datum_value(old, i)->uuid);
         }
     }
 }
