@@ -16,12 +16,17 @@
  *          of us are one client. */
 #include "dbserver/relay_i.h"
 
+#define LOG_MODULE "relay"
+#include "base/log.h"
 #include "base/str.h"
 #include "data/rfc7047.h"
 
 /* So long after the source's answer a convert may take to be seen.  Some that are answered well are
  * never seen: a cluster of 3.1 forgets a schema with ephemeral columns. */
 #define CONVERT_MS 2000
+/* A member of a cluster of 3.1 that becomes its leader may never answer what it had sent to the one
+ * before; then we do. */
+#define STUCK_MS 15000
 
 static bool
 has_op(const struct jsonrpc_msg *msg, const char *const *names)
@@ -135,6 +140,24 @@ on_answer(void *pending, struct jsonrpc_msg *reply, struct err *e)
 }
 
 void
+forward_timeout(struct pending *p)
+{
+    struct peer *peer = p->peer;
+    struct served *s = p->served;
+    struct json canceled = json_string_ref("canceled");
+
+    if (p->state == PENDING_CONVERTED) {
+        forward_answer_converts(s, true);
+    } else if (p->state == PENDING_SENT) {
+        log_warn("%s: a transaction was not answered in %d s: canceled", s->name,
+                 STUCK_MS / 1000);
+        answer(p, NULL, &canceled);
+        pending_free(p); /* And the source is told. */
+    }
+    flush_peer(peer, s);
+}
+
+void
 forward_answer_converts(struct served *s, bool all)
 {
     struct json done = json_object();
@@ -156,6 +179,9 @@ send_it(struct pending *p)
     p->n_cancels = p->served->relay->n_cancels;
     p->sent_id = session_io_request(p->served->relay->session, p->msg->method,
                                     &p->msg->params, on_answer, p);
+    if (p->served->relay->source.cid[0] && !waits(p->msg)) {
+        loop_timer_set(p->timer, STUCK_MS);
+    }
 }
 
 void

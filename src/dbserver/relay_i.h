@@ -70,9 +70,10 @@ bool forward_hold(struct peer *, struct served *, struct jsonrpc_msg *);
 /* It could run here: to the source with it, or wait until there is one. */
 void forward_submit(struct pending *);
 void forward_convert(struct peer *, struct served *, struct jsonrpc_msg *); /* Takes it. */
-void forward_forget(struct pending *); /* It will be freed. */
-void forward_cancel(struct pending *); /* One that was sent; the source answers. */
-void forward_flush(struct served *);   /* The source is there, or gone. */
+void forward_timeout(struct pending *); /* The answer takes too long. */
+void forward_forget(struct pending *);  /* It will be freed. */
+void forward_cancel(struct pending *);  /* One that was sent; the source answers. */
+void forward_flush(struct served *);    /* The source is there, or gone. */
 /* Those that we have seen come true; or all, since there is nothing more to see. */
 void forward_answer_converts(struct served *, bool all);
 void forward_cancel_all(struct served *);        /* The database goes. */

@@ -99,8 +99,8 @@ on_timeout(void *pending)
     struct pending *p = pending;
     struct served *served = p->served;
 
-    if (p->state == PENDING_CONVERTED) {
-        forward_answer_converts(served, true);
+    if (p->state != PENDING_PARKED) {
+        forward_timeout(p);
     } else if (resume(p)) { /* Else another "wait" of it has a longer time-out. */
         transact_rerun(served);
     }
