@@ -52,6 +52,23 @@ arena_done(struct arena *a)
 }
 
 void
+arena_adopt(struct arena *a, struct arena *from)
+{
+    struct arena_chunk **last = &a->chunks;
+    if (!a->chunks) {
+        *a = *from;
+        *from = ARENA_INIT;
+        return;
+    }
+    while (*last) {
+        last = &(*last)->next;
+    }
+    *last = from->chunks;
+    a->n_bytes += from->n_bytes;
+    *from = ARENA_INIT;
+}
+
+void
 arena_reset(struct arena *a)
 {
     struct arena_chunk *keep = a->chunks;

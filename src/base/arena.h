@@ -13,7 +13,9 @@ struct arena {
 #define ARENA_INIT ((struct arena){ NULL, NULL, NULL, 0 })
 
 void *arena_slow_(struct arena *, size_t n_bytes);
-void arena_done(struct arena *);  /* Frees all; the arena is then empty.  For CLEANUP(). */
+void arena_done(struct arena *); /* Frees all; the arena is then empty.  For CLEANUP(). */
+/* Moves all of 'from' into the other one, addresses and all; 'from' is then empty. */
+void arena_adopt(struct arena *, struct arena *from);
 void arena_reset(struct arena *); /* Frees all but one chunk, for the next request. */
 
 /* 16-byte aligned, not zeroed. */

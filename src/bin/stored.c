@@ -1,7 +1,7 @@
 /* bin/stored.c: byre-stored, the one program that touches storage, as root where there is one.
  *
  * It listens on a socket for typed requests of the agent, checks who asks, and forks a worker
- * for each (room priv).  It reads no configuration and keeps no state. */
+ * for each (room priv).  It reads no configuration and keeps no state but what scans found. */
 #define LOG_MODULE "stored"
 #include <getopt.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 static const char usage[] =
     "usage: byre-stored --socket PATH [--allow-uid N] [--pidfile FILE] [--log-file FILE]\n"
-    "                   [--max-workers N]\n"
+    "                   [--scan-dir DIR] [--max-workers N]\n"
     "Runs storage plans for the user N (default: its own) and root.\n";
 
 struct options {
@@ -36,12 +36,13 @@ number(const char *name, const char *text, int64_t max, int64_t *ret)
 static MUST_CHECK struct err *
 parse(int argc, char *argv[], struct options *o)
 {
-    enum { SOCKET = 256, ALLOW_UID, PIDFILE, LOG_FILE, MAX_WORKERS, HELP, VERSION };
+    enum { SOCKET = 256, ALLOW_UID, PIDFILE, LOG_FILE, SCAN_DIR, MAX_WORKERS, HELP, VERSION };
     static const struct option longs[] = {
         { "socket", required_argument, NULL, SOCKET },
         { "allow-uid", required_argument, NULL, ALLOW_UID },
         { "pidfile", required_argument, NULL, PIDFILE },
         { "log-file", required_argument, NULL, LOG_FILE },
+        { "scan-dir", required_argument, NULL, SCAN_DIR },
         { "max-workers", required_argument, NULL, MAX_WORKERS },
         { "help", no_argument, NULL, HELP },
         { "version", no_argument, NULL, VERSION },
@@ -58,6 +59,7 @@ parse(int argc, char *argv[], struct options *o)
             break;
         case PIDFILE: o->pidfile = optarg; break;
         case LOG_FILE: o->log_file = optarg; break;
+        case SCAN_DIR: o->serve.scan_dir = optarg; break;
         case MAX_WORKERS:
             TRY(number("--max-workers", optarg, 10000, &n));
             o->serve.max_workers = (int) n;
@@ -84,6 +86,9 @@ run(const struct options *o)
     CLEANUP(fd_done) int pid_fd = -1;
     if (o->pidfile) {
         TRY(pidfile_take(o->pidfile, &pid_fd));
+    }
+    if (o->serve.scan_dir) {
+        TRY(fs_mkdirs(o->serve.scan_dir, 0700));
     }
     struct err *e = priv_serve(&o->serve);
     if (o->pidfile) {

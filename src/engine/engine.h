@@ -38,8 +38,11 @@ struct engine_env {
     void *aux;
     struct engine_watch *watch; /* Told what runs; NULL: nobody watches. */
     int64_t stall_ms;           /* How long one file operation may take; 0: for ever. */
+    const char *scan_cache;     /* File where a scan writes what it found; NULL: nowhere. */
+    int64_t
+        scan_since; /* The scan (vol_list.scan) whose list the requester has; 0: none. */
 };
-#define ENGINE_ENV_INIT ((struct engine_env){ 0, -1, NULL, -1, NULL, NULL, NULL, 0 })
+#define ENGINE_ENV_INIT ((struct engine_env){ .cancel_fd = -1, .data_fd = -1 })
 
 struct engine_result {
     bool active; /* Of STEP_CHECK, STEP_MOUNTED, STEP_PARSE. */

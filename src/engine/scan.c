@@ -1,189 +1,39 @@
 /* engine/scan.c: what is in a pool of files.
  *
  * An entry that cannot be read becomes a volume with 'error' set, or a warning if not even its
- * kind can be told; it neither hides the others nor fails the pool.  Links are followed here,
- * because libvirt lists what they lead to; but only regular files and block devices are then
- * opened, since opening some character devices (a watchdog, a tape) does things. */
+ * kind can be told; it neither hides the others nor fails the pool.
+ *
+ * Entries are looked at by many threads (crew.c) in the order of their inodes, which is that of
+ * the disk.  Those whose stamp is as the last scan wrote it down (known.c) are not opened; if the
+ * requester says that it still has that scan's list, it is told what differs and no more. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/str.h"
-#include "engine/engine_i.h"
+#include "engine/scan_i.h"
 #include "store/code.h"
 #include "store/probe.h"
 
-#define LABEL_MAX_BYTES 256
+#define WARNINGS_MAX 100 /* The rest is counted. */
 
-void
-scan_describe(struct arena *arena, int fd, const struct stat *st, struct vol_target *target)
-{
-    target->perms.mode = (int) (st->st_mode & 0777);
-    target->perms.owner = st->st_uid;
-    target->perms.group = st->st_gid;
-    char label[LABEL_MAX_BYTES];
-    ssize_t n = fd >= 0 ? fgetxattr(fd, "security.selinux", label, sizeof label - 1) : -1;
-    if (n > 0) {
-        target->perms.label = arena_dup(arena, label, strnlen(label, (size_t) n));
-    }
-    target->has_times = true;
-    target->atime = (struct vol_time){ st->st_atim.tv_sec, st->st_atim.tv_nsec };
-    target->mtime = (struct vol_time){ st->st_mtim.tv_sec, st->st_mtim.tv_nsec };
-    target->ctime = (struct vol_time){ st->st_ctim.tv_sec, st->st_ctim.tv_nsec };
-    target->btime = (struct vol_time){ 0, 0 }; /* As libvirt on Linux. */
-}
-
-/* Opens for reading what 'path_fd' (O_PATH) stands for. */
-static int
-reopen(int path_fd)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", path_fd);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOATIME);
-    return fd < 0 && errno == EPERM
-               ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-               : fd;
-}
-
-static int64_t
-size_of(int fd, const struct stat *st)
-{
-    return S_ISBLK(st->st_mode) ? max64(lseek(fd, 0, SEEK_END), 0) : st->st_size;
-}
-
-/* Reads and probes an open image of 'size' bytes.  errno on failure. */
-static int
-probe_fd(struct arena *arena, int fd, int64_t size, struct probe *ret)
-{
-    uint8_t head[PROBE_HEAD_BYTES], tail[PROBE_TAIL_BYTES];
-    ssize_t n_head = pread(fd, head, sizeof head, 0);
-    ssize_t n_tail = 0;
-    if (n_head >= 0 && size >= PROBE_TAIL_BYTES) {
-        n_tail = pread(fd, tail, sizeof tail, size - PROBE_TAIL_BYTES);
-    }
-    if (n_head < 0 || n_tail < 0) {
-        return errno;
-    }
-    probe_image(arena, head, (size_t) n_head, tail, (size_t) n_tail, size, ret);
-    return 0;
-}
-
-int
-scan_probe(struct arena *arena, int fd, const struct stat *st, struct probe *ret)
-{
-    return probe_fd(arena, fd, size_of(fd, st), ret);
-}
-
-/* What can be said about the backing file; failing is fine. */
-static void
-describe_backing(struct engine *engine, const struct probe *probe, struct vol *vol)
-{
-    struct arena *arena = &engine->ret->vols.arena;
-    const char *said = probe->backing;
-    vol->backing.format = probe->backing_format ? probe->backing_format : "raw";
-    bool auto_format = str_eq(vol->backing.format, "auto");
-    if (said[strcspn(said, ":/")] == ':') { /* "json:", "nbd://": no file of ours. */
-        vol->backing.path = said;
-        vol->backing.format = "raw";
-        return;
-    }
-    vol->backing.path =
-        said[0] == '/' ? said : arena_printf(arena, "%s/%s", engine->root_path, said);
-    if (auto_format) {
-        vol->backing.format = "raw";
-    }
-    struct stat st;
-    CLEANUP(fd_done) int path_fd = openat(engine->root, said, O_PATH | O_CLOEXEC);
-    if (path_fd < 0 || fstat(path_fd, &st) < 0 ||
-        !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
-        return;
-    }
-    CLEANUP(fd_done) int fd = reopen(path_fd);
-    scan_describe(arena, fd, &st, &vol->backing);
-    struct probe below;
-    if (auto_format && fd >= 0 && probe_fd(arena, fd, size_of(fd, &st), &below) == 0) {
-        vol->backing.format = below.format;
-    }
-}
-
-static void
-describe_probe(struct engine *engine, const char *name, const struct probe *probe,
-               struct vol *vol)
-{
-    vol->target.format = probe->format;
-    vol->capacity = probe->capacity;
-    vol->target.compat = probe->compat;
-    vol->target.cluster_bytes = probe->cluster_bytes;
-    vol->target.has_features = probe->has_features;
-    vol->target.lazy_refcounts = probe->lazy_refcounts;
-    vol->target.extended_l2 = probe->extended_l2;
-    vol->target.crypt.format = probe->crypt;
-    if (probe->backing) {
-        describe_backing(engine, probe, vol);
-    }
-    if (probe->warning) {
-        vol_list_warn(&engine->ret->vols, "volume '%s': %s", name, probe->warning);
-    }
-}
-
-/* An entry that is there but cannot be read whole. */
-static void
-mark_unreadable(struct engine *engine, struct vol *vol, int errnum)
-{
-    vol->error = arena_printf(&engine->ret->vols.arena, "cannot read '%s': %s",
-                              vol->target.path, strerror(errnum));
-    vol_list_warn(&engine->ret->vols, "%s", vol->error);
-}
-
-/* Adds the entry to the result.  False if there is no such volume: vanished, or of a kind that
- * is none. */
-static bool
-examine(struct engine *engine, const char *name)
-{
-    struct vol_list *list = &engine->ret->vols;
-    struct stat st;
-    CLEANUP(fd_done) int path_fd = openat(engine->root, name, O_PATH | O_CLOEXEC);
-    if (path_fd < 0 || fstat(path_fd, &st) < 0) {
-        int errnum = errno;
-        if (faccessat(engine->root, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-            vol_list_warn(list, "'%s' is not listed: %s", engine_path(engine, name),
-                          strerror(errnum));
-        }
-        return false;
-    } else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISBLK(st.st_mode)) {
-        return false;
-    }
-    struct vol *vol = vol_list_add(list);
-    vol->name = arena_str(&list->arena, name);
-    vol->target.path = vol->key = engine_path(engine, name);
-    vol->type = S_ISDIR(st.st_mode) ? VOL_DIR : VOL_FILE;
-    if (S_ISDIR(st.st_mode)) {
-        vol->target.format = "dir";
-        vol->capacity = vol->allocation = 0;
-        scan_describe(&list->arena, -1, &st, &vol->target);
-        return true;
-    }
-    CLEANUP(fd_done) int fd = reopen(path_fd);
-    int errnum = fd < 0 ? errno : 0;
-    vol->physical = vol->capacity = fd < 0 ? st.st_size : size_of(fd, &st);
-    vol->allocation = S_ISBLK(st.st_mode) ? vol->physical : st.st_blocks * INT64_C(512);
-    scan_describe(&list->arena, fd, &st, &vol->target);
-    struct probe probe;
-    if (!errnum) {
-        errnum = probe_fd(&list->arena, fd, vol->physical, &probe);
-    }
-    if (errnum) {
-        mark_unreadable(engine, vol, errnum);
-    } else {
-        describe_probe(engine, name, &probe, vol);
-    }
-    return true;
-}
+/* On the heap: a thread that hangs keeps it for ever. */
+struct scan {
+    struct scan_place place;
+    struct arena names;                 /* Of the entries, and what is known. */
+    struct arena hands[CREW_MAX_HANDS]; /* What each thread writes down. */
+    VEC(struct scan_entry) entries;
+    struct known known;
+    struct stat root;
+    int64_t now_s;
+    size_t n_warnings;
+};
 
 static struct err *
 stat_pool(struct engine *engine)
@@ -197,8 +47,9 @@ stat_pool(struct engine *engine)
     }
     struct pool_stat *stat = &engine->ret->stat;
     stat->capacity = (int64_t) (fs.f_blocks * (uint64_t) fs.f_frsize);
-    stat->available = (int64_t) (fs.f_bfree * (uint64_t) fs.f_frsize);
-    stat->allocation = stat->capacity - stat->available;
+    /* What a user may still use: what is kept for root is neither that nor allocated. */
+    stat->available = (int64_t) (fs.f_bavail * (uint64_t) fs.f_frsize);
+    stat->allocation = stat->capacity - (int64_t) (fs.f_bfree * (uint64_t) fs.f_frsize);
     struct vol_target target = { .perms = PERMS_INIT };
     scan_describe(&engine->ret->vols.arena, engine->root, &st, &target);
     stat->perms = target.perms;
@@ -206,21 +57,29 @@ stat_pool(struct engine *engine)
     return NULL;
 }
 
+static void
+warn(struct engine *engine, struct scan *scan, const char *text)
+{
+    if (scan->n_warnings++ < WARNINGS_MAX) {
+        vol_list_warn(&engine->ret->vols, "%s", text);
+    }
+}
+
 /* Is 'name' one that rows and XML can hold? */
 static bool
-is_listable(struct engine *engine, const char *name)
+is_listable(struct engine *engine, struct scan *scan, const char *name)
 {
     if (!str_is_utf8(name, strlen(name))) {
-        vol_list_warn(&engine->ret->vols,
-                      "an entry is not listed: its name is no valid UTF-8");
+        warn(engine, scan, "an entry is not listed: its name is no valid UTF-8");
         return false;
     }
     for (const char *p = name; *p; p++) {
         if ((uint8_t) *p < 0x20 || *p == 0x7f) {
-            vol_list_warn(
-                &engine->ret->vols,
+            CLEANUP(free_drop)
+            char *text = str_dupf(
                 "an entry is not listed: its name holds the control character 0x%02x",
                 (uint8_t) *p);
+            warn(engine, scan, text);
             return false;
         }
     }
@@ -235,10 +94,9 @@ dir_drop(DIR **dir)
     }
 }
 
-struct err *
-scan_root(struct engine *engine, const struct plan_step *step UNUSED)
+static struct err *
+read_names(struct engine *engine, struct scan *scan)
 {
-    struct vol_list *list = &engine->ret->vols;
     int fd = openat(engine->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP(dir_drop) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
@@ -254,18 +112,154 @@ scan_root(struct engine *engine, const struct plan_step *step UNUSED)
             continue;
         } else if (vol_name_is_temporary(name)) {
             place_reap(engine, name);
-        } else if (list->vols.n >= ENGINE_MAX_VOLS) {
-            vol_list_warn(list, "more than %d volumes: the rest is not listed",
-                          ENGINE_MAX_VOLS);
+        } else if (scan->entries.n >= ENGINE_MAX_VOLS) {
+            CLEANUP(free_drop)
+            char *text =
+                str_dupf("more than %d volumes: the rest is not listed", ENGINE_MAX_VOLS);
+            warn(engine, scan, text);
             break;
-        } else if (is_listable(engine, name)) {
-            examine(engine, name);
+        } else if (is_listable(engine, scan, name)) {
+            *VEC_ADD(&scan->entries) =
+                (struct scan_entry){ .name = arena_str(&scan->names, name),
+                                     .ino = entry->d_ino };
         }
     }
-    if (!entry && errno) {
-        return engine_io(errno, "cannot read directory '%s'", engine->root_path);
+    return entry || !errno
+               ? NULL
+               : engine_io(errno, "cannot read directory '%s'", engine->root_path);
+}
+
+static int
+by_inode(const void *a, const void *b)
+{
+    uint64_t x = ((const struct scan_entry *) a)->ino;
+    uint64_t y = ((const struct scan_entry *) b)->ino;
+    return x < y ? -1 : x > y;
+}
+
+static void
+examine(void *aux, int hand, size_t i)
+{
+    struct scan *scan = aux;
+    struct scan_entry *entry = &scan->entries.v[i];
+    entry->old = known_find(&scan->known, entry->name);
+    if (entry->old) {
+        entry->old->seen = true; /* Names are unique: this thread's alone. */
+    }
+    entry_examine(&scan->place, &scan->hands[hand], entry);
+}
+
+static int64_t
+new_id(void)
+{
+    uint64_t id = 0;
+    while (id == 0) {
+        if (getrandom(&id, sizeof id, 0) != (ssize_t) sizeof id) {
+            id = (uint64_t) time(NULL);
+        }
+        id &= INT64_MAX;
+    }
+    return (int64_t) id;
+}
+
+/* From entries to the result; true if there is something for the next scan to know. */
+static bool
+collect(struct engine *engine, struct scan *scan)
+{
+    struct vol_list *list = &engine->ret->vols;
+    bool news = scan->known.id == 0;
+    for (size_t i = 0; i < scan->entries.n; i++) {
+        const struct scan_entry *entry = &scan->entries.v[i];
+        if (entry->warning) {
+            warn(engine, scan, entry->warning);
+        }
+        if (entry->vol) {
+            *VEC_ADD(&list->vols) = *entry->vol;
+        }
+        news |= entry->state == ENTRY_NEW && S_ISREG(entry->stamp.mode);
+    }
+    for (size_t i = 0; i < scan->known.n; i++) {
+        if (!scan->known.entries[i].seen) {
+            news = true;
+        }
+    }
+    for (size_t i = 0; i < scan->entries.n; i++) {
+        const struct scan_entry *entry = &scan->entries.v[i];
+        if (entry->state == ENTRY_NONE && entry->old) {
+            entry->old->seen = false; /* It went in between, or became something else. */
+            news = true;
+        }
+    }
+    for (size_t i = 0; list->since && i < scan->known.n; i++) {
+        if (!scan->known.entries[i].seen) {
+            *VEC_ADD(&list->gone) = arena_str(&list->arena, scan->known.entries[i].name);
+        }
+    }
+    if (scan->n_warnings > WARNINGS_MAX) {
+        vol_list_warn(list, "and %zu more warnings", scan->n_warnings - WARNINGS_MAX);
     }
     vol_list_sort(list);
+    return news;
+}
+
+static void
+scan_free(struct scan *scan)
+{
+    known_done(&scan->known);
+    VEC_DONE(&scan->entries);
+    for (int i = 0; i < CREW_MAX_HANDS; i++) {
+        arena_done(&scan->hands[i]);
+    }
+    arena_done(&scan->names);
+    free(scan);
+}
+
+static struct err *
+scan_with(struct engine *engine, struct scan *scan, bool *ret_abandoned)
+{
+    struct vol_list *list = &engine->ret->vols;
+    const char *cache = engine->env->scan_cache;
+    scan->now_s = time(NULL);
+    if (fstat(engine->root, &scan->root) < 0) {
+        return engine_io(errno, "cannot stat path '%s'", engine->root_path);
+    }
+    known_load(&scan->names, cache, &scan->root, &scan->known);
+    list->scan = scan->known.id;
+    list->since =
+        scan->known.id && scan->known.id == engine->env->scan_since ? scan->known.id : 0;
+    scan->place =
+        (struct scan_place){ engine->root, arena_str(&scan->names, engine->root_path),
+                             list->since == 0 };
+    TRY(read_names(engine, scan));
+    if (scan->entries.n) {
+        qsort(scan->entries.v, scan->entries.n, sizeof *scan->entries.v, by_inode);
+    }
+    TRY(crew_run(engine, scan->entries.n, examine, scan, ret_abandoned));
+    if (collect(engine, scan)) {
+        list->scan = new_id();
+        if (cache) {
+            known_save(cache, list->scan, &scan->root, scan->entries.v, scan->entries.n,
+                       scan->now_s);
+        }
+    }
+    /* The strings of the result lie in these. */
+    for (int i = 0; i < CREW_MAX_HANDS; i++) {
+        arena_adopt(&list->arena, &scan->hands[i]);
+    }
+    arena_adopt(&list->arena, &scan->names);
+    return NULL;
+}
+
+struct err *
+scan_root(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    struct scan *scan = NEW(struct scan);
+    bool abandoned = false;
+    struct err *e = scan_with(engine, scan, &abandoned);
+    if (!abandoned) {
+        scan_free(scan);
+    }
+    TRY(e);
     engine->ret->active = true;
     return stat_pool(engine);
 }
@@ -273,11 +267,19 @@ scan_root(struct engine *engine, const struct plan_step *step UNUSED)
 struct err *
 scan_one(struct engine *engine, const struct plan_step *step)
 {
-    if (!examine(engine, step->name)) {
+    struct vol_list *list = &engine->ret->vols;
+    struct scan_place place = { engine->root, engine->root_path, true };
+    struct scan_entry entry = { .name = arena_str(&list->arena, step->name) };
+    entry_examine(&place, &list->arena, &entry);
+    if (entry.warning) {
+        vol_list_warn(list, "%s", entry.warning);
+    }
+    if (!entry.vol) {
         return err_hint(store_err(VE_NO_VOL, "no storage vol with matching path '%s'",
                                   engine_path(engine, step->name)),
                         "refresh the pool to see what is there");
     }
+    *VEC_ADD(&list->vols) = *entry.vol;
     return stat_pool(engine);
 }
 
@@ -294,7 +296,7 @@ scan_grows(struct engine *engine, const struct plan_step *step)
     if (!str_eq(step->format, "raw") && !str_eq(step->format, "iso")) {
         TRY(image_check(engine->root, engine->file, engine->plan->file, step->format,
                         step->backing));
-        int errnum = probe_fd(arena, engine->file, st.st_size, &probe);
+        int errnum = scan_probe(arena, engine->file, &st, &probe);
         if (errnum) {
             return engine_io(errnum, "cannot read '%s'", engine->plan->file);
         }

@@ -105,7 +105,7 @@ start_worker(struct server *server, int fd, uid_t uid)
         close(server->listen_fd);
         close(server->signal_fd);
         watch_forked(&server->watch);
-        worker_run(fd, parent, uid, &server->watch, page);
+        worker_run(server->config, fd, parent, uid, &server->watch, page);
     } else {
         watch_add(&server->watch, pid, fd, page);
     }

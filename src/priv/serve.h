@@ -9,6 +9,8 @@
 struct priv_serve_config {
     const char *socket_path;
     uid_t allow_uid; /* May ask, besides root and the server's own user. */
+    const char
+        *scan_dir;   /* Where scans are written down for the next ones; NULL: nowhere. */
     int max_workers; /* More at a time are answered ERR_BUSY; 0: PRIV_MAX_WORKERS. */
 };
 #define PRIV_MAX_WORKERS 64

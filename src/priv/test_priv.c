@@ -38,7 +38,9 @@ start_server(const char *socket_path, int max_workers)
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* Of a failed test. */
         log_set_level(LOG_OFF, LOG_OFF);
-        struct priv_serve_config config = { socket_path, geteuid(), max_workers };
+        struct priv_serve_config config = { .socket_path = socket_path,
+                                            .allow_uid = geteuid(),
+                                            .max_workers = max_workers };
         struct err *e = priv_serve(&config);
         _exit(e != NULL);
     }

@@ -14,7 +14,8 @@ enum member {
     HAS_VOL_FLAGS = 8,
     HAS_CAPACITY = 16,
     HAS_RANGE = 32,
-    HAS_ALGORITHM = 64
+    HAS_ALGORITHM = 64,
+    HAS_SINCE = 128
 };
 
 /* What each verb carries besides the pool. */
@@ -26,7 +27,7 @@ static const struct verb_row {
     [PRIV_POOL_BUILD] = { "pool_build", HAS_BUILD_FLAGS },
     [PRIV_POOL_START] = { "pool_start", 0 },
     [PRIV_POOL_STOP] = { "pool_stop", 0 },
-    [PRIV_POOL_REFRESH] = { "pool_refresh", 0 },
+    [PRIV_POOL_REFRESH] = { "pool_refresh", HAS_SINCE },
     [PRIV_POOL_DELETE] = { "pool_delete", 0 },
     [PRIV_FIND_SOURCES] = { "find_sources", 0 },
     [PRIV_VOL_CREATE] = { "vol_create", HAS_VOL | HAS_VOL_FLAGS },
@@ -92,6 +93,9 @@ priv_request_encode(struct arena *arena, const struct priv_request *r)
     if (members & HAS_ALGORITHM) {
         json_put(arena, &j, "algorithm",
                  json_string_ref(wipe_algorithm_name(r->algorithm)));
+    }
+    if (members & HAS_SINCE) {
+        put_int(arena, &j, "since", r->since, 0);
     }
     return j;
 }
@@ -168,6 +172,9 @@ priv_request_decode(struct arena *arena, const struct json *j, struct priv_reque
             decode_fail(&d, err_new(ERR_SYNTAX, "unknown algorithm '%s'", name));
         }
     }
+    if (members & HAS_SINCE) {
+        ret->since = get_int(&d, "since", 0);
+    }
     return decode_end(&d);
 }
 
@@ -194,6 +201,15 @@ priv_reply_encode(struct arena *arena, const struct priv_reply *reply)
         json_add(arena, &warnings, json_string(arena, reply->vols.warnings.v[i]));
     }
     json_put(arena, &result, "warnings", warnings);
+    put_int(arena, &result, "scan", reply->vols.scan, 0);
+    if (reply->vols.since) {
+        struct json gone = json_array();
+        for (size_t i = 0; i < reply->vols.gone.n; i++) {
+            json_add(arena, &gone, json_string(arena, reply->vols.gone.v[i]));
+        }
+        json_put(arena, &result, "since", json_int(reply->vols.since));
+        json_put(arena, &result, "gone", gone);
+    }
     put_int(arena, &result, "n_bytes", reply->n_bytes, 0);
     if (reply->sources.v.n) {
         struct json sources = json_array();
@@ -248,6 +264,14 @@ priv_reply_decode(const struct json *borrowed, struct priv_reply *ret)
     for (uint32_t i = 0; warnings && i < warnings->n; i++) {
         if (json_is(&warnings->elems[i], JSON_STRING)) {
             *VEC_ADD(&ret->vols.warnings) = warnings->elems[i].string;
+        }
+    }
+    ret->vols.scan = get_int(&d, "scan", 0);
+    ret->vols.since = get_int(&d, "since", 0);
+    const struct json *gone = decode_member(&d, "gone", DECODE_ARRAY | DECODE_OPTIONAL);
+    for (uint32_t i = 0; gone && i < gone->n; i++) {
+        if (json_is(&gone->elems[i], JSON_STRING)) {
+            *VEC_ADD(&ret->vols.gone) = gone->elems[i].string;
         }
     }
     ret->n_bytes = get_int(&d, "n_bytes", 0);

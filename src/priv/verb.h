@@ -38,6 +38,7 @@ struct priv_request {
     int64_t capacity;               /* vol_resize: bytes. */
     int64_t offset, length; /* vol_upload, vol_download: bytes; length 0: to the end. */
     enum wipe_algorithm algorithm; /* vol_wipe. */
+    int64_t since; /* pool_refresh: the scan (vols.scan) whose list is at hand; 0: none. */
 };
 
 /* How far it is. */
@@ -52,7 +53,8 @@ struct priv_reply {
     bool active;   /* pool_check; true after pool_start. */
     bool has_stat; /* pool_start, pool_refresh; vol_* but delete, download: the pool now. */
     struct pool_stat stat;
-    struct vol_list vols; /* pool_start, pool_refresh: all.  Those vol_*: the one, now. */
+    struct vol_list
+        vols; /* pool_start, pool_refresh: all, or changes.  Those vol_*: the one, now. */
     struct source_list sources; /* find_sources. */
     int64_t n_bytes;            /* vol_upload, vol_download: bytes moved. */
     const char *note;           /* What is worth saying of what was done, or NULL. */

@@ -135,11 +135,21 @@ send_progress(void *aux, const struct engine_progress *p)
     err_free(send_json(*(const int *) aux, &j)); /* A vanished client is seen elsewhere. */
 }
 
+/* Where the scans of this pool are written down: by UUID, so that no name makes a path. */
+static const char *
+scan_cache(struct arena *arena, const struct priv_serve_config *config,
+           const struct pool *pool)
+{
+    return config->scan_dir && !uuid_is_zero(&pool->uuid)
+               ? arena_printf(arena, "%s/%s", config->scan_dir, UUID_TEXT(&pool->uuid))
+               : NULL;
+}
+
 /* Decodes and runs it.  What came of it goes to 'ret' and 'ret_verb' (for the log). */
 static struct err *
-serve_request(struct arena *arena, int fd, struct line_reader *reader,
-              const struct watch *watch, struct watch_page *page, struct buf *ret_what,
-              struct priv_reply *ret)
+serve_request(const struct priv_serve_config *config, struct arena *arena, int fd,
+              struct line_reader *reader, const struct watch *watch,
+              struct watch_page *page, struct buf *ret_what, struct priv_reply *ret)
 {
     CLEANUP(buf_done) struct buf line = BUF_INIT;
     TRY(line_read(reader, clock_mono_ms() + REQUEST_MS, &canceled, &line));
@@ -170,6 +180,8 @@ serve_request(struct arena *arena, int fd, struct line_reader *reader,
         .aux = &fd,
         .watch = &page->engine,
         .stall_ms = stall_ms(request.verb),
+        .scan_cache = scan_cache(arena, config, request.pool),
+        .scan_since = request.since,
     };
     struct engine_result result;
     engine_result_init(&result);
@@ -214,8 +226,8 @@ set_up(int fd, pid_t parent)
 }
 
 void
-worker_run(int fd, pid_t parent, uid_t uid, const struct watch *watch,
-           struct watch_page *page)
+worker_run(const struct priv_serve_config *config, int fd, pid_t parent, uid_t uid,
+           const struct watch *watch, struct watch_page *page)
 {
     set_up(fd, parent);
     int64_t start_ms = clock_mono_ms();
@@ -226,7 +238,7 @@ worker_run(int fd, pid_t parent, uid_t uid, const struct watch *watch,
     struct priv_reply reply;
     priv_reply_init(&reply);
 
-    struct err *e = serve_request(&arena, fd, &reader, watch, page, &what, &reply);
+    struct err *e = serve_request(config, &arena, fd, &reader, watch, page, &what, &reply);
     send_answer(fd, &arena, e, &reply);
     const char *verb = what.n ? buf_cstr(&what) : "bad request";
     if (e) {

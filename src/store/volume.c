@@ -199,6 +199,7 @@ vol_list_done(struct vol_list *list)
 {
     VEC_DONE(&list->vols);
     VEC_DONE(&list->warnings);
+    VEC_DONE(&list->gone);
     arena_done(&list->arena);
 }
 

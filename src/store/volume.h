@@ -97,8 +97,11 @@ struct vol_list {
     struct arena arena;         /* Holds the strings of all elements. */
     VEC(struct vol) vols;       /* Their own arenas are empty. */
     VEC(const char *) warnings; /* What could not be read; for people. */
+    int64_t scan;               /* Names this state of the pool; 0: nobody wrote it down. */
+    int64_t since; /* Not 0: 'vols' is what is new or differs since that scan, and ... */
+    VEC(const char *) gone; /* ... these are no more. */
 };
-#define VOL_LIST_INIT ((struct vol_list){ ARENA_INIT, VEC_INIT, VEC_INIT })
+#define VOL_LIST_INIT ((struct vol_list){ .arena = ARENA_INIT })
 void vol_list_done(struct vol_list *);       /* For CLEANUP(). */
 struct vol *vol_list_add(struct vol_list *); /* vol_init()ed. */
 void vol_list_warn(struct vol_list *, const char *fmt, ...) PRINTF(2, 3);

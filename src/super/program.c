@@ -138,6 +138,7 @@ program_argv(enum program p, const struct place *place, const struct config *con
     case PROGRAM_STORED:
         strvec_addf(argv, "--socket=%s/run/stored.sock", dir);
         strvec_addf(argv, "--allow-uid=%u", place->uid);
+        strvec_addf(argv, "--scan-dir=%s/run/scan", dir);
         break;
     case PROGRAM_AGENTD: argv_agentd(dir, place, config, argv); break;
     case PROGRAM_WEBD: argv_webd(dir, config, argv); break;

@@ -27,7 +27,7 @@ static const struct {
       "--pidfile=/s/run/byre-dbd.pid --log-file=/s/log/byre-dbd.log /s/db/vmmgr.db",
       "/s/run/db.sock" },
     { "storage trusts one user", "", 1000, PROGRAM_STORED,
-      "byre-stored --socket=/s/run/stored.sock --allow-uid=1000 "
+      "byre-stored --socket=/s/run/stored.sock --allow-uid=1000 --scan-dir=/s/run/scan "
       "--pidfile=/s/run/byre-stored.pid --log-file=/s/log/byre-stored.log",
       "/s/run/stored.sock" },
     { "root's libvirt", "", 0, PROGRAM_AGENTD,

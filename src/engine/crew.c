@@ -1,0 +1,144 @@
+/* engine/crew.c: many small looks at files, by several threads.
+ *
+ * What costs in a scan is waiting: for a disk that could serve sixteen readers as quickly as one,
+ * or for a server.  Threads live for one scan only, in the worker's own process; they take the
+ * next few numbers from a counter.  The calling thread does no file I/O itself, so it can still
+ * answer when the deadline passes and a thread hangs in a dead server's file. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "engine/scan_i.h"
+
+#define ALONE_MAX 16 /* So few are done without any thread. */
+#define BATCH 16     /* Numbers that a thread takes at a time. */
+#define STACK_BYTES (512 * 1024)
+#define LOOK_MS 20       /* Between looks at the deadline. */
+#define PATIENCE_MS 1000 /* For threads to notice that they shall end. */
+
+struct crew {
+    pthread_mutex_t lock; /* For 'n_working'. */
+    pthread_cond_t rest;
+    int n_working;
+    atomic_size_t next;
+    atomic_bool stop;
+    size_t n;
+    void (*fn)(void *aux, int hand, size_t i);
+    void *aux;
+};
+
+struct hand {
+    struct crew *crew;
+    int index;
+};
+
+static void *
+hand_run(void *arg)
+{
+    struct hand *hand = arg;
+    struct crew *crew = hand->crew;
+    for (size_t i; (i = atomic_fetch_add(&crew->next, BATCH)) < crew->n;) {
+        for (size_t end = i + BATCH; i < end && i < crew->n; i++) {
+            if (atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
+                break;
+            }
+            crew->fn(crew->aux, hand->index, i);
+        }
+    }
+    free(hand);
+    pthread_mutex_lock(&crew->lock);
+    crew->n_working--;
+    pthread_cond_signal(&crew->rest);
+    pthread_mutex_unlock(&crew->lock);
+    return NULL;
+}
+
+static void
+crew_start(struct crew *crew)
+{
+    size_t n_hands = (size_t) min64((int64_t) (crew->n / BATCH), CREW_MAX_HANDS);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    for (size_t i = 0; i < n_hands; i++) {
+        struct hand *hand = NEW(struct hand);
+        *hand = (struct hand){ crew, (int) i };
+        pthread_t thread;
+        pthread_mutex_lock(&crew->lock);
+        crew->n_working++;
+        pthread_mutex_unlock(&crew->lock);
+        if (pthread_create(&thread, &attr, hand_run, hand) != 0) {
+            if (i == 0) {
+                hand_run(hand); /* Alone, then. */
+                break;
+            }
+            free(hand);
+            pthread_mutex_lock(&crew->lock);
+            crew->n_working--;
+            pthread_mutex_unlock(&crew->lock);
+            break;
+        }
+    }
+    pthread_attr_destroy(&attr);
+}
+
+/* Waits up to 'ms' for all to rest.  True: they do. */
+static bool
+crew_wait(struct crew *crew, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&crew->lock);
+    while (crew->n_working > 0 &&
+           pthread_cond_timedwait(&crew->rest, &crew->lock, &until) == 0) {
+    }
+    bool resting = crew->n_working == 0;
+    pthread_mutex_unlock(&crew->lock);
+    return resting;
+}
+
+struct err *
+crew_run(struct engine *engine, size_t n, void (*fn)(void *aux, int hand, size_t i),
+         void *aux, bool *ret_abandoned)
+{
+    *ret_abandoned = false;
+    for (size_t i = 0; n <= ALONE_MAX && i < n; i++) {
+        TRY(engine_interrupted(engine));
+        fn(aux, 0, i);
+    }
+    if (n <= ALONE_MAX) {
+        return NULL;
+    }
+    struct crew *crew = NEW(struct crew);
+    crew->n = n;
+    crew->fn = fn;
+    crew->aux = aux;
+    pthread_mutex_init(&crew->lock, NULL);
+    pthread_cond_init(&crew->rest, NULL);
+    crew_start(crew);
+    struct err *e = NULL;
+    bool resting = false;
+    while (!e && !(resting = crew_wait(crew, LOOK_MS))) {
+        e = engine_interrupted(engine);
+        engine_progress(engine, min64((int64_t) atomic_load(&crew->next), (int64_t) n),
+                        (int64_t) n);
+    }
+    if (!resting) {
+        atomic_store(&crew->stop, true);
+        if (!crew_wait(crew, PATIENCE_MS)) {
+            *ret_abandoned = true; /* Some thread still has the crew. */
+            return e;
+        }
+    }
+    pthread_cond_destroy(&crew->rest);
+    pthread_mutex_destroy(&crew->lock);
+    free(crew);
+    return e;
+}

@@ -1,0 +1,81 @@
+/* engine/scan_i.h: one scan of a pool of files, shared by scan.c (the whole), entry.c (one
+ * entry), known.c (what the last scan wrote down) and crew.c (the threads). */
+#ifndef ENGINE_SCAN_I_H
+#define ENGINE_SCAN_I_H 1
+
+#include <sys/stat.h>
+
+#include "base/map.h"
+#include "engine/engine_i.h"
+
+/* What tells that a file is as it was: none of its content need be read again. */
+struct stamp {
+    uint64_t dev, ino;
+    int64_t size, ctime_s, ctime_ns;
+    uint32_t mode;
+};
+
+/* An entry as the last scan wrote it down.  Strings lie in the buffer of the file. */
+struct known_entry {
+    struct hmap_node node; /* In struct known's 'by_name'. */
+    const char *name;
+    struct stamp stamp;
+    int64_t blocks; /* Of 512 bytes. */
+    bool trusted;   /* The stamp was old enough to tell the next change from the last. */
+    bool seen;      /* By the scan that runs. */
+    const char *warning;
+    const char *raw; /* Its bytes in the file ... */
+    size_t n_raw;
+};
+
+struct known {
+    int64_t id; /* Of the scan; 0: there was none. */
+    struct hmap by_name;
+    struct known_entry *entries;
+    size_t n;
+};
+/* Reads 'path' if it was written for the directory 'root'; else 'ret' is empty.  In 'arena'. */
+void known_load(struct arena *arena, const char *path, const struct stat *root,
+                struct known *ret);
+void known_done(struct known *);
+struct known_entry *known_find(const struct known *, const char *name);
+/* What its image says: capacity, format, backing store and the rest of a header. */
+void known_describe(const struct known_entry *, struct vol *);
+
+enum entry_state {
+    ENTRY_NONE, /* No volume: vanished, or of a kind that is none. */
+    ENTRY_SAME, /* Nothing differs from what was known. */
+    ENTRY_NEW,  /* 'vol' says what it is. */
+};
+struct scan_entry {
+    const char *name;
+    uint64_t ino; /* As the directory says: for the order of reading. */
+    struct known_entry *old;
+    enum entry_state state;
+    struct stamp stamp;
+    int64_t blocks;
+    struct vol *vol;     /* ENTRY_NEW; of ENTRY_SAME if all were asked for, else NULL. */
+    const char *warning; /* Or NULL. */
+};
+
+/* Where entries are looked for.  Read-only while a crew works. */
+struct scan_place {
+    int root;
+    const char *root_path;
+    bool all; /* Describe those that are the same as well. */
+};
+/* Looks at one entry; what it says lies in 'arena'.  Thread-safe. */
+void entry_examine(const struct scan_place *, struct arena *arena, struct scan_entry *);
+
+/* Writes down what a scan found: for the next one.  'now_s' is when it began. */
+void known_save(const char *path, int64_t id, const struct stat *root,
+                const struct scan_entry *, size_t n, int64_t now_s);
+
+/* Calls fn(aux, hand, i) for each i < n; 'hand' < CREW_MAX_HANDS tells the threads apart.  When
+ * the run is to end, it returns without waiting for a thread that does not come back from the
+ * kernel: then *ret_abandoned is true, and what 'aux' points to must never be freed. */
+#define CREW_MAX_HANDS 16
+struct err *crew_run(struct engine *, size_t n, void (*fn)(void *aux, int hand, size_t i),
+                     void *aux, bool *ret_abandoned) MUST_CHECK;
+
+#endif /* engine/scan_i.h */
