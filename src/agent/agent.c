@@ -153,6 +153,7 @@ on_changed(void *aux, const struct replica_change *change)
 
     a->concerned |= concerns_us(a, change);
     if (change->kind != REPLICA_DELETED || !change->row->user) {
+        a->vol_deletions += change->kind == REPLICA_DELETED; /* At worst for nothing. */
         return;
     }
     for (size_t i = 0; i < N_ELEMS(owners); i++) {

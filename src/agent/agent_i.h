@@ -87,6 +87,9 @@ struct pool_obj {
     struct strvec warnings;
     struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
     bool refreshing;
+    struct list feeds;      /* Scans whose rows are being written; feed.c. */
+    int64_t scan;           /* Whose list is in the rows; 0: none. */
+    int64_t scan_deletions; /* struct agent's 'vol_deletions' then. */
 };
 
 struct job_work;
@@ -110,10 +113,12 @@ struct agent {
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
     struct stats *stats;
-    bool passing;   /* A pass is running. */
-    bool touched;   /* Meanwhile. */
-    bool concerned; /* A change of the batch that is being applied is ours. */
-    bool leaving;   /* agent_leave(). */
+    int64_t vol_deletions; /* Rows of volumes that went without us. */
+    size_t n_reported;     /* Rows in 'txn'. */
+    bool passing;          /* A pass is running. */
+    bool touched;          /* Meanwhile. */
+    bool concerned;        /* A change of the batch that is being applied is ours. */
+    bool leaving;          /* agent_leave(). */
     struct loop_timer *leave_timer;
     void (*left)(void *aux);
     void *left_aux;
@@ -183,7 +188,9 @@ void facts_strings(struct facts *, const char *column, const struct typed_set *i
 /* Stamps 'observed_at' if anything differed. */
 void facts_end(struct facts *);
 struct txn *report_txn(struct agent *); /* The pass's transaction. */
-void report_send(struct agent *);       /* At the end of the pass. */
+/* False: the pass's report is long enough; the next one takes the rest. */
+bool report_has_room(struct agent *);
+void report_send(struct agent *); /* At the end of the pass. */
 /* "what\nwhy\nnext", for columns called error.  'e' is borrowed.  The caller frees it. */
 char *error_text(const struct err *e);
 
@@ -231,8 +238,14 @@ void pool_stat_set(struct pool_obj *, const struct priv_reply *);
 /* A volume of the pool was touched by us. */
 void pool_touched(struct agent *, const struct uuid *pool_row, const char *name);
 void vol_learn(struct vol_obj *, const struct vol *);
-void vols_scanned(struct agent *, struct pool_obj *, int64_t begun_tick,
-                  const struct vol_list *);
+
+/* feed.c */
+/* A scan that began at 'begun_tick' ended well: into what is remembered, and into rows.  Takes
+ * the content of '*list'. */
+void feed_begin(struct pool_obj *, int64_t begun_tick, struct vol_list *list);
+bool feed_under_way(const struct pool_obj *); /* Rows are still being written. */
+int64_t feed_since(const struct pool_obj *);  /* For priv_request.since. */
+
 /* priv_call(), which says ERR_BUSY also when byre-stored went away in the middle. */
 struct err *stored_call(const char *socket, const struct priv_request *, int fd,
                         const struct priv_watch *, struct priv_reply *ret) MUST_CHECK;

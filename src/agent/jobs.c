@@ -43,6 +43,7 @@ struct job_work {
     bool has_vol;
     struct priv_request request;
     int64_t begun_tick;
+    bool feeding; /* Done, but its rows are still being written. */
     volatile int cancel;
     int64_t told_ms; /* The worker's: when progress was last posted. */
     struct err *e;
@@ -69,19 +70,6 @@ job_obj_free(struct job_obj *obj)
     free(obj);
 }
 
-/* A job whose row is gone is cancelled: nobody waits for it. */
-void
-job_obj_orphan(struct job_obj *obj)
-{
-    obj->o.row = NULL;
-    if (obj->work) {
-        obj->work->cancel = 1;
-    }
-    if (!obj->o.busy) {
-        job_obj_free(obj);
-    }
-}
-
 static void
 work_done_free(struct job_work *w)
 {
@@ -92,6 +80,22 @@ work_done_free(struct job_work *w)
     }
     pool_done(&w->pool);
     free(w);
+}
+
+/* A job whose row is gone is cancelled: nobody waits for it. */
+void
+job_obj_orphan(struct job_obj *obj)
+{
+    obj->o.row = NULL;
+    if (obj->work && obj->work->feeding) {
+        obj->o.busy = false;
+        work_done_free(TAKE(obj->work));
+    } else if (obj->work) {
+        obj->work->cancel = 1;
+    }
+    if (!obj->o.busy) {
+        job_obj_free(obj);
+    }
 }
 
 /* The row's new state; nothing else of this agent writes a job. */
@@ -220,6 +224,18 @@ apply(struct job_work *w)
     strvec_done(&pool->touched);
 }
 
+/* A refresh has ended when its rows are there for everybody. */
+static bool
+is_feeding(const struct job_work *w)
+{
+    struct row_pool *row = row_pool_find(w->agent->replica, &w->pool_row);
+
+    return w->request.verb == PRIV_POOL_REFRESH && !w->e && row &&
+           feed_under_way(pool_obj_of(w->agent, row));
+}
+
+static void work_end(struct job_work *);
+
 static void
 work_done(void *aux, bool dropped)
 {
@@ -236,6 +252,20 @@ work_done(void *aux, bool dropped)
         return;
     }
     apply(w);
+    w->feeding = is_feeding(w);
+    if (w->feeding) {
+        obj->work = w;
+        obj->o.busy = true;
+    } else {
+        work_end(w);
+    }
+}
+
+static void
+work_end(struct job_work *w)
+{
+    struct job_obj *obj = w->obj;
+
     if (!obj->o.row) {
         job_obj_free(obj);
     } else if (w->e) {
@@ -352,7 +382,9 @@ begin(struct agent *a, struct job_obj *obj, const struct row_job *row)
 
     w->begun_tick = a->tick;
     if (w->request.verb == PRIV_POOL_REFRESH) {
-        pool_obj_of(a, row_pool_find(a->replica, &w->pool_row))->refreshing = true;
+        struct pool_obj *pool = pool_obj_of(a, row_pool_find(a->replica, &w->pool_row));
+        pool->refreshing = true;
+        w->request.since = feed_since(pool);
     }
     obj->work = w;
     obj->o.busy = true;
@@ -367,7 +399,11 @@ job_pass(struct agent *a, const struct row_job *row)
     struct job_obj *obj = job_obj_of(a, row);
     bool running = str_eq(row->state, "running");
 
-    if (obj->work) {
+    if (obj->work && obj->work->feeding && !is_feeding(obj->work)) {
+        struct job_work *w = TAKE(obj->work);
+        obj->o.busy = false;
+        work_end(w);
+    } else if (obj->work) {
         a->unsettled = true;
         obj->work->cancel |= row->cancel;
     } else if (obj->o.busy || obj->ended) {

@@ -16,7 +16,7 @@ struct pool_job {
     struct pool_obj *obj;
     enum pool_step step;
     struct pool_want want;
-    int64_t begun_tick;
+    int64_t begun_tick, since;
     struct pool pool;
     struct err *e;
     struct priv_reply reply;
@@ -61,6 +61,7 @@ pool_obj_of(struct agent *a, const struct row_pool *row)
     if (!base->user) {
         struct pool_obj *obj = NEW(struct pool_obj);
         obj_init(&obj->o, a, base);
+        list_init(&obj->feeds);
         base->user = obj;
     }
     return base->user;
@@ -80,7 +81,7 @@ void
 pool_obj_orphan(struct pool_obj *obj)
 {
     obj->o.row = NULL;
-    if (!obj->o.busy) {
+    if (!obj->o.busy && !feed_under_way(obj)) {
         pool_obj_free(obj);
     }
 }
@@ -118,7 +119,7 @@ void
 pool_refreshed(struct pool_obj *obj, int64_t begun_tick, struct priv_reply *reply)
 {
     pool_stat_set(obj, reply);
-    obj->memo.checked = obj->memo.active = obj->memo.scanned = true;
+    obj->memo.checked = obj->memo.active = true;
     obj->refreshed_at = clock_wall_ms();
     strvec_done(&obj->warnings);
     for (size_t i = 0; i < reply->vols.warnings.n; i++) {
@@ -128,7 +129,7 @@ pool_refreshed(struct pool_obj *obj, int64_t begun_tick, struct priv_reply *repl
         }
     }
     if (obj->o.row) {
-        vols_scanned(obj->o.agent, obj, begun_tick, &reply->vols);
+        feed_begin(obj, begun_tick, &reply->vols);
     }
 }
 
@@ -142,7 +143,9 @@ job_run(void *aux)
         [POOL_DO_REFRESH] = PRIV_POOL_REFRESH,
     };
     struct pool_job *job = aux;
-    struct priv_request request = { .verb = verbs[job->step], .pool = &job->pool };
+    struct priv_request request = { .verb = verbs[job->step],
+                                    .pool = &job->pool,
+                                    .since = job->since };
 
     job->e = stored_call(job->agent->stored, &request, -1, NULL, &job->reply);
 }
@@ -199,7 +202,7 @@ job_done(void *aux, bool dropped)
     }
     strvec_done(&obj->touched);
     if (!obj->o.row) {
-        pool_obj_free(obj);
+        pool_obj_orphan(obj);
     }
     if (!dropped) {
         agent_touch(a);
@@ -232,6 +235,7 @@ begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
     job->step = step;
     job->want = *want;
     job->begun_tick = a->tick;
+    job->since = feed_since(obj);
     priv_reply_init(&job->reply);
     obj->o.busy = true;
     obj->refreshing = step == POOL_DO_REFRESH || step == POOL_DO_START;
@@ -323,7 +327,7 @@ pool_pass(struct agent *a, const struct row_pool *row)
                               .generation = row->generation,
                               .users = users };
 
-    if (obj->o.busy) {
+    if (obj->o.busy || (feed_under_way(obj) && !obj->memo.scanned)) {
         a->unsettled = true;
         return;
     }

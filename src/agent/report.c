@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define REPORT_ROWS 512 /* Volumes of one report: a transaction keeps others waiting. */
+
 struct facts
 facts_begin(struct agent *a, const struct replica_row *row)
 {
@@ -19,6 +21,7 @@ static struct txn_row *
 out(struct facts *f)
 {
     if (!f->out) {
+        f->agent->n_reported++;
         f->out =
             txn_update(report_txn(f->agent), f->row->table->schema->name, &f->row->uuid);
     }
@@ -97,6 +100,12 @@ facts_end(struct facts *f)
     }
 }
 
+bool
+report_has_room(struct agent *a)
+{
+    return a->n_reported < REPORT_ROWS;
+}
+
 struct txn *
 report_txn(struct agent *a)
 {
@@ -129,6 +138,7 @@ on_reported(void *aux, struct txn *txn UNUSED, struct err *e)
 void
 report_send(struct agent *a)
 {
+    a->n_reported = 0;
     if (!a->txn) {
         return;
     }

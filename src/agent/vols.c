@@ -63,6 +63,7 @@ void
 vol_obj_orphan(struct vol_obj *obj)
 {
     obj->o.row = NULL;
+    obj->o.agent->vol_deletions += !obj->memo.gone;
     if (!obj->o.busy) {
         vol_obj_free(obj);
     }
@@ -355,7 +356,11 @@ vol_facts(struct agent *a, const struct row_volume *row, const struct row_pool *
             facts_string(&f, "format", row->format, info->format);
         }
     }
-    facts_string(&f, "error", row->error, d->error ? d->error : info->error);
+    /* Of a file that a scan found before us, the row alone knows what is wrong with it. */
+    bool silent = !d->error && !info->known && d->state == VOL_IS_READY;
+    if (!silent) {
+        facts_string(&f, "error", row->error, d->error ? d->error : info->error);
+    }
     if (d->settled) {
         facts_int(&f, "observed_generation", row->observed_generation, row->generation);
     }
@@ -372,7 +377,7 @@ vol_pass(struct agent *a, const struct row_volume *row, const struct row_pool *p
         obj->met = true;
         obj->begun = str_eq(row->state, "creating");
     }
-    if (obj->o.busy) {
+    if (obj->o.busy || !report_has_room(a)) {
         a->unsettled = true;
         return;
     }
@@ -403,76 +408,5 @@ vols_pass(struct agent *a)
         if (pool && agent_is_own(a, &pool->hostnode)) {
             vol_pass(a, row, pool);
         }
-    }
-}
-
-/* A file without a row gets one: it is there, so it is ready. */
-static void
-insert_row(struct txn *txn, const struct row_pool *pool, const struct vol *vol)
-{
-    struct txn_row *row = txn_insert(txn, "volume");
-
-    txn_set_string(row, "name", vol->name);
-    txn_set_uuid(row, "pool", &pool->base.uuid);
-    txn_set_uuid(row, "hostnode", &pool->hostnode);
-    txn_set_int(row, "size", (int64_t) div_up((uint64_t) max64(vol->capacity, 0), MIB));
-    if (vol->target.format) {
-        txn_set_string(row, "format", vol->target.format);
-    }
-    txn_set_string(row, "type", vol_type_name(vol->type));
-    txn_set_string(row, "key", vol->key);
-    txn_set_string(row, "filepath", vol->target.path);
-    txn_set_int(row, "capacity", max64(vol->capacity, 0));
-    txn_set_int(row, "allocation", max64(vol->allocation, 0));
-    txn_set_int(row, "physical", max64(vol->physical, 0));
-    txn_set_string(row, "state", "ready");
-    txn_set_string(row, "error", vol->error);
-    txn_set_int(row, "observed_at", clock_wall_ms());
-}
-
-/* Somebody may have made a row of that name meanwhile; then all waits for the next scan. */
-static void
-on_inserted(void *aux UNUSED, struct txn *txn UNUSED, struct err *e)
-{
-    log_failure(LOG_INFO, LOG_MODULE, err_wrap(e, "files without rows"));
-}
-
-void
-vols_scanned(struct agent *a, struct pool_obj *pool_obj, int64_t begun_tick,
-             const struct vol_list *list)
-{
-    const struct row_pool *pool = row_pool_of(pool_obj->o.row);
-    struct map rows = MAP_INIT; /* Of struct row_volume, by name. */
-
-    ROW_FOR_EACH (struct row_volume, row, row_volume_table(a->replica)) {
-        if (!uuid_eq(&row->pool, &pool->base.uuid)) {
-            continue;
-        }
-        map_put(&rows, row->name, row);
-        struct vol_obj *obj = vol_obj_of(a, row);
-        const struct vol *vol = vol_list_find(list, row->name);
-        if (obj->o.busy || obj->tick > begun_tick ||
-            strvec_has(&pool_obj->touched, row->name)) {
-            continue; /* Its own step knows better. */
-        }
-        obj->memo.scanned = true;
-        obj->memo.present = vol != NULL;
-        if (vol && (str_eq(row->state, "ready") || str_eq(row->state, "missing"))) {
-            vol_learn(obj, vol);
-        }
-    }
-
-    struct txn *txn = txn_new(replica_database(a->replica));
-    for (size_t i = 0; i < list->vols.n; i++) {
-        const struct vol *vol = &list->vols.v[i];
-        if (!map_has(&rows, vol->name) && !strvec_has(&pool_obj->touched, vol->name)) {
-            insert_row(txn, pool, vol);
-        }
-    }
-    map_done(&rows);
-    if (txn_is_empty(txn)) {
-        txn_free(txn);
-    } else {
-        txn_commit(txn, replica_session(a->replica), on_inserted, NULL);
     }
 }

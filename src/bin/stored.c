@@ -36,7 +36,16 @@ number(const char *name, const char *text, int64_t max, int64_t *ret)
 static MUST_CHECK struct err *
 parse(int argc, char *argv[], struct options *o)
 {
-    enum { SOCKET = 256, ALLOW_UID, PIDFILE, LOG_FILE, SCAN_DIR, MAX_WORKERS, HELP, VERSION };
+    enum {
+        SOCKET = 256,
+        ALLOW_UID,
+        PIDFILE,
+        LOG_FILE,
+        SCAN_DIR,
+        MAX_WORKERS,
+        HELP,
+        VERSION
+    };
     static const struct option longs[] = {
         { "socket", required_argument, NULL, SOCKET },
         { "allow-uid", required_argument, NULL, ALLOW_UID },

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "engine/scan_i.h"
 
 #define ALONE_MAX 16 /* So few are done without any thread. */
@@ -20,7 +21,7 @@ struct crew {
     pthread_mutex_t lock; /* For 'n_working'. */
     pthread_cond_t rest;
     int n_working;
-    atomic_size_t next;
+    atomic_size_t next, n_done;
     atomic_bool stop;
     size_t n;
     void (*fn)(void *aux, int hand, size_t i);
@@ -43,6 +44,7 @@ hand_run(void *arg)
                 break;
             }
             crew->fn(crew->aux, hand->index, i);
+            atomic_fetch_add_explicit(&crew->n_done, 1, memory_order_relaxed);
         }
     }
     free(hand);
@@ -104,6 +106,30 @@ crew_wait(struct crew *crew, int64_t ms)
     return resting;
 }
 
+/* Until all rest, the run is to end, or nothing moves any more. */
+static struct err *
+look_after(struct engine *engine, struct crew *crew, bool *ret_resting)
+{
+    int64_t stall_ms = engine->env->stall_ms - engine->env->stall_ms / 8;
+    int64_t moved_ms = clock_mono_ms();
+    size_t n_then = 0;
+    while (!(*ret_resting = crew_wait(crew, LOOK_MS))) {
+        size_t n_now = atomic_load(&crew->n_done);
+        bool moved = n_now != n_then;
+        n_then = n_now;
+        moved_ms = moved ? clock_mono_ms() : moved_ms;
+        TRY(moved ? engine_interrupted(engine) : engine_ended(engine));
+        if (stall_ms && clock_mono_ms() - moved_ms > stall_ms) {
+            return err_hint(err_new(ERR_TIMEOUT,
+                                    "a file below '%s' does not answer since %" PRId64 " s",
+                                    engine->root_path, stall_ms / 1000),
+                            "look whether the storage below it answers; other pools go on");
+        }
+        engine_progress(engine, (int64_t) n_now, (int64_t) crew->n);
+    }
+    return NULL;
+}
+
 struct err *
 crew_run(struct engine *engine, size_t n, void (*fn)(void *aux, int hand, size_t i),
          void *aux, bool *ret_abandoned)
@@ -123,13 +149,8 @@ crew_run(struct engine *engine, size_t n, void (*fn)(void *aux, int hand, size_t
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->rest, NULL);
     crew_start(crew);
-    struct err *e = NULL;
     bool resting = false;
-    while (!e && !(resting = crew_wait(crew, LOOK_MS))) {
-        e = engine_interrupted(engine);
-        engine_progress(engine, min64((int64_t) atomic_load(&crew->next), (int64_t) n),
-                        (int64_t) n);
-    }
+    struct err *e = look_after(engine, crew, &resting);
     if (!resting) {
         atomic_store(&crew->stop, true);
         if (!crew_wait(crew, PATIENCE_MS)) {

@@ -63,8 +63,14 @@ watch_step(const struct engine *engine, const struct plan_step *step)
 struct err *
 engine_interrupted(const struct engine *engine)
 {
-    const struct engine_env *env = engine->env;
     beat(engine);
+    return engine_ended(engine);
+}
+
+struct err *
+engine_ended(const struct engine *engine)
+{
+    const struct engine_env *env = engine->env;
     if (engine->undoing) {
         return NULL;
     }

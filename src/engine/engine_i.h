@@ -26,6 +26,8 @@ struct engine {
 
 /* ERR_CANCELED or ERR_TIMEOUT if the run is to end. */
 struct err *engine_interrupted(const struct engine *) MUST_CHECK;
+/* The same, without a sign of life to whoever watches. */
+struct err *engine_ended(const struct engine *) MUST_CHECK;
 /* Tells how far the running step is, if it is time to. */
 void engine_progress(struct engine *, int64_t done, int64_t total);
 /* Waits until 'fd' can be read or written ('events' of poll(2)), or the run is to end. */

@@ -260,6 +260,9 @@ pool_encode(struct arena *arena, const struct pool *pool)
     struct json j = json_object();
     json_put(arena, &j, "type", json_string_ref(pool_type_name(pool->type)));
     put_string(arena, &j, "name", pool->name);
+    if (!uuid_is_zero(&pool->uuid)) {
+        json_put(arena, &j, "uuid", json_string(arena, UUID_TEXT(&pool->uuid)));
+    }
     put_tristate(arena, &j, "cow", pool->cow);
     struct json source = source_encode(arena, &pool->source);
     if (source.n) {
@@ -288,6 +291,10 @@ pool_decode(struct arena *arena, const struct json *j, struct pool *ret)
         decode_fail(&d, err_new(ERR_SYNTAX, "unknown type of pool '%s'", type));
     }
     ret->name = decode_string(&d, "name", 0, NULL);
+    const char *uuid = get_string(&d, "uuid");
+    if (uuid && !uuid_parse(uuid, &ret->uuid)) {
+        decode_fail(&d, err_new(ERR_SYNTAX, "'%s' is not a UUID", uuid));
+    }
     ret->cow = get_tristate(&d, "cow");
     const struct json *source =
         decode_member(&d, "source", DECODE_OBJECT | DECODE_OPTIONAL);
