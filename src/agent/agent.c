@@ -20,6 +20,13 @@ agent_now_ms(const struct agent *a)
 void
 agent_touch(struct agent *a)
 {
+    a->vols_rest = false;
+    agent_touch_jobs(a);
+}
+
+void
+agent_touch_jobs(struct agent *a)
+{
     a->touched = true;
     if (!a->passing) {
         loop_timer_set(a->pass_timer, 0);
@@ -136,6 +143,21 @@ concerns_us(const struct agent *a, const struct replica_change *change)
     return !hostnode || uuid_eq(hostnode, &a->row);
 }
 
+/* Could a volume have something to do because of this?  A pool's figures change all the time. */
+static bool
+concerns_volumes(const struct replica_change *change)
+{
+    static const char *const wants[] = { "active", "state", "error", "metapool",
+                                         "hostnode" };
+    const char *table = change->row->table->schema->name;
+    bool concerns = !str_eq(table, "pool") || change->kind != REPLICA_MODIFIED;
+
+    for (size_t i = 0; i < N_ELEMS(wants) && !concerns; i++) {
+        concerns = replica_changed(change, wants[i]);
+    }
+    return concerns && !str_eq(table, "job");
+}
+
 static void
 on_changed(void *aux, const struct replica_change *change)
 {
@@ -151,7 +173,10 @@ on_changed(void *aux, const struct replica_change *change)
 
     struct agent *a = aux;
 
-    a->concerned |= concerns_us(a, change);
+    if (concerns_us(a, change)) {
+        a->concerned = true;
+        a->vols_rest &= !concerns_volumes(change);
+    }
     if (change->kind != REPLICA_DELETED || !change->row->user) {
         a->vol_deletions += change->kind == REPLICA_DELETED; /* At worst for nothing. */
         return;
@@ -171,7 +196,7 @@ on_batch_end(void *aux)
 
     if (a->concerned) {
         a->concerned = false;
-        agent_touch(a);
+        agent_touch_jobs(a);
     }
 }
 

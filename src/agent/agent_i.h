@@ -122,6 +122,7 @@ struct agent {
     struct loop_timer *leave_timer;
     void (*left)(void *aux);
     void *left_aux;
+    bool vols_rest; /* No volume can have anything to do or to say; see vols_pass(). */
     bool unsettled; /* The last pass left something to do. */
     int64_t
         wake_ms; /* Of the pass that runs: the earliest time that something asked for. */
@@ -153,6 +154,7 @@ struct agent {
 
 /* agent.c */
 void agent_touch(struct agent *);
+void agent_touch_jobs(struct agent *); /* Nothing that volumes could depend on changed. */
 void agent_wake(struct agent *,
                 int64_t at_ms); /* In a pass: there must be another one then. */
 struct row_hostnode *

@@ -27,6 +27,7 @@ struct feed {
     VEC(const struct vol *) fresh; /* Without a row. */
     VEC(struct uuid) stale;        /* Rows that go. */
     size_t i_fresh, i_stale;       /* The next ones. */
+    bool idle;                     /* Nothing of what is remembered changed. */
     bool doubt;                    /* Something was left out: ask for all the next time. */
 };
 
@@ -170,6 +171,7 @@ feed_end(struct feed *feed)
 
     obj->scan = feed->doubt ? 0 : feed->list.scan;
     obj->scan_deletions = a->vol_deletions;
+    bool idle = feed->idle && obj->memo.scanned;
     obj->memo.scanned = true;
     feed_free(feed);
     if (!list_empty(&obj->feeds)) {
@@ -177,7 +179,11 @@ feed_end(struct feed *feed)
     } else if (!obj->o.row) {
         pool_obj_orphan(obj);
     }
-    agent_touch(a);
+    if (idle) {
+        agent_touch_jobs(a); /* One may wait for this. */
+    } else {
+        agent_touch(a);
+    }
 }
 
 /* Somebody may have made a row of that name meanwhile; then all waits for the next scan. */
@@ -238,7 +244,10 @@ feed_begin(struct pool_obj *obj, int64_t begun_tick, struct vol_list *list)
     feed->list = *list;
     *list = VOL_LIST_INIT;
     list_push_back(&obj->feeds, &feed->node);
-    apply(feed);
+    feed->idle = feed->list.since && !feed->list.vols.n && !feed->list.gone.n;
+    if (!feed->idle) {
+        apply(feed);
+    }
     if (obj->feeds.next == &feed->node) {
         feed_next(obj);
     }

@@ -113,7 +113,7 @@ on_told(void *aux, struct txn *txn UNUSED, struct err *e)
     if (!obj->o.row && !obj->o.busy) {
         job_obj_free(obj);
     }
-    agent_touch(a);
+    agent_touch_jobs(a);
 }
 
 static void

@@ -132,7 +132,7 @@ on_reported(void *aux, struct txn *txn UNUSED, struct err *e)
         a->report_retry_ms = clamp64(2 * a->report_retry_ms, RETRY_MIN_MS, RETRY_MAX_MS);
     }
     a->report_at_ms = agent_now_ms(a) + a->report_retry_ms;
-    agent_touch(a);
+    agent_touch_jobs(a); /* Who had something to say does not rest. */
 }
 
 void

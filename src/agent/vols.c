@@ -403,10 +403,26 @@ vol_pass(struct agent *a, const struct row_volume *row, const struct row_pool *p
 void
 vols_pass(struct agent *a)
 {
+    const struct row_pool *pool = NULL;
+    int64_t wake_ms = a->wake_ms;
+    bool unsettled = a->unsettled;
+    size_t n_reported = a->n_reported;
+
+    if (a->vols_rest) {
+        return;
+    }
+    a->vols_rest = true;
+    a->wake_ms = 0;
+    a->unsettled = false;
     ROW_FOR_EACH (struct row_volume, row, row_volume_table(a->replica)) {
-        const struct row_pool *pool = row_volume_get_pool(row);
+        if (!pool || !uuid_eq(&row->pool, &pool->base.uuid)) { /* Mostly the same one. */
+            pool = row_volume_get_pool(row);
+        }
         if (pool && agent_is_own(a, &pool->hostnode)) {
             vol_pass(a, row, pool);
         }
     }
+    a->vols_rest &= a->n_reported == n_reported && !a->unsettled && a->wake_ms == 0;
+    a->unsettled |= unsettled;
+    agent_wake(a, wake_ms);
 }

@@ -25,7 +25,8 @@ struct head {
     int64_t id;
     uint64_t dev, ino; /* Of the directory. */
     uint64_t n;        /* Records. */
-    uint64_t sum;      /* Of all that follows. */
+    uint32_t sum;      /* Of all that follows. */
+    uint32_t zero;
 };
 
 /* The fixed part of a record; then come the strings, each with its length before and a NUL
@@ -48,10 +49,10 @@ enum {
     N_STRINGS
 };
 
-static uint64_t
+static uint32_t
 sum_of(const char *bytes, size_t n)
 {
-    return hash_bytes(bytes, n, 1) | (uint64_t) hash_bytes(bytes, n, 2) << 32;
+    return hash_bytes(bytes, n, 1);
 }
 
 struct cursor {
@@ -177,8 +178,6 @@ known_load(struct arena *arena, const char *path, const struct stat *root,
             known_done(ret);
             return;
         }
-        hmap_insert(&ret->by_name, &ret->entries[i].node,
-                    hash_string(ret->entries[i].name));
     }
     ret->n = head.n;
     ret->id = head.id;
@@ -191,12 +190,28 @@ known_done(struct known *known)
     *known = (struct known){ .by_name = HMAP_INIT };
 }
 
-struct known_entry *
-known_find(const struct known *known, const char *name)
+/* Only when a directory's order is not that of the last scan. */
+static void
+hash_all(struct known *known)
 {
+    for (size_t i = 0; i < known->n; i++) {
+        hmap_insert(&known->by_name, &known->entries[i].node,
+                    hash_string(known->entries[i].name));
+    }
+}
+
+struct known_entry *
+known_find(struct known *known, const char *name)
+{
+    if (known->next < known->n && str_eq(known->entries[known->next].name, name)) {
+        return &known->entries[known->next++];
+    } else if (known->n && !known->by_name.n) {
+        hash_all(known);
+    }
     HMAP_FOR_EACH_HASH (struct known_entry, entry, node, hash_string(name),
                         &known->by_name) {
         if (str_eq(entry->name, name)) {
+            known->next = (size_t) (entry - known->entries) + 1;
             return entry;
         }
     }

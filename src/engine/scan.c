@@ -22,13 +22,20 @@
 #include "store/probe.h"
 
 #define WARNINGS_MAX 100 /* The rest is counted. */
+#define LOOK_EVERY 256   /* Names between looks at whether the run is to end. */
+
+struct place_on_disk {
+    uint64_t ino;
+    size_t index; /* In 'entries'. */
+};
 
 /* On the heap: a thread that hangs keeps it for ever. */
 struct scan {
     struct scan_place place;
     struct arena names;                 /* Of the entries, and what is known. */
     struct arena hands[CREW_MAX_HANDS]; /* What each thread writes down. */
-    VEC(struct scan_entry) entries;
+    VEC(struct scan_entry) entries;     /* In the order of the directory. */
+    VEC(struct place_on_disk) order;    /* In which they are looked at. */
     struct known known;
     struct stat root;
     int64_t now_s;
@@ -94,6 +101,23 @@ dir_drop(DIR **dir)
     }
 }
 
+static void
+add_name(struct engine *engine, struct scan *scan, const char *name, uint64_t ino)
+{
+    struct known_entry *old = known_find(&scan->known, name);
+    if (!old && vol_name_is_temporary(name)) {
+        place_reap(engine, name);
+    } else if (old || is_listable(engine, scan, name)) {
+        *VEC_ADD(&scan->order) = (struct place_on_disk){ ino, scan->entries.n };
+        struct scan_entry *entry = VEC_ADD(&scan->entries);
+        entry->old = old;
+        entry->name = old ? old->name : arena_str(&scan->names, name);
+        if (old) {
+            old->seen = true;
+        }
+    }
+}
+
 static struct err *
 read_names(struct engine *engine, struct scan *scan)
 {
@@ -105,24 +129,22 @@ read_names(struct engine *engine, struct scan *scan)
         return engine_io(errnum, "cannot open directory '%s'", engine->root_path);
     }
     const struct dirent *entry;
+    size_t n = 0;
     while (errno = 0, (entry = readdir(dir))) {
         const char *name = entry->d_name;
-        TRY(engine_interrupted(engine));
+        if (++n % LOOK_EVERY == 0) {
+            TRY(engine_interrupted(engine));
+        }
         if (str_eq(name, ".") || str_eq(name, "..")) {
             continue;
-        } else if (vol_name_is_temporary(name)) {
-            place_reap(engine, name);
         } else if (scan->entries.n >= ENGINE_MAX_VOLS) {
             CLEANUP(free_drop)
             char *text =
                 str_dupf("more than %d volumes: the rest is not listed", ENGINE_MAX_VOLS);
             warn(engine, scan, text);
             break;
-        } else if (is_listable(engine, scan, name)) {
-            *VEC_ADD(&scan->entries) =
-                (struct scan_entry){ .name = arena_str(&scan->names, name),
-                                     .ino = entry->d_ino };
         }
+        add_name(engine, scan, name, entry->d_ino);
     }
     return entry || !errno
                ? NULL
@@ -132,8 +154,8 @@ read_names(struct engine *engine, struct scan *scan)
 static int
 by_inode(const void *a, const void *b)
 {
-    uint64_t x = ((const struct scan_entry *) a)->ino;
-    uint64_t y = ((const struct scan_entry *) b)->ino;
+    uint64_t x = ((const struct place_on_disk *) a)->ino;
+    uint64_t y = ((const struct place_on_disk *) b)->ino;
     return x < y ? -1 : x > y;
 }
 
@@ -141,12 +163,8 @@ static void
 examine(void *aux, int hand, size_t i)
 {
     struct scan *scan = aux;
-    struct scan_entry *entry = &scan->entries.v[i];
-    entry->old = known_find(&scan->known, entry->name);
-    if (entry->old) {
-        entry->old->seen = true; /* Names are unique: this thread's alone. */
-    }
-    entry_examine(&scan->place, &scan->hands[hand], entry);
+    entry_examine(&scan->place, &scan->hands[hand],
+                  &scan->entries.v[scan->order.v[i].index]);
 }
 
 static int64_t
@@ -207,6 +225,7 @@ scan_free(struct scan *scan)
 {
     known_done(&scan->known);
     VEC_DONE(&scan->entries);
+    VEC_DONE(&scan->order);
     for (int i = 0; i < CREW_MAX_HANDS; i++) {
         arena_done(&scan->hands[i]);
     }
@@ -231,8 +250,8 @@ scan_with(struct engine *engine, struct scan *scan, bool *ret_abandoned)
         (struct scan_place){ engine->root, arena_str(&scan->names, engine->root_path),
                              list->since == 0 };
     TRY(read_names(engine, scan));
-    if (scan->entries.n) {
-        qsort(scan->entries.v, scan->entries.n, sizeof *scan->entries.v, by_inode);
+    if (scan->order.n) {
+        qsort(scan->order.v, scan->order.n, sizeof *scan->order.v, by_inode);
     }
     TRY(crew_run(engine, scan->entries.n, examine, scan, ret_abandoned));
     if (collect(engine, scan)) {

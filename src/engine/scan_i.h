@@ -31,14 +31,15 @@ struct known_entry {
 struct known {
     int64_t id; /* Of the scan; 0: there was none. */
     struct hmap by_name;
-    struct known_entry *entries;
+    struct known_entry *entries; /* In the order of the directory. */
     size_t n;
+    size_t next; /* The one that is likely to be asked for. */
 };
 /* Reads 'path' if it was written for the directory 'root'; else 'ret' is empty.  In 'arena'. */
 void known_load(struct arena *arena, const char *path, const struct stat *root,
                 struct known *ret);
 void known_done(struct known *);
-struct known_entry *known_find(const struct known *, const char *name);
+struct known_entry *known_find(struct known *, const char *name); /* Or NULL. */
 /* What its image says: capacity, format, backing store and the rest of a header. */
 void known_describe(const struct known_entry *, struct vol *);
 
@@ -49,7 +50,6 @@ enum entry_state {
 };
 struct scan_entry {
     const char *name;
-    uint64_t ino; /* As the directory says: for the order of reading. */
     struct known_entry *old;
     enum entry_state state;
     struct stamp stamp;
