@@ -115,6 +115,12 @@ void db_snapshot(const struct db *, int64_t wall_ms, const char *comment, struct
  * dropped, new ones get defaults, changed types are converted.  Then the commit pipeline. */
 struct err *db_convert(const struct db *, struct schema *, struct db **ret) MUST_CHECK;
 
+/* The state that db_seq() was the name of will be asked for again (monitor_missed()): it stays known,
+ * within limits.  NULL: it is not known any more, or too many others are held. */
+struct history_hold;
+struct history_hold *db_hold(struct db *, uint64_t seq);
+void db_unhold(struct db *, struct history_hold *); /* NULL is fine. */
+
 /* Figures for "memory/show". */
 struct db_figures {
     uint64_t n_rows, n_cells, n_atoms, n_monitors, n_monitor_kinds;

@@ -7,6 +7,7 @@ history_init(struct db *db)
     struct history *h = NEW(struct history);
     *h = (struct history){ .by_id = HMAP_INIT };
     list_init(&h->entries);
+    list_init(&h->holds);
     uuid_random(&h->base_id);
     h->last_id = h->base_id;
     db->history = h;
@@ -18,6 +19,18 @@ field_type(const struct table *t, size_t field)
     return &t->schema->columns[field + N_SPECIAL_COLUMNS].type;
 }
 
+void
+past_row_done(struct past_row *r)
+{
+    for (uint32_t i = 0; i < r->n_cells; i++) {
+        datum_done(&r->cells[i].old, field_type(r->table, r->cells[i].field));
+    }
+    free(r->cells);
+    if (r->deleted) {
+        row_free(r->deleted);
+    }
+}
+
 static void
 past_free(struct history *h, struct past *p)
 {
@@ -25,15 +38,9 @@ past_free(struct history *h, struct past *p)
     list_remove(&p->in_order);
     h->cost -= p->cost;
     for (size_t i = 0; i < p->n_rows; i++) {
-        struct past_row *r = &p->rows[i];
-        for (uint32_t k = 0; k < r->n_cells; k++) {
-            datum_done(&r->cells[k].old, field_type(r->table, r->cells[k].field));
-        }
-        free(r->cells);
-        if (r->deleted) {
-            row_free(r->deleted);
-        }
+        past_row_done(&p->rows[i]);
     }
+    folded_done(p);
     free(p->rows);
     free(p);
 }
@@ -58,6 +65,7 @@ drop_oldest(struct history *h)
     struct past *p = oldest(h);
     h->base_id = p->id;
     h->base_is_old = p->is_old;
+    h->base_seq = p->seq;
     past_free(h, p);
 }
 
@@ -72,6 +80,7 @@ history_clear(struct db *db)
 void
 history_done(struct db *db)
 {
+    ASSERT(list_empty(&db->history->holds));
     history_clear(db);
     hmap_done(&db->history->by_id);
     free(db->history);
@@ -130,6 +139,19 @@ change_cost(const struct change *ch)
     return cost;
 }
 
+uint64_t
+past_row_cost(const struct past_row *r)
+{
+    uint64_t cost = 1;
+    for (uint32_t i = 0; i < r->n_cells; i++) {
+        cost += 1 + datum_cost(&r->cells[i].old, field_type(r->table, r->cells[i].field));
+    }
+    for (size_t i = 0; r->deleted && i < r->table->n_fields; i++) {
+        cost += 1 + datum_cost(&r->deleted->fields[i], field_type(r->table, i));
+    }
+    return cost;
+}
+
 static void
 take_change(struct past_row *r, struct change *ch)
 {
@@ -175,14 +197,15 @@ history_keep(struct txn *txn)
         cost += change_cost(ch);
         n++;
     }
-    if (cost > max) {
+    if (cost > (list_empty(&h->holds) ? max : HISTORY_HELD * max)) {
         history_clear(db);
         h->base_id = txn->id;
         h->base_is_old = false;
+        h->base_seq = db->seq;
         return;
     }
     struct past *p = NEW(struct past);
-    *p = (struct past){ .id = txn->id, .cost = cost, .n_rows = n };
+    *p = (struct past){ .id = txn->id, .seq = db->seq, .cost = cost, .n_rows = n };
     p->rows = xcalloc(n, sizeof *p->rows);
     n = 0;
     TXN_FOR_EACH (taken, txn) {
@@ -192,6 +215,13 @@ history_keep(struct txn *txn)
     list_push_back(&h->entries, &p->in_order);
     h->cost += cost;
     while (h->cost > max || h->by_id.n > HISTORY_MAX) {
+        if (!history_needs(h, oldest(h))) {
+            drop_oldest(h);
+        } else if (!history_fold(h)) {
+            break;
+        }
+    }
+    while (h->cost > HISTORY_HELD * max) {
         drop_oldest(h);
     }
 }
@@ -250,8 +280,9 @@ save_cell(struct gather *g, struct change *ch, size_t n_fields, size_t field,
 }
 
 static void
-gather_row(struct gather *g, const struct past_row *r)
+gather_row(void *gather, const struct past_row *r)
 {
+    struct gather *g = gather;
     bool is_new;
     struct missed *m = missed_get(g, r, &is_new);
     struct change *ch = &m->change;
@@ -318,24 +349,19 @@ find_state(const struct history *h, const struct uuid *id, const struct list **r
     return uuid_eq(&h->base_id, id);
 }
 
-struct missed **
-history_since(const struct db *db, const struct uuid *id, struct arena *arena,
-              bool *ret_is_old)
+/* What became of the rows that the entries from 'at' on speak of. */
+static struct missed **
+gather(const struct db *db, const struct list *at, struct arena *arena)
 {
-    const struct history *h = db->history;
-    const struct list *at;
-    if (!find_state(h, id, &at, ret_is_old)) {
-        return NULL;
-    }
-
     size_t n_tables = db->schema->n_tables;
     struct gather g = { db, arena, HMAP_INIT, NULL };
     g.tables = arena_zalloc(arena, (n_tables + 1) * sizeof(struct missed *));
-    for (; at != &h->entries; at = at->next) {
+    for (; at != &db->history->entries; at = at->next) {
         const struct past *p = CONTAINER_OF(at, struct past, in_order);
         for (size_t i = 0; i < p->n_rows; i++) {
             gather_row(&g, &p->rows[i]);
         }
+        folded_each(p, gather_row, &g);
     }
     hmap_done(&g.by_uuid);
     for (size_t i = 0; i < n_tables; i++) {
@@ -344,4 +370,27 @@ history_since(const struct db *db, const struct uuid *id, struct arena *arena,
         }
     }
     return g.tables;
+}
+
+struct missed **
+history_since(const struct db *db, const struct uuid *id, struct arena *arena,
+              bool *ret_is_old)
+{
+    const struct list *at;
+    return find_state(db->history, id, &at, ret_is_old) ? gather(db, at, arena) : NULL;
+}
+
+struct missed **
+history_since_seq(const struct db *db, uint64_t seq, struct arena *arena)
+{
+    const struct history *h = db->history;
+    const struct list *at = &h->entries;
+    if (seq < h->base_seq) {
+        return NULL;
+    }
+    while (at->prev != &h->entries &&
+           CONTAINER_OF(at->prev, struct past, in_order)->seq > seq) {
+        at = at->prev;
+    }
+    return gather(db, at, arena);
 }

@@ -291,22 +291,10 @@ print_missed(const struct watch *w, struct missed *list, struct buf *rows)
     }
 }
 
-struct bytes *
-monitor_since(struct monitor *m, const struct uuid *id)
+static struct bytes *
+print_all_missed(const struct kind *k, struct missed **missed)
 {
-    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf rows = BUF_INIT;
-    struct kind *k = m->kind;
-    bool is_old;
-    struct missed **missed =
-        uuid_is_zero(id) ? NULL : history_since(m->db, id, &arena, &is_old);
-
-    for (size_t i = 0; i < k->n_links && missed && is_old; i++) {
-        missed = watch_is_volatile(k->links[i].watch) ? NULL : missed;
-    }
-    if (!missed) {
-        return NULL;
-    }
     struct buf buf = BUF_INIT;
     buf_char(&buf, '{');
     for (size_t i = 0; i < k->n_links; i++) {
@@ -316,6 +304,29 @@ monitor_since(struct monitor *m, const struct uuid *id)
     }
     buf_char(&buf, '}');
     return bytes_take(&buf);
+}
+
+struct bytes *
+monitor_since(struct monitor *m, const struct uuid *id)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    struct kind *k = m->kind;
+    bool is_old;
+    struct missed **missed =
+        uuid_is_zero(id) ? NULL : history_since(m->db, id, &arena, &is_old);
+
+    for (size_t i = 0; i < k->n_links && missed && is_old; i++) {
+        missed = watch_is_volatile(k->links[i].watch) ? NULL : missed;
+    }
+    return missed ? print_all_missed(k, missed) : NULL;
+}
+
+struct bytes *
+monitor_missed(struct monitor *m, uint64_t seq)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    struct missed **missed = history_since_seq(m->db, seq, &arena);
+    return missed ? print_all_missed(m->kind, missed) : NULL;
 }
 
 /* The "where" of a table's monitor-cond-change requests. */

@@ -38,6 +38,9 @@ struct bytes *monitor_initial(struct monitor *);
  * to monitors that show _version or ephemeral columns it is unknown.  A reference for the caller. */
 struct bytes *monitor_since(struct monitor *, const struct uuid *id);
 
+/* The same by db_seq(), within this process.  NULL: the history does not reach back so far. */
+struct bytes *monitor_missed(struct monitor *, uint64_t seq);
+
 /* New conditions ("monitor_cond_change" params[2]); tables without a mention keep theirs.  All or
  * nothing.  '*ret_updates': the difference that the client must hear of, NULL if none. */
 struct err *monitor_change(struct monitor *, const struct json *requests,

@@ -215,6 +215,7 @@ do_monitor_cond_change(struct call *c)
         return;
     }
 
+    peer_catch_up(c->peer); /* With what it asked for so far. */
     struct bytes *updates = NULL;
     struct err *e = monitor_change(m->monitor, &params->elems[2], &updates);
     if (e) {
@@ -226,7 +227,7 @@ do_monitor_cond_change(struct call *c)
     set_head(m);
     c->served = m->served;
     if (updates) {
-        monitors_deliver(NULL, m->monitor, updates);
+        monitors_send(m, updates, OUTPUT_UNIQUE);
         bytes_unref(updates);
     }
     reply_json(c, "{}");

@@ -1,35 +1,12 @@
-/* dbserver/peer.c: a client's connection and its queue of output.
+/* dbserver/peer.c: a client's connection: how it begins and ends, and who is at the other end.
  *
- * Whatever goes to a client goes through peer_queue(); server_flush() sends it.  Freeing is
- * put off to the loop (server_reap()), so a peer never vanishes under a function that works
- * on it. */
+ * Freeing is put off to the loop (server_reap()), so a peer never vanishes under a function that
+ * works on it. */
 #include "dbserver/remotes_i.h"
 
 #define LOG_MODULE "dbserver"
 #include "base/log.h"
 #include "base/str.h"
-
-#define OUT_PAUSE_BYTES (8 * DBSERVER_PAUSE_BYTES) /* Waiting for the disk. */
-
-struct outgoing {
-    struct list node; /* In the peer's 'out'. */
-    enum outgoing_kind kind;
-    struct served *on; /* NULL: depends on nothing. */
-    uint64_t seq;      /* Must be durable first. */
-    struct buf head;
-    struct bytes *body; /* May be NULL. */
-    const char *tail;
-    size_t n_bytes;
-};
-
-static void
-outgoing_free(struct outgoing *o)
-{
-    list_remove(&o->node);
-    buf_done(&o->head);
-    bytes_unref(o->body);
-    free(o);
-}
 
 static void
 peer_bury(struct peer *p)
@@ -69,30 +46,12 @@ on_closed(void *peer, struct err *e)
 }
 
 static void
-peer_set_paused(struct peer *p)
-{
-    size_t backlog = jsonrpc_backlog_bytes(p->conn);
-    bool pause =
-        p->paused ? backlog > DBSERVER_PAUSE_BYTES / 4 || p->out_bytes > OUT_PAUSE_BYTES / 4
-                  : backlog > DBSERVER_PAUSE_BYTES || p->out_bytes > OUT_PAUSE_BYTES;
-
-    if (backlog == 0) {
-        p->reply_bytes = 0;
-    }
-    if (pause != p->paused) {
-        p->paused = pause;
-        jsonrpc_pause(p->conn, pause);
-    }
-}
-
-static void
 on_progress(void *peer)
 {
     struct peer *p = peer;
 
     if (!p->closed) {
-        peer_set_paused(p);
-        server_flush(p->server);
+        output_progress(p);
     }
 }
 
@@ -160,10 +119,9 @@ peer_new(struct remote_entry *remote, struct stream *stream)
     p->remote = remote;
     p->role = str_dup(remote->options.role);
     list_push_back(&remote->peers, &p->in_remote);
-    list_init(&p->flow);
+    output_init(p);
     list_init(&p->monitors);
     list_init(&p->pending);
-    list_init(&p->out);
     lock_session_init(&p->locks, &server->locks, p);
     list_push_back(&server->peers, &p->in_server);
     server->n_peers++;
@@ -199,13 +157,10 @@ peer_free(struct peer *p)
     while (!list_empty(&p->monitors)) {
         peer_monitor_free(CONTAINER_OF(p->monitors.next, struct peer_monitor, in_peer));
     }
-    while (!list_empty(&p->out)) {
-        outgoing_free(CONTAINER_OF(p->out.next, struct outgoing, node));
-    }
     lock_session_done(&p->locks, &notices);
     list_remove(&p->in_server);
     list_remove(&p->in_remote);
-    list_remove(&p->flow);
+    output_done(p);
     p->server->n_peers--;
     jsonrpc_free(p->conn);
     if (!p->server->closing) {
@@ -217,94 +172,6 @@ peer_free(struct peer *p)
     free(p->author);
     free(p->role);
     free(p);
-}
-
-void
-peer_queue(struct peer *p, enum outgoing_kind kind, struct served *on, struct buf *head,
-           struct bytes *body, const char *tail)
-{
-    if (p->closed) {
-        buf_done(head);
-        bytes_unref(body);
-        return;
-    }
-    struct outgoing *o = NEW(struct outgoing);
-    *o = (struct outgoing){
-        .kind = kind,
-        .on = on && on->journal ? on : NULL,
-        .seq = on ? served_seq(on) : 0,
-        .head = *head,
-        .body = body,
-        .tail = tail,
-        .n_bytes = head->n + (body ? body->n : 0) + strlen(tail),
-    };
-    *head = BUF_INIT;
-    list_push_back(&p->out, &o->node);
-    p->out_bytes += o->n_bytes;
-    if (list_empty(&p->flow)) {
-        list_push_back(&p->server->ready, &p->flow);
-    }
-}
-
-static void
-outgoing_send(struct peer *p, struct outgoing *o)
-{
-    p->out_bytes -= o->n_bytes;
-    if (o->kind == OUT_REPLY) {
-        p->reply_bytes += o->n_bytes;
-    }
-    if (o->body) {
-        jsonrpc_send_parts(p->conn, &o->head, o->body, o->tail);
-    } else {
-        buf_str(&o->head, o->tail);
-        jsonrpc_send_buf(p->conn, &o->head);
-    }
-    outgoing_free(o);
-}
-
-bool
-peer_send_queued(struct peer *p)
-{
-    bool several = p->out.next != p->out.prev;
-
-    if (several) {
-        jsonrpc_cork(p->conn, true);
-    }
-    bool held = false;
-    while (!p->closed && !list_empty(&p->out) && !held) {
-        struct outgoing *o = CONTAINER_OF(p->out.next, struct outgoing, node);
-        held = o->on && !served_is_durable(o->on, o->seq);
-        if (!held && o->kind == OUT_UPDATE &&
-            jsonrpc_backlog_bytes(p->conn) > DBSERVER_BACKLOG_BYTES + p->reply_bytes) {
-            log_warn("%s: does not read: %zu bytes of updates are waiting for it",
-                     stream_name(jsonrpc_stream(p->conn)), jsonrpc_backlog_bytes(p->conn));
-            peer_close(p, "too slow");
-        } else if (!held) {
-            outgoing_send(p, o);
-        }
-    }
-    if (p->closed) {
-        return true;
-    }
-    if (several) {
-        jsonrpc_cork(p->conn, false);
-    }
-    if (!p->closed) {
-        peer_set_paused(p);
-    }
-    return !held;
-}
-
-void
-peer_forget(struct peer *p, const struct served *served)
-{
-    LIST_FOR_EACH (struct outgoing, o, node, &p->out) {
-        o->on = o->on == served ? NULL : o->on;
-    }
-    if (!p->closed && !list_empty(&p->out)) {
-        list_remove(&p->flow);
-        list_push_back(&p->server->ready, &p->flow);
-    }
 }
 
 void

@@ -2,7 +2,7 @@
  * locks.
  *
  * Output is a queue of messages, each with the journal position that it depends on; the
- * first one that is not durable yet holds back all behind it. */
+ * first one that is not durable yet holds back all behind it (output.c). */
 #ifndef DBSERVER_PEER_I_H
 #define DBSERVER_PEER_I_H 1
 
@@ -21,18 +21,24 @@ struct peer {
     char *role;                  /* For RBAC; NULL: all is allowed. */
     bool read_only;
     struct list in_server; /* In the server's 'peers'. */
-    struct list flow;      /* In the server's 'ready', 'blocked' or 'dead'; or nowhere. */
+    struct list
+        flow; /* In the server's 'ready', 'watching', 'blocked' or 'dead'; or nowhere. */
+    bool is_urgent; /* It is, or was last, in 'ready'. */
     struct jsonrpc *conn;
     char *author;              /* Of peer_author(), or NULL so far. */
     struct lock_session locks; /* 'user' is the peer. */
     struct list monitors;      /* Of struct peer_monitor, by 'in_peer'. */
     struct list pending;       /* Of struct pending, by 'in_peer'. */
     size_t n_monitors, n_pending;
-    struct list out;    /* Of struct outgoing. */
-    size_t out_bytes;   /* In 'out'. */
-    size_t reply_bytes; /* Of replies since the backlog was last empty. */
-    bool aware;         /* Of changes of databases: set_db_change_aware. */
-    bool closed;        /* Waits to be freed: send nothing, expect nothing. */
+    struct {
+        struct outgoing *v; /* NULL while nothing waits. */
+        size_t head, n, cap;
+    } out;
+    size_t out_bytes, update_bytes; /* In 'out': of all; of updates. */
+    size_t n_urgent;                /* Of 'out': no updates. */
+    size_t n_lagging, n_holding;    /* Of 'monitors'. */
+    bool aware;                     /* Of changes of databases: set_db_change_aware. */
+    bool closed;                    /* Waits to be freed: send nothing, expect nothing. */
     bool paused;
     /* Called when the peer is freed; for outgoing remotes, which then connect again. */
     void (*gone)(void *aux);
@@ -45,6 +51,10 @@ struct peer_monitor {
     struct peer *peer;
     struct served *served;
     struct monitor *monitor;
+    bool lagging;              /* Its client does not read: nothing is queued... */
+    uint64_t told_seq;         /* ... since db_seq() was this. */
+    struct history_hold *hold; /* While its client's socket is full: of what it was told. */
+    uint64_t held_seq;         /* Its db_seq(). */
     char *id;        /* JSON text with sorted members: what makes it the same one. */
     struct buf head; /* {"id":null,"method":"update","params":[ID, */
 };
@@ -76,16 +86,29 @@ const char *peer_author(struct peer *);   /* "by uid 0 pid 123 unix#4": for the 
 void peer_close(struct peer *,
                 const char *why); /* Drops the client, soon.  'why' may be NULL. */
 void peer_free(struct peer *);
+void peer_notify(struct peer *, const char *method, const char *param_json);
+void peer_send_notices(struct dbserver *, struct lock_notices *);
+
+/* output.c */
+void output_init(struct peer *);
+void output_done(struct peer *);
 /* Queues head + body + tail.  'on' may be NULL: depends on nothing.  Takes the head's
  * content and one reference of 'body', which may be NULL; 'tail' is a literal. */
 void peer_queue(struct peer *, enum outgoing_kind, struct served *on, struct buf *head,
                 struct bytes *body, const char *tail);
-/* False: the rest has to wait for the disk. */
-bool peer_send_queued(struct peer *);
+/* The client, which is not closed, gets head (may be NULL) + body, whose references are taken.
+ * 'before': db_seq() before what it tells of; OUTPUT_UNIQUE: it tells of something else. */
+#define OUTPUT_UNIQUE UINT64_MAX
+void peer_queue_update(struct peer_monitor *, struct bytes *head, struct bytes *body,
+                       uint64_t before);
+/* Those of its monitors that lag are told of all until now. */
+void peer_catch_up(struct peer *);
+void output_progress(struct peer *); /* Its socket takes more. */
+void output_schedule(struct peer *); /* Into the list where it belongs. */
+void output_forget_monitor(struct peer *, struct peer_monitor *);
 /* The database goes away, with all of it durable: nothing depends on it any more. */
 void peer_forget(struct peer *, const struct served *);
-void peer_notify(struct peer *, const char *method, const char *param_json);
-void peer_send_notices(struct dbserver *, struct lock_notices *);
+void output_fan_out(void *server); /* A turn for the watchers. */
 
 /* methods.c */
 void methods_run(struct peer *, struct jsonrpc_msg *); /* Takes the message. */
@@ -95,6 +118,9 @@ struct peer_monitor *peer_monitor_find(const struct peer *, const char *id);
 void peer_monitor_free(struct peer_monitor *);
 void monitors_deliver(void *aux, struct monitor *,
                       struct bytes *updates); /* A db_deliver_fn. */
+void monitors_delivered(struct dbserver *);   /* After a commit's last delivery. */
+/* As monitors_deliver(), of one client alone; 'before' is peer_queue_update()'s. */
+void monitors_send(struct peer_monitor *, struct bytes *updates, uint64_t before);
 /* The database goes away or changes its schema: aware clients are told, the others are cut
  * off. */
 void monitors_cancel(struct served *);

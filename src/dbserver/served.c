@@ -49,10 +49,7 @@ on_durable(void *served)
     struct dbserver *server = ((struct served *) served)->server;
 
     compact_poll(served);
-    while (!list_empty(&server->blocked)) {
-        list_push_back(&server->ready, list_pop_front(&server->blocked));
-    }
-    server_flush(server);
+    server_unblock(server);
 }
 
 static void
@@ -170,6 +167,7 @@ served_commit(struct served *s, struct txn *txn, struct buf *reply)
             db_txn_set_id(txn, journal_id(s->journal));
         }
         db_txn_commit(txn, monitors_deliver, NULL);
+        monitors_delivered(s->server);
         dbremotes_changed(s->server);
         return;
     }

@@ -57,8 +57,10 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     secure_init(s);
     list_init(&s->peers);
     list_init(&s->ready);
+    list_init(&s->watching);
     list_init(&s->blocked);
     list_init(&s->dead);
+    s->fan_out = loop_idle_new(loop, output_fan_out, s);
     s->self = self_new(s);
     map_put(&s->dbs, s->self->name, s->self);
     self_add(s, s->self);
@@ -81,10 +83,7 @@ dbserver_free(struct dbserver *s)
             log_failure(LOG_ERR, LOG_MODULE, journal_sync(served->journal));
         }
     }
-    while (!list_empty(&s->blocked)) {
-        list_push_back(&s->ready, list_pop_front(&s->blocked));
-    }
-    server_flush(s);
+    server_unblock(s);
     ctl_free(s->ctl);
     remotes_free(s);
     while (!list_empty(&s->peers)) {
@@ -98,6 +97,8 @@ dbserver_free(struct dbserver *s)
     }
     map_done(&s->dbs);
     loop_timer_free(s->upkeep);
+    loop_idle_free(s->fan_out);
+    monitors_delivered(s);
     if (!s->reap_posted) {
         free(s);
     } /* Else the word under way frees it. */
@@ -205,24 +206,6 @@ dbserver_remove_db(struct dbserver *s, const char *name)
     dbremotes_changed(s);
     server_flush(s);
     return NULL;
-}
-
-void
-server_flush(struct dbserver *s)
-{
-    struct list *node;
-
-    if (s->flushing) {
-        return;
-    }
-    s->flushing = true;
-    while ((node = list_pop_front(&s->ready)) != NULL) {
-        struct peer *p = CONTAINER_OF(node, struct peer, flow);
-        if (!peer_send_queued(p)) {
-            list_push_back(&s->blocked, &p->flow);
-        }
-    }
-    s->flushing = false;
 }
 
 static void

@@ -38,10 +38,14 @@ struct dbserver {
 
     struct list peers; /* Of struct peer: every client. */
     size_t n_peers;
-    struct list ready;   /* Of struct peer, by 'flow': has output that may go out now... */
-    struct list blocked; /* ... or has to wait for the disk. */
-    struct list dead;    /* Of struct peer, by 'flow': to be freed by server_reap(). */
-    bool flushing;       /* server_flush() is at work. */
+    struct list ready;    /* Of struct peer, by 'flow': has output that goes out now... */
+    struct list watching; /* ... or in turns, as it only has updates... */
+    struct list blocked;  /* ... or has to wait for the disk. */
+    struct loop_idle *fan_out;    /* Gives those in 'watching' their turn. */
+    int64_t fanned_out_us;        /* The last turn's end. */
+    struct shared_update *shared; /* monitors.c */
+    struct list dead; /* Of struct peer, by 'flow': to be freed by server_reap(). */
+    bool flushing;    /* server_flush() is at work. */
     bool reap_posted;
     bool closing;
     struct loop_timer *upkeep; /* Automatic compaction. */
@@ -75,7 +79,8 @@ struct err *server_add_served(struct dbserver *, struct served *,
 void server_drop_unaware(struct dbserver *, const char *why);
 /* Sends what may go.  Call it at the end of whatever may have queued output. */
 void server_flush(struct dbserver *);
-void server_reap(struct dbserver *); /* Soon, from the loop. */
+void server_unblock(struct dbserver *); /* Something has become durable. */
+void server_reap(struct dbserver *);    /* Soon, from the loop. */
 
 /* served.c: life of a database. */
 struct err *served_open(struct dbserver *, const char *path,

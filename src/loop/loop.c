@@ -22,6 +22,12 @@ struct loop {
     VEC(struct posted) posted;
 };
 
+struct loop_idle {
+    uv_idle_t uv;
+    loop_fn *fn;
+    void *aux;
+};
+
 struct loop_timer {
     uv_timer_t uv;
     loop_fn *fn;
@@ -244,6 +250,42 @@ loop_timer_free(struct loop_timer *timer)
 {
     if (timer) {
         uv_close((uv_handle_t *) &timer->uv, on_closed);
+    }
+}
+
+static void
+on_idle(uv_idle_t *uv)
+{
+    struct loop_idle *idle = uv->data;
+    idle->fn(idle->aux);
+}
+
+struct loop_idle *
+loop_idle_new(struct loop *loop, loop_fn *fn, void *aux)
+{
+    struct loop_idle *idle = NEW(struct loop_idle);
+    uv_idle_init(&loop->uv, &idle->uv);
+    idle->uv.data = idle;
+    idle->fn = fn;
+    idle->aux = aux;
+    return idle;
+}
+
+void
+loop_idle_set(struct loop_idle *idle, bool on)
+{
+    if (on) {
+        uv_idle_start(&idle->uv, on_idle);
+    } else {
+        uv_idle_stop(&idle->uv);
+    }
+}
+
+void
+loop_idle_free(struct loop_idle *idle)
+{
+    if (idle) {
+        uv_close((uv_handle_t *) &idle->uv, on_closed);
     }
 }
 

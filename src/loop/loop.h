@@ -39,6 +39,13 @@ void loop_timer_clear(struct loop_timer *);
 bool loop_timer_is_set(const struct loop_timer *);
 void loop_timer_free(struct loop_timer *); /* NULL is fine. */
 
+/* While it is on, the loop does not wait: fn(aux) runs once in each turn, before what is ready is
+ * handled.  For work that is cut into pieces so that others have their turn. */
+struct loop_idle;
+struct loop_idle *loop_idle_new(struct loop *, loop_fn *, void *aux);
+void loop_idle_set(struct loop_idle *, bool on);
+void loop_idle_free(struct loop_idle *); /* NULL is fine. */
+
 struct loop_signal; /* Does not keep loop_run() alive. */
 struct err *loop_signal_new(struct loop *, int signum, loop_fn *, void *aux,
                             struct loop_signal **ret) MUST_CHECK;

@@ -319,6 +319,12 @@ jsonrpc_backlog_bytes(const struct jsonrpc *c)
     return stream_backlog_bytes(c->stream);
 }
 
+bool
+jsonrpc_is_full(const struct jsonrpc *c)
+{
+    return stream_is_full(c->stream);
+}
+
 struct stream *
 jsonrpc_stream(const struct jsonrpc *c)
 {
@@ -350,18 +356,6 @@ void
 jsonrpc_send_buf(struct jsonrpc *c, struct buf *b)
 {
     jsonrpc_send(c, bytes_take(b));
-}
-
-void
-jsonrpc_send_parts(struct jsonrpc *c, const struct buf *head, struct bytes *body,
-                   const char *tail)
-{
-    stream_cork(c->stream, true);
-    stream_send(c->stream, bytes_new(head->data, head->n));
-    stream_send(c->stream, bytes_ref(body));
-    stream_send(c->stream, bytes_new(tail, strlen(tail)));
-    stream_cork(c->stream, c->corked);
-    check_backlog(c);
 }
 
 bool

@@ -3,7 +3,8 @@
  *
  * Input.   Each message is parsed into an arena of its own and checked (members, kinds); a
  *          message that breaks the rules ends the connection with ERR_SYNTAX.
- * Output.  Bytes that are already JSON.  The blocks of one message must be sent in one call.
+ * Output.  Bytes that are already JSON.  The blocks of one message must be sent one after the other,
+ *          without a turn of the loop between them.
  * Limits.  A message of more than 'max_message_bytes' ends the connection (ERR_CONSTRAINT), and
  *          so does a backlog above 'max_backlog_bytes' (ERR_BUSY), unless the 'overflow'
  *          callback deals with it.
@@ -63,14 +64,11 @@ void jsonrpc_set_probe(struct jsonrpc *, int64_t interval_ms);
 void jsonrpc_pause(struct jsonrpc *, bool paused);
 void jsonrpc_cork(struct jsonrpc *, bool corked);
 size_t jsonrpc_backlog_bytes(const struct jsonrpc *);
+bool jsonrpc_is_full(const struct jsonrpc *);          /* stream_is_full() */
 struct stream *jsonrpc_stream(const struct jsonrpc *); /* Borrowed: name, peer. */
 
 void jsonrpc_send(struct jsonrpc *, struct bytes *);   /* Takes one reference. */
 void jsonrpc_send_buf(struct jsonrpc *, struct buf *); /* Takes the content. */
-/* head + shared body + tail as one message.  Borrows 'body' (and takes a reference of its own);
- * 'head' and 'tail' are copied. */
-void jsonrpc_send_parts(struct jsonrpc *, const struct buf *head, struct bytes *body,
-                        const char *tail);
 
 /* Shapes (1.4 of the protocol): appended to 'out'; params, result and error may also be appended
  * by the caller between *_begin and *_end. */

@@ -47,6 +47,7 @@ struct stream {
     size_t n_backlog; /* Bytes. */
 
     int write_errno; /* Of a write that failed; not yet told. */
+    bool full;       /* The kernel took no more; some is left. */
     bool corked, paused, closed, freed;
     unsigned int n_holds;
 };
@@ -146,6 +147,7 @@ static void
 drop_written(struct stream *s, size_t n_bytes)
 {
     s->n_backlog -= n_bytes;
+    s->full = s->full && s->n_backlog > 0;
     s->out_at += n_bytes;
     while (s->out_head < s->out.n && s->out_at >= s->out.v[s->out_head]->n) {
         s->out_at -= s->out.v[s->out_head]->n;
@@ -176,6 +178,7 @@ stream_flush(struct stream *s)
         if (n >= 0) {
             drop_written(s, (size_t) n);
         } else if (errno == EAGAIN) {
+            s->full = true;
             break;
         } else if (errno != EINTR) {
             s->write_errno = errno;
@@ -420,6 +423,12 @@ size_t
 stream_backlog_bytes(const struct stream *s)
 {
     return s->n_backlog;
+}
+
+bool
+stream_is_full(const struct stream *s)
+{
+    return s->full;
 }
 
 const char *

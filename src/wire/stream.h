@@ -44,6 +44,8 @@ void stream_send(struct stream *, struct bytes *); /* Takes the reference. */
 void stream_cork(struct stream *, bool corked);    /* Uncorking writes. */
 void stream_pause(struct stream *, bool paused);   /* No 'bytes' while paused. */
 size_t stream_backlog_bytes(const struct stream *);
+/* The kernel took no more: 'progress' comes when it does again. */
+bool stream_is_full(const struct stream *);
 const char *
 stream_name(const struct stream *); /* "unix#3", "tcp:10.0.0.1:4711": for logs. */
 void stream_set_dscp(struct stream *, int dscp); /* 0 to 63; TCP only.  Best effort. */

@@ -55,12 +55,16 @@ flood(struct peer *p, int64_t n)
     memset(buf_reserve(&body, 1000), 'x', 1000);
     body.n = 1000;
     struct bytes *shared = bytes_take(&body);
+    struct bytes *begin = bytes_take(&head), *end = bytes_new("\"]}", 3);
     for (int64_t i = 0; i < n; i++) {
-        jsonrpc_send_parts(p->conn, &head, shared, "\"]}");
+        jsonrpc_send(p->conn, bytes_ref(begin));
+        jsonrpc_send(p->conn, bytes_ref(shared));
+        jsonrpc_send(p->conn, bytes_ref(end));
     }
     CHECK("the block is shared or sent", shared->n_refs >= 1);
+    bytes_unref(begin);
     bytes_unref(shared);
-    buf_done(&head);
+    bytes_unref(end);
 }
 
 static void
