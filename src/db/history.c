@@ -5,7 +5,7 @@ void
 history_init(struct db *db)
 {
     struct history *h = NEW(struct history);
-    *h = (struct history){ .by_id = HMAP_INIT };
+    *h = (struct history){ .by_id = HMAP_INIT, .n_max = HISTORY_MAX };
     list_init(&h->entries);
     list_init(&h->holds);
     uuid_random(&h->base_id);
@@ -147,7 +147,8 @@ past_row_cost(const struct past_row *r)
         cost += 1 + datum_cost(&r->cells[i].old, field_type(r->table, r->cells[i].field));
     }
     for (size_t i = 0; r->deleted && i < r->table->n_fields; i++) {
-        cost += 1 + datum_cost(&r->deleted->fields[i], field_type(r->table, i));
+        struct datum room;
+        cost += 1 + datum_cost(row_field(r->deleted, i, &room), field_type(r->table, i));
     }
     return cost;
 }
@@ -214,7 +215,7 @@ history_keep(struct txn *txn)
     hmap_insert(&h->by_id, &p->node, uuid_hash(&p->id));
     list_push_back(&h->entries, &p->in_order);
     h->cost += cost;
-    while (h->cost > max || h->by_id.n > HISTORY_MAX) {
+    while (h->cost > max || h->by_id.n > h->n_max) {
         if (!history_needs(h, oldest(h))) {
             drop_oldest(h);
         } else if (!history_fold(h)) {

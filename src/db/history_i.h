@@ -52,6 +52,7 @@ struct history {
     struct list entries; /* Of struct past, oldest first. */
     struct hmap by_id;
     uint64_t cost;
+    size_t n_max;        /* HISTORY_MAX; tests take less. */
     struct uuid base_id; /* Of the state before the oldest entry. */
     bool base_is_old;
     uint64_t base_seq;

@@ -222,6 +222,7 @@ take_updates(struct relay *r, const struct json *updates, bool whole, const stru
             db_txn_set_id(txn, id);
         }
         db_txn_commit(txn, monitors_deliver, NULL);
+        monitors_delivered(s->server);
     }
     if (named) {
         db_set_last_id(db, id);

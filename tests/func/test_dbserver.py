@@ -279,24 +279,6 @@ def test_monitor_with_too_few_params_is_survived(dbd):
         assert c.note()["method"] == "update2"
 
 
-def test_a_reader_that_does_not_read_costs_nobody_else(dbd):
-    """Its updates pile up to a bound; then it is cut off."""
-    with dbd.connect() as slow, dbd.connect() as writer, dbd.connect() as quick:
-        slow.result("monitor", "T", 1, {"A": {"columns": ["tags"]}})
-        quick.result("monitor", "T", 1, {"A": {"columns": ["i"]}})
-        (uuid,) = [r["uuid"] for r in writer.transact("T", insert(i=0))]
-        big = "x" * (1 << 20)
-        for i in range(100):
-            writer.transact("T", {"op": "update", "table": "A", "where": [["_uuid", "==", uuid]],
-                                  "row": {"i": i + 1, "tags": ["set", [big, str(i)]]}})
-        for _ in range(101):
-            quick.note()
-        wait_for("the cut", lambda: "does not read" in dbd.text())
-        with pytest.raises((Closed, OSError)):
-            while True:
-                slow.recv(10)
-
-
 def test_large_replies_over_tcp(make_dbd):
     """All at once into the socket's buffer: the client was paused for it, and must be heard again."""
     server = make_dbd(remotes=["ptcp:0:127.0.0.1"]).start()

@@ -1,12 +1,13 @@
 /* tests/fuzz/fuzz_condition.c: clients with conditions, and what they know.
  *
  * The input is a program, a choice a byte: monitors come with conditions and change them, rows come,
- * change and go, clients leave and come back with what they knew.  Each client has a copy of what it
+ * change and go, clients stop to read and catch up, leave and come back with what they knew.  Each client has a copy of what it
  * was told, kept by rules of its own (RFC 7047, ovsdb-server(7)) on JSON; after each step it must be
  * what "select" finds for its conditions, one clause at a time. */
 #include "base/uuid.h"
 #include "base/vec.h"
 #include "db/db.h"
+#include "db/history_i.h"
 #include "db/monitor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
@@ -85,6 +86,9 @@ struct client {
     struct ask asks[N_TABLES];
     struct known *rows;
     struct uuid last_id; /* Of those that left. */
+    bool stuck;          /* Does not read, since: */
+    uint64_t told_seq;
+    struct history_hold *hold;
 };
 
 struct fuzz {
@@ -432,7 +436,7 @@ static void
 check_all(struct fuzz *f)
 {
     for (int i = 0; i < MAX_CLIENTS; i++) {
-        if (f->clients[i].m) {
+        if (f->clients[i].m && !f->clients[i].stuck) {
             check(f, &f->clients[i]);
         }
     }
@@ -443,7 +447,44 @@ check_all(struct fuzz *f)
 static void
 on_update(void *f, struct monitor *m, struct bytes *updates)
 {
-    apply(f, monitor_user(m), updates);
+    struct client *c = monitor_user(m);
+    if (!c->stuck) {
+        apply(f, c, updates);
+    }
+}
+
+static void
+leave(struct fuzz *f, struct client *c)
+{
+    db_unhold(f->db, TAKE(c->hold));
+    monitor_free(TAKE(c->m));
+    c->stuck = false;
+}
+
+/* It stops to read, sometimes without anybody's holding its state; or it reads again. */
+static void
+step_read(struct fuzz *f)
+{
+    struct client *c = &f->clients[pick(f, MAX_CLIENTS)];
+    unsigned hold = pick(f, 4);
+    if (!c->m) {
+        return;
+    } else if (!c->stuck) {
+        c->stuck = true;
+        c->told_seq = db_seq(f->db);
+        c->hold = hold ? db_hold(f->db, c->told_seq) : NULL;
+        ASSERT(!hold || c->hold);
+        return;
+    }
+    CLEANUP(bytes_drop) struct bytes *missed = monitor_missed(c->m, c->told_seq);
+    ASSERT(missed || !c->hold);
+    if (missed) {
+        c->stuck = false;
+        db_unhold(f->db, TAKE(c->hold));
+        apply(f, c, missed);
+    } else {
+        leave(f, c);
+    }
 }
 
 static void
@@ -547,7 +588,7 @@ step_change(struct fuzz *f)
     CLEANUP(buf_done) struct buf b = BUF_INIT;
     CLEANUP(bytes_drop) struct bytes *updates = NULL;
 
-    if (!c->m || c->version == MONITOR_V1) {
+    if (!c->m || c->stuck || c->version == MONITOR_V1) {
         return;
     }
     buf_char(&b, '{');
@@ -575,13 +616,12 @@ step_leave(struct fuzz *f)
 {
     struct client *c = &f->clients[pick(f, MAX_CLIENTS)];
     unsigned keep = pick(f, MAX_KEPT + 1);
-    if (c->m && keep < MAX_KEPT) {
+    if (c->m && !c->stuck && keep < MAX_KEPT) {
         f->kept[keep] = *c;
         f->kept[keep].m = NULL;
         f->kept[keep].last_id = *db_last_id(f->db);
     }
-    monitor_free(c->m);
-    c->m = NULL;
+    leave(f, c);
 }
 
 /* It comes back with what it knew: what it missed must make that true again. */
@@ -602,8 +642,7 @@ step_return(struct fuzz *f)
     if (missed) {
         apply(f, c, missed);
     } else if (ok) {
-        monitor_free(c->m);
-        c->m = NULL;
+        leave(f, c);
     }
 }
 
@@ -691,18 +730,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
     static void (*const steps[])(struct fuzz *) = {
         step_transact, step_come,     step_change, step_transact,
-        step_leave,    step_transact, step_return, step_transact,
+        step_leave,    step_transact, step_return, step_read,
     };
     static struct schema *schema;
     schema = schema ? schema : make_schema();
 
     struct fuzz f = { .at = data, .end = data + n_bytes, .db = db_new(schema) };
+    f.db->history->n_max =
+        4; /* So that states are forgotten, or folded for who holds them. */
     for (int i = 0; i < MAX_STEPS && f.at < f.end; i++) {
         steps[pick(&f, N_ELEMS(steps))](&f);
         check_all(&f);
     }
     for (int i = 0; i < MAX_CLIENTS; i++) {
-        monitor_free(f.clients[i].m);
+        leave(&f, &f.clients[i]);
     }
     db_free(f.db);
     arena_done(&f.arena);
