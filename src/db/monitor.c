@@ -394,6 +394,7 @@ parse_changes(struct monitor *m, const struct json *requests, struct watch **wat
         const struct watch *old = NULL;
         struct watch_request r = { 0 };
         TRY(parse_change(m->db, k, &requests->members[i], &old, &r.where));
+        r.where = old->shape->v1 ? NULL : r.where; /* RFC 7047's has none, nor gets one. */
         r.table = old->shape->table;
         r.select = old->shape->select;
         for (size_t c = 0; c < old->shape->n_columns; c++) {
