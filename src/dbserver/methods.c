@@ -108,6 +108,17 @@ set_head(struct peer_monitor *m)
                m->id);
 }
 
+static struct err *
+parse_since(const struct json *last, struct uuid *ret)
+{
+    if (last->type != JSON_STRING) {
+        return rfc_syntax(last, "last-txn-id must be string");
+    } else if (!uuid_parse(last->string, ret)) {
+        return rfc_syntax(last, "last-txn-id must be UUID format.");
+    }
+    return NULL;
+}
+
 /* "monitor", "monitor_cond", "monitor_cond_since": params[1] is the id, params[2] the
  * requests. */
 static void
@@ -134,21 +145,14 @@ start_monitor(struct call *c, enum monitor_version version)
                              PEER_MONITORS_MAX));
         return;
     }
-    struct uuid since;
-    if (version == MONITOR_V3) {
-        const struct json *last = &params->elems[3];
-        if (last->type != JSON_STRING) {
-            reply_err(c, rfc_syntax(last, "last-txn-id must be string"));
-            return;
-        } else if (!uuid_parse(last->string, &since)) {
-            reply_err(c, rfc_syntax(last, "last-txn-id must be UUID format."));
-            return;
-        }
-    }
-
     struct peer_monitor *m = NEW(struct peer_monitor);
+    struct uuid since;
     struct err *e = monitor_new(c->served->db, requests, version, m, &m->monitor);
+    if (!e && version == MONITOR_V3) {
+        e = parse_since(&params->elems[3], &since);
+    }
     if (e) {
+        monitor_free(m->monitor);
         free(m);
         reply_err(c, e);
         return;

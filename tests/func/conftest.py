@@ -210,7 +210,7 @@ def make_reference(program, state_dir):
         server = Server(directory, None)
         server.db = db
         server.argv = [program("ovsdb-server"), "--remote=punix:%s" % server.sock, "--unixctl=%s" % (directory / "ctl"),
-                       "-vconsole:emer", str(db)]
+                       "-vconsole:warn", str(db)]
         servers.append(server)
         return server
 

@@ -182,8 +182,8 @@ class Generator:
         if table not in self.schema["tables"]:
             return [columns[0], "+=", 1]
         if self.some(0.45):
-            column = r.choice([c for c in columns if self.is_number(table, c) and "value" not in column_type(self.schema, table, c)]
-                              if self.some(0.95) else columns)
+            numbers = [c for c in columns if self.is_number(table, c) and "value" not in column_type(self.schema, table, c)]
+            column = r.choice(numbers if numbers and self.some(0.95) else columns)
             argument = r.choice([1, 2, 0, -1, 3, 10, 1.5, -7, 2**63 - 1]) if self.some(0.95) else r.choice(JUNK)
             operator = r.choice(ARITHMETIC)
             if operator == "*=" and argument in (0, -1, -7):

@@ -7,7 +7,7 @@ import struct
 import time
 
 
-class Closed(Exception):
+class Closed(OSError):
     """The server closed the connection."""
 
 

@@ -18,7 +18,7 @@ import subprocess
 import pytest
 
 from generate import SCHEMA, Generator, base, column_type
-from twins import Copies, Side, differences, same, settle_reply
+from twins import Copies, Died, Side, differences, same, settle_reply
 
 N_REQUESTS = int(os.environ.get("BYRE_DIFF_REQUESTS", "400"))
 SEEDS = [int(s) for s in os.environ.get("BYRE_DIFF_SEEDS", "1,2,3,4").split(",")]
@@ -296,12 +296,15 @@ def play(make_dbd, make_reference, seed, n_requests):
         reached["episodes"] += 1
     except Dangling:
         reached["episodes ended by a dangling weak reference of ovsdb-server"] += 1
+    except Died as e:
+        reached["episodes ended by the death of ovsdb-server (%s)" % e] += 1
+        servers[1].process = None
     for side in sides:
         side.close()
     for server in servers:
         server.stop()
         server.process = None
-    shutil.rmtree(servers[1].dir)
+    shutil.rmtree(servers[1].dir)  # Many episodes have many files.
     for path in servers[0].dir.glob("*o%d*" % seed):
         path.unlink()
     return episode.n

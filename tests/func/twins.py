@@ -6,10 +6,16 @@ caused has come: replies, updates, locks' notifications, and the replies of othe
 
 import json
 import re
+import signal
+import subprocess
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIMED_OUT = re.compile(r"timed out after \d+ ms")
 UPDATES = {"update": 0, "update2": 0, "update3": 1}  # Method -> how many parameters between id and updates.
+
+
+class Died(Exception):
+    """allowed: ovsdb-server died of the request."""
 
 
 class Side:
@@ -67,6 +73,19 @@ class Side:
         return seen
 
     def round(self, index, requests, patient=False):
+        try:
+            return self.ask(index, requests, patient)
+        except OSError as e:
+            try:
+                self.server.process.wait(1)
+            except subprocess.TimeoutExpired:
+                pass
+            if self.server.process.poll() in (-signal.SIGSEGV, -signal.SIGABRT) and "ovsdb-server" in self.server.argv[0]:
+                raise Died(requests[-1][1])
+            raise AssertionError("%s: %r, status %r; its log:\n%s\nafter %s" % (
+                self.server.argv[0], e, self.server.process.poll(), self.server.text()[-3000:], json.dumps(requests)))
+
+    def ask(self, index, requests, patient):
         """Client 'index' sends the requests, [(id, method, params)].  What all clients saw, canonical; 'patient': the reply to
         the last one comes only after a while."""
         client = self.clients[index]
