@@ -179,8 +179,8 @@ def without_chance(result, op):
         return "identical values"  # Of which rows, and of which index, if there are several.
     if "remaining reference" in details or "references nonexistent row" in details:
         return "of the row that came first"
-    if "weak reference" in details.lower():
-        return "of the row that came first"
+    if "weak reference" in details.lower() or "greater than the schema-defined limit of" in details:
+        return "of the row or table that came first"
     return result
 
 
