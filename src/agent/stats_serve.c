@@ -1,11 +1,16 @@
 /* agent/stats_serve.c: answers about what machines use: now (from memory), and then (from the store). */
 #include "agent/stats_i.h"
 
+#include <stdio.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
 #include "agent/service_i.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "json/decode.h"
 
+#define CPUINFO_MAX_BYTES (4 * MIB)
 #define ROWS_MAX 5000000 /* In one answer. */
 
 static void
@@ -73,6 +78,37 @@ domain_json(struct arena *a, const struct virt_sample *s, const struct meter_vm 
     return domain;
 }
 
+/* "cpu MHz		: 2445.404"; 0: not told. */
+static int64_t
+host_mhz(void)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    struct err *e = fs_read("/proc/cpuinfo", CPUINFO_MAX_BYTES, &text);
+    const char *at = e ? NULL : strstr(buf_cstr(&text), "cpu MHz");
+    int mhz = 0;
+    err_free(e);
+    return at && sscanf(at, "cpu MHz : %d", &mhz) == 1 ? mhz : 0;
+}
+
+static struct json
+host_json(struct request *r)
+{
+    struct arena *a = &r->arena;
+    struct json host = json_object();
+    struct sysinfo info;
+    char name[256] = "";
+
+    gethostname(name, sizeof name - 1);
+    json_put(a, &host, "name", json_string(a, name));
+    put_int(a, &host, "cpus", r->agent->host.cpus);
+    put_int(a, &host, "mhz", host_mhz());
+    if (sysinfo(&info) == 0) {
+        put_int(a, &host, "mem_kib", (int64_t) info.totalram * info.mem_unit / KIB);
+        put_int(a, &host, "mem_free_kib", (int64_t) info.freeram * info.mem_unit / KIB);
+    }
+    return host;
+}
+
 static void
 top_serve(struct request *r)
 {
@@ -97,6 +133,7 @@ stats_top_prepare(struct request *r, struct decode *d)
         }
     }
     json_put(a, &result, "at", json_int(s->live_at_ms));
+    json_put(a, &result, "host", host_json(r));
     json_put(a, &result, "domains", domains);
     json_put(a, &answer, "result", result);
     r->json = answer;

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 
-#define LINE_MAX_BYTES ((size_t) 1 << 20)
+#define LINE_MAX_BYTES ((size_t) 64 << 20) /* `top` of a very large host. */
 
 static struct err *
 agent_missing(const char *path, int errnum)

@@ -28,8 +28,8 @@ const struct opt_spec opts_list[] = {
 };
 
 static const struct command *const command_files[] = {
-    cmds_cluster, cmds_node, cmds_pool,  cmds_vol,  cmds_vmi,
-    cmds_vm,      cmds_job,  cmds_table, cmds_help,
+    cmds_cluster, cmds_node,  cmds_pool, cmds_vol,   cmds_vmi,  cmds_vm,
+    cmds_job,     cmds_stats, cmds_top,  cmds_table, cmds_help,
 };
 
 const struct command *
@@ -140,6 +140,9 @@ no_such_command(const struct strvec *words)
                      verb_alias(word));
         return e;
     }
+    if (find_exact("vm", verb_alias(word))) { /* Most verbs are machines'. */
+        return err_hint(e, "did you mean: byre vm %s", verb_alias(word));
+    }
     for (size_t i = 0; (c = command_at(i)); i++) {
         if (!(c->flags & CMD_HIDDEN)) {
             strvec_add(&known, c->noun ? c->noun : c->verb);
@@ -148,8 +151,6 @@ no_such_command(const struct strvec *words)
     const char *near = suggest(word, &known);
     if (near) {
         e = err_hint(e, "did you mean: byre %s", near);
-    } else if (find_exact("vm", verb_alias(word))) {
-        e = err_hint(e, "did you mean: byre vm %s", verb_alias(word));
     } else {
         e = err_hint(e, "byre help lists the commands");
     }

@@ -52,32 +52,66 @@ stored(struct buf *text, enum sql_table table, const char *machine, int64_t from
                sql_table_names[table], from_s, to_s, machine);
 }
 
-/* The same shape, made of the finer table. */
-static void
-made(struct buf *text, enum sql_table table, const char *machine, int64_t from_s,
-     int64_t to_s)
-{
-    int64_t length = sql_slot_s(table);
-    buf_printf(text,
-               "SELECT n.name, n.uuid, s.begin - s.begin %% %" PRId64
-               ", COUNT(*), SUM(s.samples), SUM(s.mem_sum), MAX(s.mem_max)",
-               length);
-    for (int i = 0; i < N_STAT_COUNTERS; i++) {
-        buf_printf(text, ", SUM(s.%s)", stat_counter_names[i]);
-    }
-    buf_printf(text,
-               " FROM %s s JOIN machine n ON n.id = s.vm WHERE s.begin >= %" PRId64
-               " AND s.begin < %" PRId64
-               "%s GROUP BY n.name, n.uuid, s.begin - s.begin %% %" PRId64,
-               sql_table_names[table - 1], from_s, to_s, machine, length);
-}
-
 static struct err *
 on_end(void *aux, const char *const *cells, const size_t *n_bytes UNUSED)
 {
     return cells[0] && !str_to_i64(cells[0], aux)
                ? err_new(ERR_SYNTAX, "\"%s\" is no number", cells[0])
                : NULL;
+}
+
+/* Where the rows of 'table' that are made end, 'from_s' at least. */
+static struct err *
+made_until(struct sql *sql, enum sql_table table, int64_t from_s, int64_t *ret)
+{
+    int64_t last = -1;
+    TRY(sql_query(sql, on_end, &last, "SELECT MAX(begin) FROM %s", sql_table_names[table]));
+    *ret = last < 0 ? from_s : max64(from_s, last + sql_slot_s(table));
+    return NULL;
+}
+
+/* " FROM (rows of the finer table, and for days of the finest behind those) s" */
+static struct err *
+finer_rows(struct sql *sql, enum sql_table table, int64_t from_s, int64_t to_s,
+           struct buf *text)
+{
+    buf_str(text, " FROM (SELECT ");
+    sql_columns(text);
+    buf_printf(text, " FROM %s WHERE begin >= %" PRId64 " AND begin < %" PRId64,
+               sql_table_names[table - 1], from_s, to_s);
+    if (table == SQL_DAYS) {
+        int64_t hours_end;
+        TRY(made_until(sql, SQL_HOURS, from_s, &hours_end));
+        buf_str(text, " UNION ALL SELECT ");
+        sql_columns(text);
+        buf_printf(text, " FROM slot_min WHERE begin >= %" PRId64 " AND begin < %" PRId64,
+                   hours_end, to_s);
+    }
+    buf_str(text, ") s");
+    return NULL;
+}
+
+/* The same shape as stored(), made of finer rows.  'count' is the number of the next finer slots that have something. */
+static struct err *
+made(struct sql *sql, struct buf *text, enum sql_table table, const char *machine,
+     int64_t from_s, int64_t to_s)
+{
+    int64_t length = sql_slot_s(table), finer = sql_slot_s(table - 1), since;
+    TRY(made_until(sql, table, from_s, &since));
+    buf_printf(text,
+               "SELECT n.name, n.uuid, s.begin - s.begin %% %" PRId64
+               ", COUNT(DISTINCT s.begin - s.begin %% %" PRId64
+               "), SUM(s.samples), SUM(s.mem_sum), MAX(s.mem_max)",
+               length, finer);
+    for (int i = 0; i < N_STAT_COUNTERS; i++) {
+        buf_printf(text, ", SUM(s.%s)", stat_counter_names[i]);
+    }
+    TRY(finer_rows(sql, table, since, to_s, text));
+    buf_printf(
+        text,
+        " JOIN machine n ON n.id = s.vm WHERE 1 = 1%s GROUP BY n.name, n.uuid, s.begin - s.begin %% %" PRId64,
+        machine, length);
+    return NULL;
 }
 
 /* Slots of one machine in the finest table, which has no index for that: one look-up a slot instead of
@@ -113,7 +147,6 @@ sql_read(struct sql *sql, enum sql_table table, const struct uuid *uuid, int64_t
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT, machine = BUF_INIT;
     struct reader r = { each, aux };
-    int64_t last = -1;
 
     if (uuid) {
         buf_printf(&machine, " AND n.uuid = '%s'", UUID_TEXT(uuid));
@@ -125,13 +158,12 @@ sql_read(struct sql *sql, enum sql_table table, const struct uuid *uuid, int64_t
         return err_wrap(read_slot_by_slot(sql, buf_cstr(&machine), from_s, to_s, &r),
                         "statistics");
     }
+    from_s = (int64_t) div_up((uint64_t) max64(from_s, 0), (uint64_t) sql_slot_s(table)) *
+             sql_slot_s(table);
     stored(&text, table, buf_cstr(&machine), from_s, to_s);
     if (table != SQL_MINUTES) {
-        TRY(sql_query(sql, on_end, &last, "SELECT MAX(begin) FROM %s",
-                      sql_table_names[table]));
         buf_str(&text, " UNION ALL ");
-        made(&text, table, buf_cstr(&machine),
-             max64(from_s, last < 0 ? from_s : last + sql_slot_s(table)), to_s);
+        TRY(made(sql, &text, table, buf_cstr(&machine), from_s, to_s));
     }
     buf_str(&text, " ORDER BY begin, name");
     return err_wrap(sql->driver->query(sql->handle, buf_cstr(&text), on_row, &r),

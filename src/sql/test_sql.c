@@ -141,7 +141,9 @@ TEST(hours_and_days)
     CHECK_OK("days", sql_read(sql, SQL_DAYS, &one, T0, T0 + 3 * STAT_DAY_S, look, &seen));
     CHECK_INT("with today", seen.n, 3);
     CHECK_INT("a whole day has 24 hours", seen.count[0], 24);
-    CHECK_INT("its sum", (int64_t) seen.rx, 2 * 288 + 24 - 1);
+    CHECK_INT("today has two whole hours and a bit", seen.count[2], 3);
+    CHECK_INT("its sum, with the hour that goes on", (int64_t) seen.rx,
+              2 * 288 + 24 + 2 - 1);
     CHECK_OK("again", sql_roll(sql, T0 + 2 * STAT_DAY_S + 2 * STAT_HOUR_S, &SQL_KEEP_INIT));
     memset(&seen, 0, sizeof seen);
     CHECK_OK("days", sql_read(sql, SQL_DAYS, &one, T0, T0 + 2 * STAT_DAY_S, look, &seen));

@@ -20,6 +20,7 @@ static const struct setting {
     { "dbd", "certificate", offsetof(struct config, dbd_certificate) },
     { "dbd", "ca_cert", offsetof(struct config, dbd_ca_cert) },
     { "agent", "libvirt", offsetof(struct config, agent_libvirt) },
+    { "agent", "stats", offsetof(struct config, agent_stats) },
     { "web", "listen", offsetof(struct config, web_listen) },
 };
 
@@ -40,7 +41,7 @@ refuse(const struct reader *r, const char *what)
 {
     struct err *e = err_new(ERR_SYNTAX, "%s:%d: %s", r->name, r->line, what);
     return err_hint(e, "the settings are [dbd] remotes, private_key, certificate, ca_cert; "
-                       "[agent] libvirt; [web] listen");
+                       "[agent] libvirt, stats; [web] listen");
 }
 
 /* inih's fgets(). */
@@ -116,6 +117,7 @@ config_done(struct config *c)
     free(c->dbd_certificate);
     free(c->dbd_ca_cert);
     free(c->agent_libvirt);
+    free(c->agent_stats);
     free(c->web_listen);
     *c = CONFIG_INIT;
 }

@@ -7,6 +7,7 @@
  *     ca_cert = /etc/byre/ca.pem
  *     [agent]
  *     libvirt = qemu:///system                  ; an ordinary user's default: qemu:///session
+ *     stats = sqlite:/var/lib/byre/stats.db     ; or mariadb://USER@HOST/DATABASE, or none
  *     [web]
  *     listen = tcp:127.0.0.1:8080               ; default: unix:DIR/run/web.sock
  *
@@ -24,8 +25,9 @@
 struct config {
     struct strvec dbd_remotes;
     char *dbd_private_key, *dbd_certificate, *dbd_ca_cert; /* NULL: not given. */
-    char *agent_libvirt;                                   /* NULL: the default. */
-    char *web_listen;                                      /* NULL: the default. */
+    char *agent_stats;   /* Where statistics go; NULL: the agent's default. */
+    char *agent_libvirt; /* NULL: the default. */
+    char *web_listen;    /* NULL: the default. */
 };
 #define CONFIG_INIT ((struct config){ STRVEC_INIT, NULL, NULL, NULL, NULL, NULL })
 

@@ -113,6 +113,7 @@ argv_agentd(const char *dir, const struct place *place, const struct config *con
                 config->agent_libvirt ? config->agent_libvirt
                                       : default_libvirt(place->uid));
     strvec_addf(argv, "--stored=%s/run/stored.sock", dir);
+    add_option(argv, "--stats", config->agent_stats);
 }
 
 static void

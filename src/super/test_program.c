@@ -40,6 +40,11 @@ static const struct {
       "--stored=/s/run/stored.sock --pidfile=/s/run/byre-agentd.pid "
       "--log-file=/s/log/byre-agentd.log",
       "/s/run/agent.sock" },
+    { "statistics elsewhere", "[agent]\nstats = mariadb://byre@db1/byre\n", 0, PROGRAM_AGENTD,
+      "byre-agentd --db=unix:/s/run/db.sock --state=/s --libvirt=qemu:///system "
+      "--stored=/s/run/stored.sock --stats=mariadb://byre@db1/byre "
+      "--pidfile=/s/run/byre-agentd.pid --log-file=/s/log/byre-agentd.log",
+      "/s/run/agent.sock" },
     { "the web on a port", "[web]\nlisten = tcp:[::1]:80\n", 0, PROGRAM_WEBD,
       "byre-webd --listen=tcp:[::1]:80 --db=unix:/s/run/db.sock "
       "--pidfile=/s/run/byre-webd.pid --log-file=/s/log/byre-webd.log",

@@ -146,13 +146,14 @@ read_record(const virDomainStatsRecord *record, struct virt_sample *s)
             plain_field(s, &params[k]);
         }
     }
-    s->partial = !has_field(params, n, "cpu.time") ||
-                 !has_field(params, n, "block.count") || !has_field(params, n, "net.count");
-    for (size_t d = 0; d < s->n_disks && !s->partial; d++) {
+    /* An empty drive has no counters even of a guest that answers. */
+    s->partial = s->n_disks > 0;
+    for (size_t d = 0; d < s->n_disks && s->partial; d++) {
         char name[48];
         snprintf(name, sizeof name, "block.%zu.rd.reqs", d);
         s->partial = !has_field(params, n, name);
     }
+    s->partial |= !has_field(params, n, "cpu.time");
 }
 
 void
