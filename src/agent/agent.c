@@ -86,6 +86,7 @@ pass(void *aux)
     a->wake_ms = 0;
     host_pass(a, own);
     pools_pass(a);
+    watch_pass(a);
     vols_pass(a);
     vms_pass(a);
     strangers_pass(a, own);
@@ -245,6 +246,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
     a->work = work_new(loop, STEP_THREADS);
     a->slow = work_new(loop, SLOW_THREADS);
     a->pools = work_new(loop, POOL_THREADS);
+    a->watch = watch_new(a);
     a->pass_timer = loop_timer_new(loop, pass, a);
     a->virt = virt_new(options->uri, loop, host_event, a);
 
@@ -359,6 +361,7 @@ agent_free(struct agent *a)
     txn_free(a->txn);
     virt_free(a->virt);
     loop_timer_free(a->pass_timer);
+    watch_free(a->watch);
     free(a->dir);
     free(a->stored);
     free(a->console_dir);

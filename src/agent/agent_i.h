@@ -78,6 +78,15 @@ struct vol_obj {
     int64_t tick;
 };
 
+/* How the files of a pool are watched. */
+struct pool_watch {
+    int wd;              /* inotify's; 0: it is not watched. */
+    bool busy;           /* A look is under way. */
+    bool all;            /* Look at the whole pool. */
+    struct strvec names; /* Else at these. */
+    int64_t retry_at_ms; /* After it could not be watched. */
+};
+
 struct pool_obj {
     struct obj o;
     struct pool_memo memo;
@@ -87,6 +96,7 @@ struct pool_obj {
     struct strvec warnings;
     struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
     bool refreshing;
+    struct pool_watch watch;
     struct list feeds;      /* Scans whose rows are being written; feed.c. */
     int64_t scan;           /* Whose list is in the rows; 0: none. */
     int64_t scan_deletions; /* struct agent's 'vol_deletions' then. */
@@ -102,6 +112,7 @@ struct job_obj {
 struct service;
 struct stats;
 
+struct watch;
 struct agent {
     struct loop *loop;
     char *dir, *stored, *console_dir;
@@ -112,6 +123,7 @@ struct agent {
     struct work *slow;  /* What may take minutes: transfers, builds, consoles' openings. */
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
+    struct watch *watch;
     struct stats *stats;
     int64_t vol_deletions; /* Rows of volumes that went without us. */
     size_t n_reported;     /* Rows in 'txn'. */
@@ -240,6 +252,12 @@ void pool_stat_set(struct pool_obj *, const struct priv_reply *);
 /* A volume of the pool was touched by us. */
 void pool_touched(struct agent *, const struct uuid *pool_row, const char *name);
 void vol_learn(struct vol_obj *, const struct vol *);
+
+/* watch.c */
+struct watch *watch_new(struct agent *);
+void watch_free(struct watch *); /* NULL is fine. */
+void watch_pass(struct agent *); /* After pools_pass(). */
+void watch_pool_done(struct pool_obj *);
 
 /* feed.c */
 /* A scan that began at 'begun_tick' ended well: into what is remembered, and into rows.  Takes

@@ -73,6 +73,7 @@ pool_obj_free(struct pool_obj *obj)
     pool_memo_done(&obj->memo);
     strvec_done(&obj->warnings);
     strvec_done(&obj->touched);
+    watch_pool_done(obj);
     obj_done(&obj->o);
     free(obj);
 }
@@ -81,7 +82,7 @@ void
 pool_obj_orphan(struct pool_obj *obj)
 {
     obj->o.row = NULL;
-    if (!obj->o.busy && !feed_under_way(obj)) {
+    if (!obj->o.busy && !obj->watch.busy && !feed_under_way(obj)) {
         pool_obj_free(obj);
     }
 }

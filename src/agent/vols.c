@@ -293,6 +293,14 @@ texts_done(struct texts *t)
     free(t->waits);
 }
 
+/* 'size' is rounded up, and follows what was observed: only one that does not is a wish. */
+static bool
+has_wish(const struct row_volume *row)
+{
+    return row->wanted_capacity.has || !row->size.has || !row->capacity.has ||
+           row->size.v != (int64_t) div_up((uint64_t) row->capacity.v, MIB);
+}
+
 static struct vol_want
 want_of(struct agent *a, const struct row_volume *row, const struct row_pool *pool,
         const struct vol_obj *obj, struct texts *t)
@@ -325,7 +333,7 @@ want_of(struct agent *a, const struct row_volume *row, const struct row_pool *po
         .deleted = row->deleted,
         .generation = row->generation,
         .observed_generation = row->observed_generation,
-        .wanted_capacity = model_vol_capacity(row),
+        .wanted_capacity = has_wish(row) ? model_vol_capacity(row) : -1,
         .capacity = obj->info.known ? obj->info.capacity : capacity,
         .pool_ready = pool_ready(pool, pool_obj),
         .pool_error = t->pool_error,
@@ -350,6 +358,10 @@ vol_facts(struct agent *a, const struct row_volume *row, const struct row_pool *
         facts_string(&f, "key", row->key, info->key);
         facts_string(&f, "filepath", row->filepath, info->path);
         facts_opt_int(&f, "capacity", &row->capacity, info->capacity);
+        if (!has_wish(row)) {
+            facts_opt_int(&f, "size", &row->size,
+                          (int64_t) div_up((uint64_t) max64(info->capacity, 0), MIB));
+        }
         facts_opt_int(&f, "allocation", &row->allocation, info->allocation);
         facts_opt_int(&f, "physical", &row->physical, info->physical);
         if (!row->format && info->format) {

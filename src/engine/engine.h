@@ -49,7 +49,7 @@ struct engine_result {
     bool has_stat;
     struct pool_stat stat; /* Of STEP_SCAN, _STAT, _PARSE; strings in vols.arena. */
     struct vol_list vols;
-    int64_t n_bytes;            /* Of STEP_RECEIVE and STEP_SEND. */
+    int64_t n_bytes; /* Of STEP_RECEIVE and STEP_SEND; of STEP_WATCH: inotify's number. */
     struct source_list sources; /* Of a search. */
     const char *note; /* What is worth saying of what was done, in vols.arena; or NULL. */
 };

@@ -86,6 +86,7 @@ struct err *stream_send(struct engine *, const struct plan_step *) MUST_CHECK;
 
 /* scan.c: what is there. */
 struct err *scan_root(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *scan_watch(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *scan_one(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *scan_grows(struct engine *, const struct plan_step *) MUST_CHECK;
 /* Probes an open file.  0 or an errno. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -281,6 +282,24 @@ scan_root(struct engine *engine, const struct plan_step *step UNUSED)
     TRY(e);
     engine->ret->active = true;
     return stat_pool(engine);
+}
+
+/* What may change which volumes there are, or what they are: not each write of a guest. */
+struct err *
+scan_watch(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", engine->root);
+    int wd = inotify_add_watch(engine->env->data_fd, path,
+                               IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+                                   IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF |
+                                   IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK);
+    if (wd < 0) {
+        return err_hint(engine_io(errno, "cannot watch directory '%s'", engine->root_path),
+                        "raise /proc/sys/fs/inotify/max_user_watches");
+    }
+    engine->ret->n_bytes = wd;
+    return NULL;
 }
 
 struct err *

@@ -22,7 +22,8 @@ struct priv_watch {
     int64_t answer_ms;          /* Until the first sign of life; 0: PRIV_ANSWER_MS. */
 };
 
-/* 'fd' goes along with vol_upload (read from) and vol_download (written to); else -1.  'watch'
+/* 'fd' goes along with vol_upload (read from), vol_download (written to) and pool_watch (an
+ * inotify(7) descriptor); else -1.  'watch'
  * may be NULL.  '*ret' must be priv_reply_init()ed.  A vol_create that answers ERR_EXISTS may
  * be an earlier one whose answer was lost: vol_stat tells. */
 struct err *priv_call(const char *socket_path, const struct priv_request *, int fd,

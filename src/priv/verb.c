@@ -28,6 +28,7 @@ static const struct verb_row {
     [PRIV_POOL_START] = { "pool_start", 0 },
     [PRIV_POOL_STOP] = { "pool_stop", 0 },
     [PRIV_POOL_REFRESH] = { "pool_refresh", HAS_SINCE },
+    [PRIV_POOL_WATCH] = { "pool_watch", 0 }, /* With inotify's descriptor. */
     [PRIV_POOL_DELETE] = { "pool_delete", 0 },
     [PRIV_FIND_SOURCES] = { "find_sources", 0 },
     [PRIV_VOL_CREATE] = { "vol_create", HAS_VOL | HAS_VOL_FLAGS },

@@ -18,7 +18,7 @@
 
 /* clang-format off */
 enum priv_verb { PRIV_POOL_CHECK, PRIV_POOL_BUILD, PRIV_POOL_START, PRIV_POOL_STOP,
-                 PRIV_POOL_REFRESH, PRIV_POOL_DELETE, PRIV_FIND_SOURCES,
+                 PRIV_POOL_REFRESH, PRIV_POOL_WATCH, PRIV_POOL_DELETE, PRIV_FIND_SOURCES,
                  PRIV_VOL_CREATE, PRIV_VOL_CLONE, PRIV_VOL_STAT, PRIV_VOL_DELETE,
                  PRIV_VOL_RESIZE, PRIV_VOL_UPLOAD, PRIV_VOL_DOWNLOAD, PRIV_VOL_WIPE,
                  N_PRIV_VERBS };
@@ -56,8 +56,9 @@ struct priv_reply {
     struct vol_list
         vols; /* pool_start, pool_refresh: all, or changes.  Those vol_*: the one, now. */
     struct source_list sources; /* find_sources. */
-    int64_t n_bytes;            /* vol_upload, vol_download: bytes moved. */
-    const char *note;           /* What is worth saying of what was done, or NULL. */
+    int64_t
+        n_bytes; /* vol_upload, vol_download: bytes moved; pool_watch: inotify's number. */
+    const char *note; /* What is worth saying of what was done, or NULL. */
 };
 void priv_reply_init(struct priv_reply *);
 void priv_reply_done(struct priv_reply *); /* For CLEANUP(). */

@@ -24,6 +24,7 @@
 #include "priv/verb.h"
 #include "priv/watch_i.h"
 #include "priv/worker_i.h"
+#include "store/code.h"
 
 #define REQUEST_MS 10000 /* To send the request in. */
 #define SEND_MS 10000    /* For the client to take an answer. */
@@ -63,6 +64,7 @@ stall_ms(enum priv_verb verb)
     case PRIV_POOL_START:
     case PRIV_POOL_STOP:
     case PRIV_POOL_REFRESH:
+    case PRIV_POOL_WATCH:
     case PRIV_VOL_STAT:
     case PRIV_VOL_DELETE: return 20 * 1000;
     default: return 600 * 1000; /* Syncs what was written. */
@@ -94,6 +96,7 @@ make_plan(const struct priv_request *r, struct plan *plan)
     case PRIV_POOL_START: return gate_pool_start(pool, plan);
     case PRIV_POOL_STOP: return gate_pool_stop(pool, plan);
     case PRIV_POOL_REFRESH: return gate_pool_refresh(pool, plan);
+    case PRIV_POOL_WATCH: return gate_pool_watch(pool, plan);
     case PRIV_POOL_DELETE: return gate_pool_delete(pool, plan);
     case PRIV_FIND_SOURCES: return gate_find_sources(pool, plan);
     case PRIV_VOL_CREATE: return gate_vol_create(pool, r->vol, r->vol_flags, plan);
@@ -241,7 +244,9 @@ worker_run(const struct priv_serve_config *config, int fd, pid_t parent, uid_t u
     struct err *e = serve_request(config, &arena, fd, &reader, watch, page, &what, &reply);
     send_answer(fd, &arena, e, &reply);
     const char *verb = what.n ? buf_cstr(&what) : "bad request";
-    if (e) {
+    if (err_code(e) == VE_NO_VOL) { /* Somebody looked, and it is not there. */
+        log_info("%s for uid %u: there is none", verb, (unsigned) uid);
+    } else if (e) {
         log_warn("%s for uid %u: %s", verb, (unsigned) uid, err_text(e));
     } else {
         log_info("%s for uid %u: done in %" PRId64 " ms", verb, (unsigned) uid,

@@ -207,6 +207,17 @@ gate_pool_refresh(const struct pool *pool, struct plan *plan)
 }
 
 struct err *
+gate_pool_watch(const struct pool *pool, struct plan *plan)
+{
+    const struct pool_ops *ops;
+    TRY(enter(pool, &ops));
+    if (!ops->watch) {
+        return store_err(VE_NO_SUPPORT, "storage pool does not support watching");
+    }
+    return leave(ops->watch(pool, plan), plan);
+}
+
+struct err *
 gate_pool_delete(const struct pool *pool, struct plan *plan)
 {
     const struct pool_ops *ops;

@@ -38,6 +38,8 @@ struct err *gate_pool_build(const struct pool *, int build_flags, struct plan *)
 struct err *gate_pool_start(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_stop(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_refresh(const struct pool *, struct plan *) MUST_CHECK;
+/* VE_NO_SUPPORT if the pool's volumes are no files. */
+struct err *gate_pool_watch(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_delete(const struct pool *, struct plan *) MUST_CHECK;
 
 struct err *gate_vol_create(const struct pool *, const struct vol *, int vol_flags,

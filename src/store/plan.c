@@ -303,6 +303,7 @@ static const struct step_words {
     [STEP_CHECK] = { "look for directory ", NULL },
     [STEP_MKDIRS] = { "make directory ", NULL },
     [STEP_RMDIR_ROOT] = { "remove directory ", NULL },
+    [STEP_WATCH] = { "watch for changes", NULL },
     [STEP_SCAN] = { "list volumes", NULL },
     [STEP_STAT] = { "look at ", NULL },
     [STEP_ROOM] = { "check room for ", "" },

@@ -27,6 +27,7 @@ enum step_kind {
     STEP_CHECK,      /* Is the directory 'name' there?  Sets the result's 'active'. */
     STEP_MKDIRS,     /* Make the directory 'name' with its parents, 'perms', 'cow'. */
     STEP_RMDIR_ROOT, /* Remove the directory 'name' (absolute), which must be empty. */
+    STEP_WATCH,      /* Put the root on the request's descriptor, which is inotify(7)'s. */
     STEP_SCAN,       /* List the root, read each header, statvfs; drop dead temporaries. */
     STEP_STAT,       /* The entry 'name' alone, into the result's volumes. */
     STEP_ROOM,       /* Refuse if 'size' > the file system, or 'length' > what is free. */

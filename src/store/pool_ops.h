@@ -33,6 +33,8 @@ struct pool_ops {
 
     /* Lists the volumes: commands whose output is kept and a plan_parse(), or STEP_SCAN. */
     struct err *(*scan)(const struct pool *, struct plan *);
+    /* Has the kernel tell of names that change. */
+    struct err *(*watch)(const struct pool *, struct plan *);
 
     struct err *(*vol_create)(const struct pool *, const struct vol *, int vol_flags,
                               struct plan *);

@@ -36,6 +36,7 @@ const struct pool_ops pool_dir_ops = {
     .build = dir_build,
     .delete = dir_delete,
     .scan = file_scan,
+    .watch = file_watch,
     .vol_create = file_vol_create,
     .vol_clone = file_vol_clone,
     .vol_stat = file_vol_stat,

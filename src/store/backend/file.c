@@ -78,6 +78,14 @@ file_scan(const struct pool *pool, struct plan *plan)
 }
 
 struct err *
+file_watch(const struct pool *pool, struct plan *plan)
+{
+    file_root(plan, pool);
+    plan_add(plan, STEP_WATCH, NULL);
+    return NULL;
+}
+
+struct err *
 file_vol_stat(const struct pool *pool, const struct vol *vol, struct plan *plan)
 {
     file_root(plan, pool);

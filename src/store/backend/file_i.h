@@ -10,6 +10,7 @@ const char *file_mount_source(struct arena *, const struct pool *);
 
 struct err *file_build(const struct pool *, struct plan *); /* The directory. */
 struct err *file_scan(const struct pool *, struct plan *);
+struct err *file_watch(const struct pool *, struct plan *);
 struct err *file_vol_create(const struct pool *, const struct vol *, int vol_flags,
                             struct plan *);
 struct err *file_vol_clone(const struct pool *, const struct vol *, const struct pool *,

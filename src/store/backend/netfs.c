@@ -138,6 +138,7 @@ const struct pool_ops pool_netfs_ops = {
     .stop = netfs_stop,
     .delete = netfs_delete,
     .scan = file_scan,
+    .watch = file_watch,
     .vol_create = file_vol_create,
     .vol_clone = file_vol_clone,
     .vol_stat = file_vol_stat,
