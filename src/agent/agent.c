@@ -217,6 +217,7 @@ watch_all(struct replica *r)
     row_snapshot_watch(r, NULL);
     row_job_watch(r, NULL);
     row_alarm_watch(r, NULL);
+    row_secret_watch(r, NULL); /* Of pools that log in. */
 }
 
 static MUST_CHECK struct err *

@@ -50,7 +50,12 @@ pool_model(const struct row_pool *row, struct pool *ret)
     if (!metapool) {
         return err_new(ERR_NOT_FOUND, "pool %s has no template", row->name);
     }
-    return model_pool(metapool, row, ret);
+    TRY(model_pool(metapool, row, ret));
+    const struct row_secret *secret = row_metapool_get_auth_secret(metapool);
+    if (secret && secret->value) {
+        ret->source.auth.password = arena_str(&ret->arena, secret->value);
+    }
+    return NULL;
 }
 
 struct pool_obj *

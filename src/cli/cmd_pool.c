@@ -280,6 +280,8 @@ const struct command cmds_pool[] = {
     { "pool", "define-as", "NAME [TYPE]", "defines a pool by options", pool_define_as,
       CMD_CHANGE, opts_pool_define_as, NULL,
       "byre pool define-as fast --target /srv/fast\n" },
+    { "pool", "auth", "NAME", "sets the name and password of an iscsi pool", pool_auth,
+      CMD_CHANGE, opts_pool_auth, "pool" },
     { "pool", "build", "NAME...", "makes what is underneath (a directory, a file system)",
       cmd_build, CMD_CHANGE, opts_build, "pool" },
     { "pool", "start", "NAME...", "makes it usable, and keeps it so", cmd_start, CMD_CHANGE,

@@ -7,5 +7,8 @@
 struct err *pool_define(struct cli *, const struct args *) MUST_CHECK;
 struct err *pool_define_as(struct cli *, const struct args *) MUST_CHECK;
 extern const struct opt_spec opts_pool_define[], opts_pool_define_as[];
+/* pool_auth.c */
+struct err *pool_auth(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_pool_auth[];
 
 #endif /* cli/pool_i.h */

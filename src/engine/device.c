@@ -83,8 +83,7 @@ open_device(const char *path, bool write, int *ret_fd)
         return engine_io(errno, "cannot open '%s'", path);
     } else if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
         return store_err(VE_OPERATION_INVALID, "'%s' is not a block device", path);
-    } else if ((write ? is_locked(fd) : place_is_written(fd)) ||
-               flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+    } else if ((write ? is_locked(fd) : place_is_written(fd)) || !place_lock(fd, write)) {
         return engine_busy(path_base(path));
     }
     *ret_fd = fd_take(&fd);

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "engine/engine_i.h"
+#include "engine/luns_i.h"
 #include "engine/mounts_i.h"
 #include "loop/child.h"
 #include "store/code.h"
@@ -280,6 +281,14 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_REST] = data_rest,
     [STEP_REPLACE] = place_replace,
     [STEP_MOUNTED] = mounts_check,
+    [STEP_SESSION] = iscsi_session,
+    [STEP_CHAP] = iscsi_chap,
+    [STEP_ADAPTER] = hosts_check,
+    [STEP_VPORT] = hosts_vport,
+    [STEP_RESCAN] = luns_rescan,
+    [STEP_LUNS] = luns_scan,
+    [STEP_IDLE] = luns_idle,
+    [STEP_LUN] = luns_open,
     [STEP_LOCK] = device_lock,
 };
 

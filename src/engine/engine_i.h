@@ -59,6 +59,9 @@ struct err *place_unlink(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *place_rmdir(struct engine *, const struct plan_step *) MUST_CHECK;
 /* Removes a temporary that no living worker holds. */
 void place_reap(struct engine *, const char *name);
+/* Takes the lock of a worker that works on the file; false: another has it.  'alone' needs a
+ * descriptor that can write. */
+bool place_lock(int fd, bool alone);
 bool place_is_btrfs(int fd);
 bool place_is_written(int fd); /* By QEMU. */
 struct err *place_nocow(int fd) MUST_CHECK;

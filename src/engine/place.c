@@ -2,9 +2,10 @@
  *
  * The pool's directory is opened once (symbolic links on the way to it are the administrator's
  * choice); everything else is one name relative to it, opened without following links.
- * Locks.  A worker holds a flock(2) on the file it works on.  A temporary without one belongs
- *         to nobody alive and is removed by the next scan; a volume with one is busy.  QEMU's
- *         own locks (open file description locks) are looked at too, never taken. */
+ * Locks.  A worker locks one byte far beyond the end of the file it works on.  A temporary without
+ *         such a lock belongs to nobody alive and is removed by the next scan; a volume with
+ *         one is busy.  Not flock(2): over NFS that locks all bytes, and qemu-img could not
+ *         take its own then.  QEMU's are looked at too, never taken. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@
 
 #define BTRFS_MAGIC 0x9123683E
 #define TEMP_TRIES 100
+#define LOCK_BYTE (INT64_C(1) << 62)
 
 int
 place_open(int dir, const char *name, int flags)
@@ -127,6 +129,16 @@ place_check(struct engine *engine, const struct plan_step *step)
     struct stat st;
     engine->ret->active = stat(step->name, &st) == 0 && S_ISDIR(st.st_mode);
     return NULL;
+}
+
+bool
+place_lock(int fd, bool alone)
+{
+    struct flock lock = { .l_type = alone ? F_WRLCK : F_RDLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = LOCK_BYTE,
+                          .l_len = 1 };
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0 || errno == ENOLCK || errno == EOPNOTSUPP;
 }
 
 bool
@@ -311,7 +323,7 @@ place_temp(struct engine *engine, const struct plan_step *step)
                              engine_path(engine, step->name));
         }
         /* Between the two a scan may have taken it for a dead one: then once more. */
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0) {
+        if (place_lock(fd, true) && fstat(fd, &st) == 0 && st.st_nlink > 0) {
             engine->file = fd_take(&fd);
             engine->temp_name = TAKE(name);
             return NULL;
@@ -363,8 +375,7 @@ open_volume(int dir, const char *dir_path, const char *name, bool write, int *re
     } else if (!S_ISREG(st.st_mode)) {
         return store_err(VE_OPERATION_INVALID, "volume '%s/%s' is not a regular file",
                          dir_path, name);
-    } else if ((write ? is_locked(fd) : place_is_written(fd)) ||
-               flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+    } else if ((write ? is_locked(fd) : place_is_written(fd)) || !place_lock(fd, write)) {
         return engine_busy(name);
     }
     *ret_fd = fd_take(&fd);
@@ -498,9 +509,8 @@ void
 place_reap(struct engine *engine, const char *name)
 {
     struct stat held, there;
-    CLEANUP(fd_done) int fd = place_open(engine->root, name, O_RDONLY | O_NONBLOCK);
-    if (fd >= 0 && fstat(fd, &held) == 0 && S_ISREG(held.st_mode) &&
-        flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+    CLEANUP(fd_done) int fd = place_open(engine->root, name, O_RDWR | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &held) == 0 && S_ISREG(held.st_mode) && place_lock(fd, true) &&
         fstatat(engine->root, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
         held.st_ino == there.st_ino && held.st_dev == there.st_dev) {
         unlinkat(engine->root, name, 0);
@@ -533,8 +543,7 @@ place_unlink(struct engine *engine, const struct plan_step *step)
     const char *path = engine_path(engine, step->name);
     /* Not to be opened is fine (a link, a device, no right to read): only a holder hinders. */
     CLEANUP(fd_done) int fd = place_open(engine->root, step->name, O_RDONLY | O_NONBLOCK);
-    if (fd >= 0 && !engine->undoing &&
-        (is_locked(fd) || (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK))) {
+    if (fd >= 0 && !engine->undoing && is_locked(fd)) {
         return engine_busy(step->name);
     }
     if (unlinkat(engine->root, step->name, 0) < 0 && errno != ENOENT) {

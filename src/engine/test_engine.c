@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
-#include "engine/engine.h"
+#include "engine/engine_i.h"
 #include "store/code.h"
 #include "store/gate.h"
 #include "engine/test_bed_i.h"
@@ -534,11 +534,12 @@ TEST(busy_volumes)
     bed_init(&bed);
     CHECK_OK("volume", create(&bed, "v", "raw", MIB, 0));
     CLEANUP(fd_done) int fd = open_in(&bed, "v", O_RDWR);
-    CHECK_INT("as a worker", flock(fd, LOCK_EX), 0);
+    CHECK("as a worker", place_lock(fd, true));
     CHECK_BRIEF("resize", resize(&bed, "v", "raw", 2 * MIB, 0),
                 "55: volume 'v' of pool 'p': volume 'v' is still in use.");
     CHECK_ERR("delete", with_vol(&bed, "v", "raw", gate_vol_delete), ERR_BUSY);
-    flock(fd, LOCK_UN);
+    fd_done(&fd);
+    fd = open_in(&bed, "v", O_RDWR);
     struct flock lock = {
         .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 1
     };
@@ -584,7 +585,7 @@ TEST(live_temporaries_stay)
     write_in(&bed, ".a.new-abc123", "", 0);
     write_in(&bed, ".b.new-abc123", "", 0);
     CLEANUP(fd_done) int fd = open_in(&bed, ".a.new-abc123", O_RDWR);
-    CHECK_INT("held", flock(fd, LOCK_EX), 0);
+    CHECK("held", place_lock(fd, true));
     check_list(&bed, "not shown", "0 warnings");
     CHECK_INT("the dead one is gone", count_entries(&bed), 1);
     char longest[VOL_NAME_MAX + 1];

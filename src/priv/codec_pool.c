@@ -130,6 +130,7 @@ auth_encode(struct arena *arena, const struct pool_auth *a)
     put_string(arena, &j, "secret_uuid", a->secret_uuid);
     put_string(arena, &j, "secret_usage", a->secret_usage);
     put_string(arena, &j, "secret_type", a->secret_type);
+    put_string(arena, &j, "password", a->password);
     return j;
 }
 
@@ -143,6 +144,7 @@ auth_decode(const struct json *j, struct pool_auth *a)
     a->secret_uuid = get_string(&d, "secret_uuid");
     a->secret_usage = get_string(&d, "secret_usage");
     a->secret_type = get_string(&d, "secret_type");
+    a->password = get_string(&d, "password");
     return decode_end(&d);
 }
 

@@ -25,21 +25,6 @@ same_host(const struct pool_source *a, const struct pool_source *b)
            a->hosts[0].port == b->hosts[0].port;
 }
 
-/* The N of "scsi_hostN", "fc_hostN" or "hostN", or -1. */
-static int
-host_number(const char *name)
-{
-    if (!name) {
-        return -1;
-    }
-    const char *digits = str_starts(name, "scsi_host") ? name + 9
-                         : str_starts(name, "fc_host") ? name + 7
-                         : str_starts(name, "host")    ? name + 4
-                                                       : "";
-    int64_t n;
-    return str_to_i64(digits, &n) && n >= 0 && n < INT32_MAX ? (int) n : -1;
-}
-
 static bool
 same_adapter(const struct pool_adapter *a, const struct pool_adapter *b)
 {
@@ -50,14 +35,14 @@ same_adapter(const struct pool_adapter *a, const struct pool_adapter *b)
             return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot &&
                    a->function == b->function && a->unique_id == b->unique_id;
         }
-        int n = host_number(a->name);
-        return n >= 0 && n == host_number(b->name);
+        int n = pool_scsi_host_number(a->name);
+        return n >= 0 && n == pool_scsi_host_number(b->name);
     }
     /* A virtual host and its parent are one adapter. */
     const struct pool_adapter *fc = a->type == ADAPTER_FC_HOST ? a : b;
     const struct pool_adapter *scsi = a->type == ADAPTER_FC_HOST ? b : a;
-    int n = host_number(fc->parent);
-    return n >= 0 && n == host_number(scsi->name);
+    int n = pool_scsi_host_number(fc->parent);
+    return n >= 0 && n == pool_scsi_host_number(scsi->name);
 }
 
 static bool

@@ -126,6 +126,15 @@ plan_device(struct plan *plan, const char *path, bool write)
 }
 
 struct plan_step *
+plan_of_pool(struct plan *plan, enum step_kind kind, const struct pool *pool)
+{
+    CLEANUP(free_drop) char *what = pool_source_text(pool);
+    struct plan_step *step = plan_add(plan, kind, what);
+    step->aux = pool;
+    return step;
+}
+
+struct plan_step *
 plan_source_device(struct plan *plan, const char *path)
 {
     struct plan_step *step = plan_add(plan, STEP_SOURCE_DEVICE, path);
@@ -338,6 +347,14 @@ static const struct step_words {
     [STEP_SOURCE_DEVICE] = { "open source device ", NULL },
     [STEP_ZERO_ENDS] = { "zeros over the first and last MiB", NULL },
     [STEP_LOOK] = { "look at the volumes' devices", NULL },
+    [STEP_SESSION] = { "look for a session to ", NULL },
+    [STEP_CHAP] = { "write name and password into the node record of ", NULL },
+    [STEP_ADAPTER] = { "look for ", NULL },
+    [STEP_VPORT] = { "", NULL },
+    [STEP_RESCAN] = { "look for new LUNs and sizes at ", NULL },
+    [STEP_LUNS] = { "list LUNs of ", NULL },
+    [STEP_IDLE] = { "make sure that nothing uses a LUN of ", NULL },
+    [STEP_LUN] = { "open LUN ", NULL },
     [STEP_LOCK] = { "take the lock ", NULL },
 };
 
@@ -352,6 +369,9 @@ put_action(struct buf *out, const struct plan_step *step)
         return;
     }
     buf_str(out, words[step->kind].before_name);
+    if (step->kind == STEP_VPORT) {
+        buf_str(out, step->write ? "make the virtual port " : "remove the virtual port ");
+    }
     if (step->kind == STEP_MOUNTED || (step->kind == STEP_ROOT && step->dir)) {
         const char *first = step->kind == STEP_ROOT ? step->name : step->dir;
         const char *second = step->kind == STEP_ROOT ? step->dir : step->name;
@@ -411,7 +431,7 @@ char *
 step_text(const struct plan_step *step)
 {
     struct buf out = BUF_INIT;
-    put_step(&out, step);
+    put_action(&out, step);
     return buf_take(&out);
 }
 

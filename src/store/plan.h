@@ -73,6 +73,15 @@ enum step_kind {
     STEP_ZERO_ENDS,     /* Zeros over the first and the last MiB of the device in work. */
     STEP_LOOK, /* Look at the nodes of the volumes in the result: capacity where it is -1,
                 * owner, mode; one that cannot be opened gets an error. */
+    STEP_SESSION, /* Is there an iSCSI session to the target of the pool 'aux'?  Sets
+                   * 'active'.  'strict': an error if it is down. */
+    STEP_CHAP,    /* Name and password of the pool 'aux' into its node record (0600). */
+    STEP_ADAPTER, /* Is the adapter of the pool 'aux' there?  Sets 'active'; 'strict': must be. */
+    STEP_VPORT,  /* Make ('write') or remove the virtual port of the pool 'aux'. */
+    STEP_RESCAN, /* Ask the hosts of the pool 'aux' for new LUNs and new sizes. */
+    STEP_LUNS,   /* List the LUNs of the hosts of the pool 'aux'. */
+    STEP_IDLE,   /* Refuse if somebody uses one of them. */
+    STEP_LUN,    /* Open the LUN or map 'name' of the pool 'aux' as the file in work. */
     STEP_LOCK, /* Hold the lock 'name' of this host till the end; 'write': alone, or fail. */
     N_STEP_KINDS
 };
@@ -197,6 +206,8 @@ struct plan_step *plan_parse(struct plan *, plan_parse_fn *, const void *aux,
 struct plan_step *plan_then(struct plan *, plan_then_fn *, const void *aux,
                             const char *words);
 struct plan_step *plan_device(struct plan *, const char *path, bool write);
+/* A step that needs the pool, which must live as long as the plan: 'aux'. */
+struct plan_step *plan_of_pool(struct plan *, enum step_kind, const struct pool *);
 struct plan_step *plan_source_device(struct plan *, const char *path);
 
 /* One step a line, undos as "undo: ...", for people and tests.  In the plan's arena. */

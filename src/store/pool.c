@@ -105,3 +105,43 @@ pool_path_tidy(struct arena *arena, const char *path)
     out[n] = '\0';
     return out;
 }
+
+int
+pool_scsi_host_number(const char *name)
+{
+    if (!name) {
+        return -1;
+    }
+    const char *digits = str_starts(name, "scsi_host") ? name + 9
+                         : str_starts(name, "fc_host") ? name + 7
+                         : str_starts(name, "host")    ? name + 4
+                                                       : "";
+    int64_t n;
+    return str_to_i64(digits, &n) && n >= 0 && n < INT32_MAX ? (int) n : -1;
+}
+
+char *
+pool_portal(const struct pool_source *source)
+{
+    const struct pool_host *host = &source->hosts[0];
+    bool is_v6 = strchr(host->name, ':') != NULL;
+    return str_dupf("%s%s%s:%d", is_v6 ? "[" : "", host->name, is_v6 ? "]" : "",
+                    host->port ? host->port : 3260);
+}
+
+char *
+pool_source_text(const struct pool *pool)
+{
+    const struct pool_source *source = &pool->source;
+    const struct pool_adapter *adapter = &source->adapter;
+    if (pool->type == POOL_ISCSI && source->n_hosts && source->n_devices) {
+        CLEANUP(free_drop) char *portal = pool_portal(source);
+        return str_dupf("target %s at %s", source->devices[0].path, portal);
+    } else if (adapter->type == ADAPTER_FC_HOST) {
+        return str_dupf("fc_host %s", adapter->wwpn);
+    } else if (adapter->has_parentaddr) {
+        return str_dupf("the SCSI host of %04x:%02x:%02x.%x (%d)", adapter->domain,
+                        adapter->bus, adapter->slot, adapter->function, adapter->unique_id);
+    }
+    return str_dup(adapter->name ? adapter->name : pool->name);
+}

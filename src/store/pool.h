@@ -64,6 +64,7 @@ struct pool_auth {
     const char *username;
     const char *secret_uuid, *secret_usage; /* One of the two. */
     const char *secret_type;                /* As given; echoed. */
+    const char *password; /* What the secret holds, for byre-stored alone; never printed. */
 };
 
 struct pool_source {
@@ -98,6 +99,15 @@ struct pool {
     const char *refresh_allocation; /* "default", "capacity" or NULL. */
     const char **mount_opts;        /* NULL-terminated, or NULL. */
 };
+
+/* The N of "scsi_hostN", "fc_hostN" or "hostN"; -1: it is none of them. */
+int pool_scsi_host_number(const char *name);
+/* "HOST:PORT" or "[v6]:PORT" of the first host of an iscsi pool.  The caller frees it. */
+char *pool_portal(const struct pool_source *);
+/* The open-iscsi interface that logs in with the pool's initiator; NULL: the default. */
+const char *iscsi_iface(struct arena *, const struct pool *);
+/* Its source as people call it: "host3", "target iqn.x at h:3260".  The caller frees it. */
+char *pool_source_text(const struct pool *);
 
 void pool_init(struct pool *); /* All absent, type dir. */
 void pool_done(struct pool *); /* For CLEANUP(). */

@@ -54,7 +54,10 @@ struct pool_ops {
 };
 
 extern const struct pool_ops pool_dir_ops;
+extern const struct pool_ops pool_iscsi_ops;
+extern const struct pool_ops pool_mpath_ops;
 extern const struct pool_ops pool_netfs_ops;
+extern const struct pool_ops pool_scsi_ops;
 
 /* NULL if Byre has no backend for this type. */
 const struct pool_ops *pool_ops_find(enum pool_type);

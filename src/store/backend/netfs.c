@@ -7,10 +7,13 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "store/backend/file_i.h"
+#include "store/backend/lun_i.h"
 #include "store/backend/mount_i.h"
 #include "store/code.h"
+#include "store/sources.h"
 
 #define EXPORTS_MAX 4096 /* Of one server that are told. */
+#define SHOWMOUNT_MS 30000
 
 static bool
 is_format(const struct pool *pool, const char *format)
@@ -20,6 +23,16 @@ is_format(const struct pool *pool, const char *format)
 
 /* What goes on command lines: no option, one line, no list of mount options. */
 static struct err *
+check_host(const struct pool *pool)
+{
+    const char *host = pool->source.hosts[0].name;
+    if (!host || !host[0] || host[0] == '-' || strpbrk(host, "/, \t\n")) {
+        return store_err(VE_INVALID_ARG, "'%s' is no name of a host", host ? host : "");
+    }
+    return NULL;
+}
+
+static struct err *
 check_source(const struct pool *pool)
 {
     const struct pool_source *source = &pool->source;
@@ -27,11 +40,9 @@ check_source(const struct pool *pool)
         return store_err(VE_CONFIG_UNSUPPORTED,
                          "expected exactly 1 host for the storage pool");
     }
-    const char *host = source->hosts[0].name;
-    if (!host[0] || host[0] == '-' || strpbrk(host, "/, \t\n")) {
-        return store_err(VE_INVALID_ARG, "'%s' is no name of a host", host);
-    } else if (!source->dir || !source->dir[0] || source->dir[0] == '-' ||
-               strpbrk(source->dir, "\n")) {
+    TRY(check_host(pool));
+    if (!source->dir || !source->dir[0] || source->dir[0] == '-' ||
+        strpbrk(source->dir, "\n")) {
         return store_err(VE_XML_ERROR, "missing storage pool source path");
     }
     return NULL;
@@ -72,6 +83,64 @@ mount_stop(const struct pool *pool, struct plan *plan)
     TRY(mount_check(pool, plan));
     plan_cmd(plan, "umount", pool->target.path);
     plan_when(plan, STEP_IF_ACTIVE);
+    return NULL;
+}
+
+/* "PATH CLIENTS" a line; the path may hold blanks, the clients do not:
+ *
+ *     /srv/x      *
+ *     /srv/a b    10.0.0.0/8,h2
+ */
+struct err *
+netfs_parse_exports(const struct plan_seen *seen, const void *aux,
+                    const struct plan_found *found)
+{
+    const struct pool *spec = aux;
+    struct arena *arena = &found->sources->arena;
+    CLEANUP(strvec_done) struct strvec lines = STRVEC_INIT;
+    strvec_split(&lines, plan_seen_text(seen, "exports"), "\n");
+    for (size_t i = 0; i < lines.n && found->sources->v.n < EXPORTS_MAX; i++) {
+        char *path = lines.v[i], *end = path + strlen(path);
+        while (end > path && end[-1] == ' ') {
+            *--end = '\0';
+        }
+        char *clients = strrchr(path, ' ');
+        if (!clients || path[0] != '/') {
+            continue; /* No line of a list. */
+        }
+        for (end = clients; end > path && *end == ' '; end--) {
+            *end = '\0';
+        }
+        struct pool_source *source = source_list_add(found->sources);
+        source->n_hosts = 1;
+        source->hosts = ARENA_NEW(arena, struct pool_host);
+        source->hosts[0].name = arena_str(arena, spec->source.hosts[0].name);
+        source->dir = arena_str(arena, path);
+        source->format = "nfs";
+    }
+    if (found->sources->v.n == 0) {
+        return store_err(VE_OPERATION_FAILED, "no storage pools were found on host '%s'",
+                         spec->source.hosts[0].name);
+    }
+    return NULL;
+}
+
+static struct err *
+netfs_find_sources(const struct pool *spec, struct plan *plan)
+{
+    if (spec->source.n_hosts == 0) {
+        return store_err(VE_INVALID_ARG, "hostname must be specified for netfs sources");
+    } else if (spec->source.n_hosts != 1) {
+        return store_err(VE_CONFIG_UNSUPPORTED,
+                         "Expected exactly 1 host for the storage pool");
+    }
+    TRY(check_host(spec));
+    struct plan_step *step = plan_cmd(plan, "showmount", "--no-headers", "--exports",
+                                      spec->source.hosts[0].name);
+    step->output = "exports";
+    step->or_so = "the server does not tell its exports";
+    step->timeout_ms = SHOWMOUNT_MS;
+    plan_parse(plan, netfs_parse_exports, spec, "list the exports");
     return NULL;
 }
 
@@ -132,6 +201,7 @@ netfs_delete(const struct pool *pool, struct plan *plan)
 const struct pool_ops pool_netfs_ops = {
     .type = POOL_NETFS,
     .is_files = true,
+    .find_sources = netfs_find_sources,
     .check = netfs_check,
     .build = netfs_build,
     .start = netfs_start,
