@@ -79,6 +79,7 @@ run_command(struct dbd *d, const char *command)
 static MUST_CHECK struct err *
 open_all(struct dbd *d, const struct options *o)
 {
+    TRY(dbserver_set_sync(d->server, o->sync_from, o->sync_exclude, o->active));
     for (size_t i = 0; i < o->databases.n; i++) {
         TRY(dbserver_add_db(d->server, o->databases.v[i]));
     }

@@ -3,11 +3,7 @@
 #define LOG_MODULE "dbserver"
 #include "base/log.h"
 #include "base/str.h"
-#include "dbserver/peer_i.h"
-
-/* Appends its text to 'out', or fails; 'argv' has as many strings as the table allows. */
-typedef struct err *ctl_fn(struct dbserver *, const char **argv, size_t argc,
-                           struct buf *out);
+#include "dbserver/commands_i.h"
 
 static struct err *
 do_exit(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED,
@@ -224,14 +220,6 @@ do_reconnect(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED,
 }
 
 static struct err *
-do_sync_status(struct dbserver *s UNUSED, const char **argv UNUSED, size_t argc UNUSED,
-               struct buf *out)
-{
-    buf_str(out, "state: active");
-    return NULL;
-}
-
-static struct err *
 do_storage_status(struct dbserver *s, const char **argv, size_t argc UNUSED,
                   struct buf *out)
 {
@@ -295,14 +283,6 @@ do_read_counter(struct dbserver *s UNUSED, const char **argv UNUSED, size_t argc
     return err_new(ERR_NOT_FOUND, "No such counter");
 }
 
-/* We are nobody's backup. */
-static struct err *
-do_become_backup(struct dbserver *s UNUSED, const char **argv UNUSED, size_t argc UNUSED,
-                 struct buf *out UNUSED)
-{
-    return err_new(ERR_UNSUPPORTED, "following an active server is not supported");
-}
-
 static ctl_fn do_list_commands;
 
 static const struct command {
@@ -320,12 +300,12 @@ static const struct command {
     { "ovsdb-server/add-db",                  "DB",         1, 1, do_add_db },
     { "ovsdb-server/add-remote",              "REMOTE",     1, 1, do_add_remote },
     { "ovsdb-server/compact",                 "[DB]",       0, 1, do_compact },
-    { "ovsdb-server/connect-active-ovsdb-server", "",       0, 0, do_become_backup },
+    { "ovsdb-server/connect-active-ovsdb-server", "",       0, 0, do_connect_active },
     { "ovsdb-server/disable-monitor-cond",    "",           0, 0, do_disable_monitor_cond },
-    { "ovsdb-server/disconnect-active-ovsdb-server", "",    0, 0, do_nothing },
-    { "ovsdb-server/get-active-ovsdb-server", "",           0, 0, do_nothing },
+    { "ovsdb-server/disconnect-active-ovsdb-server", "",    0, 0, do_disconnect_active },
+    { "ovsdb-server/get-active-ovsdb-server", "",           0, 0, do_get_active },
     { "ovsdb-server/get-db-storage-status",   "DB",         1, 1, do_storage_status },
-    { "ovsdb-server/get-sync-exclude-tables", "",           0, 0, do_nothing },
+    { "ovsdb-server/get-sync-exclude-tables", "",           0, 0, do_get_exclude },
     { "ovsdb-server/list-dbs",                "",           0, 0, do_list_dbs },
     { "ovsdb-server/list-remotes",            "",           0, 0, do_list_remotes },
     { "ovsdb-server/memory-trim-on-compaction", "on|off",   1, 1, do_memory_trim },
@@ -335,8 +315,10 @@ static const struct command {
     { "ovsdb-server/reload",                  "",           0, 0, do_reload },
     { "ovsdb-server/remove-db",               "DB",         1, 1, do_remove_db },
     { "ovsdb-server/remove-remote",           "REMOTE",     1, 1, do_remove_remote },
-    { "ovsdb-server/set-active-ovsdb-server", "REMOTE",     1, 1, do_become_backup },
-    { "ovsdb-server/set-sync-exclude-tables", "DB:TABLE,...", 1, 1, do_become_backup },
+    { "ovsdb-server/set-active-ovsdb-server", "REMOTE",     1, 1, do_set_active },
+    { "ovsdb-server/set-active-ovsdb-server-probe-interval", "MSECS", 1, 1, do_set_active_probe },
+    { "ovsdb-server/set-relay-source-probe-interval", "MSECS", 1, 1, do_set_relay_probe },
+    { "ovsdb-server/set-sync-exclude-tables", "DB:TABLE,...", 1, 1, do_set_exclude },
     { "ovsdb-server/sync-status",             "",           0, 0, do_sync_status },
     { "version",                              "",           0, 0, do_version },
     { "vlog/close",                           "",           0, 0, do_vlog_close },

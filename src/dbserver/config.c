@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "dbserver/remotes_i.h"
+#include "dbserver/replication_i.h"
 #include "json/decode.h"
 
 #define CONFIG_MAX_BYTES ((size_t) MIB)
@@ -22,8 +23,15 @@ struct wanted_remote {
     struct remote_options options;
 };
 
+struct wanted_backup {
+    char *path, *remotes;
+    struct strvec exclude;
+    int64_t probe_ms;
+};
+
 struct config {
-    struct strvec databases; /* Paths, and "relay:DB:REMOTE,...". */
+    struct strvec databases;           /* Paths, and "relay:DB:REMOTE,...". */
+    VEC(struct wanted_backup) backups; /* Of 'databases'. */
     VEC(struct wanted_remote) remotes;
     int64_t relay_probe_ms;
 };
@@ -36,6 +44,12 @@ config_done(struct config *c)
         free(w->name);
         free(w->options.role);
     }
+    VEC_FOR_EACH (struct wanted_backup *b, &c->backups) {
+        free(b->path);
+        free(b->remotes);
+        strvec_done(&b->exclude);
+    }
+    VEC_DONE(&c->backups);
     VEC_DONE(&c->remotes);
 }
 
@@ -96,12 +110,33 @@ parse_source(const struct json *source, const char *name, char **ret_remotes,
 }
 
 static MUST_CHECK struct err *
+parse_backup(const struct json *source, const struct json *exclude,
+             const struct json_member *m, const char *path, struct config *c)
+{
+    CLEANUP(free_drop) char *remotes = NULL;
+    int64_t probe_ms;
+
+    TRY(parse_source(source, m->name, &remotes, &probe_ms));
+    struct wanted_backup *b = VEC_ADD(&c->backups);
+    *b = (struct wanted_backup){ .path = str_dup(path),
+                                 .remotes = TAKE(remotes),
+                                 .probe_ms =
+                                     probe_ms < 0 ? REPLICATION_PROBE_MS : probe_ms };
+    for (uint32_t i = 0; exclude && i < exclude->n; i++) {
+        if (exclude->elems[i].type != JSON_STRING) {
+            return err_new(ERR_SYNTAX, "database %s: exclude-tables are strings", m->name);
+        }
+        strvec_add(&b->exclude, exclude->elems[i].string);
+    }
+    return NULL;
+}
+
+static MUST_CHECK struct err *
 parse_database(const struct json_member *m, const char *dir, struct config *c)
 {
     CLEANUP(free_drop)
     char *path = m->name[0] == '/' ? str_dup(m->name) : path_join(dir, m->name);
     CLEANUP(free_drop) char *remotes = NULL;
-    int64_t probe_ms = -1;
 
     if (m->value.type == JSON_NULL) {
         strvec_take(&c->databases, TAKE(path));
@@ -112,21 +147,28 @@ parse_database(const struct json_member *m, const char *dir, struct config *c)
     const char *model = decode_string(&d, "service-model", DECODE_OPTIONAL, "standalone");
     const struct json *source =
         decode_member(&d, "source", DECODE_OBJECT | DECODE_OPTIONAL);
+    const struct json *exclude =
+        decode_member(&d, "exclude-tables", DECODE_ARRAY | DECODE_OPTIONAL);
+    bool is_backup = decode_bool(&d, "backup", DECODE_OPTIONAL, false);
     bool relay = model && str_eq(model, "relay");
-    if (model && !relay && !str_eq(model, "standalone")) {
+    bool backup = model && str_eq(model, "active-backup");
+    if (model && !relay && !backup && !str_eq(model, "standalone")) {
         decode_fail(&d, err_hint(err_new(ERR_UNSUPPORTED,
                                          "database %s: service model %s is not supported",
                                          m->name, model),
-                                 "leave it out, or write standalone or relay"));
+                                 "write standalone, relay or active-backup; a cluster is "
+                                 "ovsdb-server's, with relays of ours before it"));
     }
     TRY(decode_end(&d));
     if (relay) {
-        TRY(parse_source(source, m->name, &remotes, &probe_ms));
+        TRY(parse_source(source, m->name, &remotes, &c->relay_probe_ms));
         strvec_take(&c->databases, str_dupf("relay:%s:%s", m->name, remotes));
-        c->relay_probe_ms = probe_ms;
-    } else {
-        strvec_take(&c->databases, TAKE(path));
+        return NULL;
     }
+    if (backup && is_backup) {
+        TRY(parse_backup(source, exclude, m, path, c));
+    }
+    strvec_take(&c->databases, TAKE(path));
     return NULL;
 }
 
@@ -182,6 +224,26 @@ apply_databases(struct dbserver *s, const struct config *c)
     return NULL;
 }
 
+/* What is no backup is active. */
+static MUST_CHECK struct err *
+apply_backups(struct dbserver *s, const struct config *c)
+{
+    MAP_FOR_EACH (entry, &s->dbs) {
+        struct served *served = entry->value;
+        const struct wanted_backup *wanted = NULL;
+        VEC_FOR_EACH (const struct wanted_backup *b, &c->backups) {
+            wanted = served->path && str_eq(b->path, served->path) ? b : wanted;
+        }
+        if (wanted) {
+            TRY(replication_start(served, wanted->remotes, &wanted->exclude,
+                                  wanted->probe_ms, true));
+        } else {
+            replication_stop(served);
+        }
+    }
+    return NULL;
+}
+
 static MUST_CHECK struct err *
 apply_remotes(struct dbserver *s, struct config *c)
 {
@@ -216,7 +278,7 @@ load(struct dbserver *s)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
-    CLEANUP(config_done) struct config c = { STRVEC_INIT, VEC_INIT, -1 };
+    CLEANUP(config_done) struct config c = { .relay_probe_ms = -1 };
     struct json json;
 
     TRY(fs_read(s->config_file, CONFIG_MAX_BYTES, &text));
@@ -224,6 +286,7 @@ load(struct dbserver *s)
     TRY(parse(s->config_file, &json, &c));
     s->relay_probe_ms = c.relay_probe_ms;
     TRY(err_wrap(apply_databases(s, &c), "failed to configure databases"));
+    TRY(err_wrap(apply_backups(s, &c), "failed to configure databases"));
     return err_wrap(apply_remotes(s, &c), "failed to configure remotes");
 }
 

@@ -302,7 +302,8 @@ write_status(void *server)
         CLEANUP(buf_done) struct buf reply = BUF_INIT;
         struct served *served = map_get(&s->dbs, src->from.db);
         const struct table_schema *table =
-            served && src->row_table && !served->relay /* Not ours to write. */
+            served && src->row_table && !served->relay &&
+                    !served->backup /* Ours to write. */
                 ? schema_find_table(db_schema(served->db), src->row_table)
                 : NULL;
         struct json params = json_array();

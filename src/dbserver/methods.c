@@ -348,7 +348,8 @@ do_convert(struct call *c)
         forward_convert(c->peer, c->served, TAKE(c->msg));
         return;
     }
-    struct err *e = served_convert(c->served, &c->params->elems[1], p->read_only);
+    struct err *e =
+        served_convert(c->served, &c->params->elems[1], p->read_only || c->served->backup);
     if (e) {
         reply_err(c, e);
         return;

@@ -31,6 +31,9 @@ const char options_usage[] =
     "  --run=COMMAND        run a shell command once listening and end with it\n"
     "  --no-durable         answer before transactions are on the disk: quick, and a power cut\n"
     "                       may take back what was answered\n"
+    "  --sync-from=REMOTE   be a backup of that server: read-only, and equal to it\n"
+    "  --sync-exclude-tables=DB:TABLE,...  but for these tables\n"
+    "  --active             not before ovs-appctl ovsdb-server/connect-active-ovsdb-server\n"
     "  --relay-leader-only  relays follow nobody but the leader of a cluster\n"
     "  -h, --help, -V, --version\n";
 
@@ -46,6 +49,9 @@ enum {
     OPT_NO_DURABLE,
     OPT_CONFIG_FILE,
     OPT_USER,
+    OPT_SYNC_FROM,
+    OPT_SYNC_EXCLUDE,
+    OPT_ACTIVE,
     OPT_RELAY_LEADER_ONLY,
     OPT_BOOTSTRAP_CA,
     OPT_PEER_CA,
@@ -67,6 +73,9 @@ static const struct option long_options[] = {
     { "user", required_argument, NULL, OPT_USER },
     { "config-file", required_argument, NULL, OPT_CONFIG_FILE },
     { "no-durable", no_argument, NULL, OPT_NO_DURABLE },
+    { "sync-from", required_argument, NULL, OPT_SYNC_FROM },
+    { "sync-exclude-tables", required_argument, NULL, OPT_SYNC_EXCLUDE },
+    { "active", no_argument, NULL, OPT_ACTIVE },
     { "relay-leader-only", no_argument, NULL, OPT_RELAY_LEADER_ONLY },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
@@ -143,6 +152,9 @@ apply(struct options *o, int c, const char *arg)
     case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
     case OPT_USER: set(&o->user, str_dup(arg)); return NULL;
     case OPT_CONFIG_FILE: set(&o->config_file, path_absolute(arg)); return NULL;
+    case OPT_SYNC_FROM: set(&o->sync_from, str_dup(arg)); return NULL;
+    case OPT_SYNC_EXCLUDE: set(&o->sync_exclude, str_dup(arg)); return NULL;
+    case OPT_ACTIVE: o->active = true; return NULL;
     case OPT_RELAY_LEADER_ONLY: o->relay_leader_only = true; return NULL;
     case OPT_NO_DURABLE: o->no_durable = true; return NULL;
     case 'p': set(&o->private_key, secret_path(arg)); return NULL;
@@ -181,8 +193,9 @@ options_parse(int argc, char **argv, struct options *ret)
         bool relay = str_starts(argv[i], "relay:");
         strvec_take(&o.databases, relay ? str_dup(argv[i]) : path_absolute(argv[i]));
     }
-    if (!e && o.config_file && (o.databases.n || o.remotes.n)) {
-        e = err_hint(err_new(ERR_SYNTAX, "--config-file excludes databases and --remote"),
+    if (!e && o.config_file && (o.databases.n || o.remotes.n || o.sync_from || o.active)) {
+        e = err_hint(err_new(ERR_SYNTAX,
+                             "--config-file excludes databases, --remote and --sync-from"),
                      "name them in the file");
     }
     if (e) {
@@ -206,6 +219,8 @@ options_done(struct options *o)
     free(o->run);
     free(o->user);
     free(o->config_file);
+    free(o->sync_from);
+    free(o->sync_exclude);
     free(o->private_key);
     free(o->certificate);
     free(o->ca_cert);

@@ -21,7 +21,9 @@ struct options {
     /* TLS: each a file, or what its name says; or "db:DB,TABLE,COLUMN".  NULL: not given. */
     char *private_key, *certificate, *ca_cert, *peer_ca_cert;
     char *ssl_protocols, *ssl_ciphers, *ssl_ciphersuites;
-    bool bootstrap_ca; /* 'ca_cert' may be learnt. */
+    bool bootstrap_ca;              /* 'ca_cert' may be learnt. */
+    char *sync_from, *sync_exclude; /* Whose backup we are, and which tables not. */
+    bool active;                    /* But not before ovs-appctl says so. */
     bool detach, chdir, no_durable, relay_leader_only;
 };
 

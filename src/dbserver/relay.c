@@ -24,7 +24,6 @@
 #include <malloc.h>
 
 #define LOG_MODULE "relay"
-#include "base/fs.h"
 #include "base/log.h"
 #include "data/rfc7047.h"
 
@@ -599,7 +598,7 @@ on_start(void *relay)
     struct dbserver *server = r->served->server;
     struct session_io_options options = { .remote = r->remotes,
                                           .probe_ms = server->relay_probe_ms,
-                                          .max_message_bytes = RELAY_MESSAGE_BYTES,
+                                          .max_message_bytes = CLIENT_MESSAGE_BYTES,
                                           .judged = true,
                                           .tls = secure_tls(server) };
     struct err *e = session_io_new(server->loop, &options, &relay_events, r, &r->session);
@@ -627,42 +626,13 @@ relay_is_connected(const struct relay *r)
     return r->phase == RELAY_READY || r->patient;
 }
 
-/* Checks the remotes, and makes relative socket names what they are for listeners: relative to the
- * run directory. */
-static MUST_CHECK struct err *
-relay_remotes(const char *list, char **ret)
-{
-    CLEANUP(strvec_done) struct strvec names = STRVEC_INIT;
-    CLEANUP(strvec_done) struct strvec full = STRVEC_INIT;
-
-    strvec_split(&names, list, ",");
-    for (size_t i = 0; i < names.n; i++) {
-        CLEANUP(remote_done) struct remote remote = { 0 };
-        TRY(remote_parse(names.v[i], &remote));
-        if (remote.passive) {
-            return err_hint(
-                err_new(ERR_SYNTAX, "%s is to listen on, not to connect to", names.v[i]),
-                "leave out the 'p' at its beginning");
-        } else if (remote.kind == REMOTE_UNIX && remote.path[0] != '/') {
-            strvec_take(&full, str_dupf("unix:%s/%s", dbserver_rundir(), remote.path));
-        } else {
-            strvec_add(&full, names.v[i]);
-        }
-    }
-    if (full.n == 0) {
-        return err_new(ERR_SYNTAX, "no remote to connect to is given");
-    }
-    *ret = strvec_join(&full, ",");
-    return NULL;
-}
-
 struct err *
 relay_new(struct dbserver *server, const char *name, const char *remotes, bool leader_only,
           struct served **ret)
 {
     CLEANUP(free_drop) char *full = NULL;
 
-    TRY(relay_remotes(remotes, &full));
+    TRY(remotes_resolve(remotes, &full));
     struct relay *r = NEW(struct relay);
     *r = (struct relay){ .remotes = TAKE(full), .leader_only = leader_only };
     r->served = served_new_relay(server, name, r);

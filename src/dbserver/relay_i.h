@@ -12,7 +12,6 @@
 /* So long a source that does not know our state may take to catch up with it. */
 #define RELAY_CATCH_UP_MS 5000
 #define RELAY_ASK_AGAIN_MS 100
-#define RELAY_MESSAGE_BYTES ((size_t) (4 * GIB)) /* A whole database is one message. */
 
 enum relay_phase {
     RELAY_OFFLINE,

@@ -135,6 +135,35 @@ resolve_path(struct remote *remote)
     }
 }
 
+struct err *
+remotes_resolve(const char *list, char **ret)
+{
+    CLEANUP(strvec_done) struct strvec names = STRVEC_INIT;
+    CLEANUP(strvec_done) struct strvec full = STRVEC_INIT;
+
+    strvec_split(&names, list, ",");
+    for (size_t i = 0; i < names.n; i++) {
+        CLEANUP(remote_done) struct remote remote = { 0 };
+        TRY(remote_parse(names.v[i], &remote));
+        if (remote.passive) {
+            return err_hint(
+                err_new(ERR_SYNTAX, "%s is to listen on, not to connect to", names.v[i]),
+                "leave out the 'p' at its beginning");
+        }
+        resolve_path(&remote);
+        if (remote.kind == REMOTE_UNIX) {
+            strvec_take(&full, str_dupf("unix:%s", remote.path));
+        } else {
+            strvec_add(&full, names.v[i]);
+        }
+    }
+    if (full.n == 0) {
+        return err_new(ERR_SYNTAX, "no remote to connect to is given");
+    }
+    *ret = strvec_join(&full, ",");
+    return NULL;
+}
+
 static MUST_CHECK struct err *
 listen_now(struct remote_entry *r)
 {

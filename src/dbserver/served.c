@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "dbserver/dbfile.h"
 #include "dbserver/relay_i.h"
+#include "dbserver/replication_i.h"
 
 /* When to compact unasked, as ovsdb-server: 10 to 20 minutes after the last time, if the
  * file has become large and twice the size of its snapshot; or after a day. */
@@ -130,6 +131,7 @@ served_free(struct served *s)
         ASSERT(list_empty(&s->parked) && list_empty(&s->forwarded));
         ASSERT(list_empty(&s->monitors));
         relay_free(s->relay);
+        replication_stop(s);
         compact_cancel(s);
         db_free(s->db);
         journal_close(s->journal);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "dbserver/relay_i.h"
+#include "dbserver/replication_i.h"
 
 #define UPKEEP_MS (60 * 1000)
 
@@ -51,6 +52,8 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     s->dbs = MAP_INIT;
     s->locks = LOCK_SERVER_INIT;
     s->relay_probe_ms = -1;
+    s->sync = NEW(struct sync);
+    sync_init(s->sync);
     uuid_random(&s->id);
     list_init(&s->remotes);
     dbremotes_init(s);
@@ -90,6 +93,8 @@ dbserver_free(struct dbserver *s)
         peer_free(CONTAINER_OF(s->peers.next, struct peer, in_server));
     }
     secure_free(s);
+    sync_done(s->sync);
+    free(s->sync);
     free(s->config_file);
     lock_server_done(&s->locks);
     MAP_FOR_EACH (entry, &s->dbs) {
@@ -177,7 +182,7 @@ server_add_served(struct dbserver *s, struct served *served, const char *path)
     server_drop_unaware(s, "a database was added");
     dbremotes_changed(s);
     server_flush(s);
-    return NULL;
+    return replication_apply(served);
 }
 
 struct err *

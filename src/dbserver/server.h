@@ -56,6 +56,11 @@ struct err *dbserver_set_tls(struct dbserver *, const struct tls_config *) MUST_
  * adding them one by one.  Once, after dbserver_set_tls(). */
 struct err *dbserver_set_config_file(struct dbserver *, const char *path) MUST_CHECK;
 
+/* --sync-from, --sync-exclude-tables, --active: databases follow the server 'from' (NULL: none),
+ * unless 'active': then only once ovs-appctl says so.  Before any database. */
+struct err *dbserver_set_sync(struct dbserver *, const char *from, const char *exclude,
+                              bool active) MUST_CHECK;
+
 /* The ovs-appctl socket. */
 struct err *dbserver_serve_ctl(struct dbserver *, const char *path) MUST_CHECK;
 

@@ -16,7 +16,12 @@
 #include "wire/jsonrpc.h"
 
 struct relay;
+struct replication;
 struct served;
+struct sync;
+
+#define CLIENT_MESSAGE_BYTES                                                               \
+    ((size_t) (4 * GIB)) /* As a client: a database is one message. */
 
 struct dbserver {
     struct loop *loop;
@@ -30,6 +35,7 @@ struct dbserver {
     struct loop_timer *sources_later; /* Looks at the sources again. */
     struct secure *secure;            /* The keys for TLS. */
     char *config_file;                /* Of --config-file, or NULL. */
+    struct sync *sync;                /* Whose backup we are: replication_i.h. */
     int64_t relay_probe_ms;           /* Of relays' sources; -1: as the kind of remote. */
     bool no_cond;                     /* "ovsdb-server/disable-monitor-cond" was given. */
     struct loop_timer *status;        /* Writes the remotes' status into their rows. */
@@ -59,6 +65,8 @@ struct served {
     struct relay *relay;     /* NULL: it is our own. */
     char *name;
     char *path;                    /* As given, "relay:..." too; NULL for _Server. */
+    struct replication *backup;    /* It is another server's; NULL: it is our own. */
+    bool sync_failed;              /* It was a backup, which did not work. */
     struct list parked;            /* Of struct pending, by 'in_served'. */
     struct list forwarded;         /* Also: those for a relay's source. */
     struct list monitors;          /* Of struct peer_monitor, by 'in_served'. */
@@ -116,6 +124,9 @@ void self_update(struct dbserver *, struct served *); /* Something of it changed
 void self_remove(struct dbserver *, struct served *);
 
 /* remotes.c */
+/* Checks "REMOTE,...", to be called as a client, and makes relative socket names what they are for
+ * listeners: relative to the run directory. */
+struct err *remotes_resolve(const char *list, char **ret) MUST_CHECK;
 void remotes_free(struct dbserver *);
 void remotes_list(const struct dbserver *, struct strvec *);
 

@@ -24,7 +24,7 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
          int64_t came_ms, struct db_wait *ret_wait)
 {
     struct db_ctx ctx = {
-        .read_only = served == peer->server->self || peer->read_only,
+        .read_only = served == peer->server->self || served->backup || peer->read_only,
         .locks = &peer->locks,
         .elapsed_ms = loop_now_ms(peer->server->loop) - came_ms,
         .wall_ms = clock_wall_ms(),

@@ -209,6 +209,7 @@ def make_reference(program, state_dir):
         make_db(program("ovsdb-tool"), db, schema)
         server = Server(directory, None)
         server.db = db
+        server.ctl = directory / "ctl"
         server.argv = [program("ovsdb-server"), "--remote=punix:%s" % server.sock, "--unixctl=%s" % (directory / "ctl"),
                        "-vconsole:warn", str(db)]
         servers.append(server)
