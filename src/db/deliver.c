@@ -14,7 +14,8 @@ static void
 offer(struct delivery *dl, struct watch *w)
 {
     const struct change *ch = dl->change;
-    if (w->seen_no == dl->db->watches->change_no) { /* Found by two of its equalities. */
+    if (w->seen_no == dl->db->watches->change_no || /* Found by two of its equalities. */
+        list_empty(&w->links)) {                    /* Kept for its snapshot. */
         return;
     }
     w->seen_no = dl->db->watches->change_no;
@@ -99,22 +100,15 @@ compose(const struct kind *k, uint64_t seq)
     return bytes_take(&buf);
 }
 
-static void
-forget_initials(struct watch_db *wd)
-{
-    LIST_FOR_EACH_SAFE (struct kind, k, with_initial, &wd->with_initial) {
-        bytes_drop(&k->initial);
-        list_remove(&k->with_initial);
-    }
-}
-
 void
 watches_deliver(struct txn *txn, db_deliver_fn *deliver, void *aux)
 {
     struct delivery dl = { .db = txn->db };
     struct watch_db *wd = txn->db->watches;
 
-    forget_initials(wd);
+    TXN_FOR_EACH (changed, txn) {
+        snapshots_change(changed);
+    }
     if (wd->n_monitors == 0) {
         return;
     }

@@ -1,4 +1,4 @@
-/* db/monitor.c: reading monitor requests; the first content; new conditions. */
+/* db/monitor.c: reading monitor requests; what a client missed; new conditions. */
 #include "db/monitor.h"
 
 #include "data/rfc7047.h"
@@ -191,57 +191,6 @@ print_table(struct buf *buf, const struct watch *w, struct buf *rows)
         buf_char(buf, '}');
         buf_clear(rows);
     }
-}
-
-/* The rows that a watch shows now.  By _uuid when that is all its condition speaks of. */
-static void
-print_initial(const struct watch *w, struct buf *rows)
-{
-    struct table *t = w->shape->table;
-    bool by_uuid = w->probes != NULL;
-    for (size_t i = 0; i < w->n_clauses && by_uuid; i++) {
-        by_uuid = w->probes[i].column == COLUMN_UUID;
-    }
-    for (size_t i = 0; i < w->n_clauses && by_uuid; i++) {
-        struct row *row = table_find(t, &w->probes[i].value->uuid);
-        bool again = false; /* The same clause twice. */
-        for (size_t k = 0; k < i && !again; k++) {
-            again = uuid_eq(&w->probes[k].value->uuid, &w->probes[i].value->uuid);
-        }
-        if (row && !again) {
-            update_print_row(w->shape, row, ROW_INITIAL, rows);
-        }
-    }
-    if (by_uuid || (!w->all && w->n_clauses == 0)) {
-        return;
-    }
-    HMAP_FOR_EACH (struct row, row, node, &t->rows) {
-        if (watch_matches(w, row, false)) {
-            update_print_row(w->shape, row, ROW_INITIAL, rows);
-        }
-    }
-}
-
-struct bytes *
-monitor_initial(struct monitor *m)
-{
-    struct kind *k = m->kind;
-    if (!k->initial) {
-        struct buf buf = BUF_INIT;
-        CLEANUP(buf_done) struct buf rows = BUF_INIT;
-        buf_char(&buf, '{');
-        for (size_t i = 0; i < k->n_links; i++) {
-            const struct watch *w = k->links[i].watch;
-            if (w->shape->select & SELECT_INITIAL) {
-                print_initial(w, &rows);
-                print_table(&buf, w, &rows);
-            }
-        }
-        buf_char(&buf, '}');
-        k->initial = bytes_take(&buf);
-        list_push_back(&m->db->watches->with_initial, &k->with_initial);
-    }
-    return bytes_ref(k->initial);
 }
 
 /* Does it show, or depend on, what a restart changes? */

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/bytes.h"
+#include "base/vec.h"
 #include "db/db.h"
 #include "json/json.h"
 
@@ -30,8 +31,16 @@ void *monitor_user(const struct monitor *);
 enum monitor_version monitor_version(const struct monitor *);
 
 /* The <table-updates> with what is there now: the reply's "result" ("{}" if nothing).  A reference
- * for the caller.  Equal monitors get the same object while nothing changes. */
+ * for the caller. */
 struct bytes *monitor_initial(struct monitor *);
+
+/* The same in pieces, one after the other; references that are the caller's are added to 'out'. */
+struct bytes_vec {
+    VEC(struct bytes *) v;
+};
+void monitor_initial_pieces(struct monitor *, struct bytes_vec *out);
+/* Frees what is kept for the next clients and was not asked for since the last call. */
+void db_forget_snapshots(struct db *);
 
 /* What the client missed since the state called 'id': changes as of one transaction.  NULL: the
  * history does not reach back so far.  A state from before this process has lost what is in no file:

@@ -29,6 +29,8 @@ enum {
 struct shape_column {
     const struct column *column;
     unsigned select;
+    const char *label; /* ,"name": in shape's 'labels'. */
+    size_t n_label;
 };
 
 struct shape {
@@ -39,6 +41,7 @@ struct shape {
     unsigned select;              /* Of the table: the union of its requests. */
     struct shape_column *columns; /* By index; owned. */
     size_t n_columns;
+    char *labels;
     /* What the row of delivery 'cached_no' looks like, made when first asked for. */
     uint64_t cached_no;
     struct buf cache[3]; /* For insert, delete, modify. */
@@ -60,12 +63,13 @@ struct watch {
     bool all;               /* No condition, or one that is always true. */
     struct clause *clauses; /* Or-ed; owned.  None and not 'all': matches nothing. */
     size_t n_clauses;
-    struct probe *probes; /* n_clauses, or NULL if some clause is no equality. */
-    struct list in_table; /* In watch_table's 'all' or 'tried', if there. */
-    struct list links;    /* Of struct kind_link: the kinds that use it. */
-    struct buf rows;      /* Of the running delivery: "<uuid>":{...},... */
-    uint64_t seen_no;     /* watch_db's change_no: not twice. */
-    uint64_t hot_seq;     /* db's seq when 'rows' were last filled. */
+    struct snapshot *snapshot; /* snapshot.c; NULL: none is kept. */
+    struct probe *probes;      /* n_clauses, or NULL if some clause is no equality. */
+    struct list in_table;      /* In watch_table's 'all' or 'tried', if there. */
+    struct list links;         /* Of struct kind_link: the kinds that use it. */
+    struct buf rows;           /* Of the running delivery: "<uuid>":{...},... */
+    uint64_t seen_no;          /* watch_db's change_no: not twice. */
+    uint64_t hot_seq;          /* db's seq when 'rows' were last filled. */
 };
 
 struct kind_link {
@@ -79,8 +83,6 @@ struct kind {
     struct list monitors;
     struct kind_link *links; /* By table; owned. */
     size_t n_links;
-    struct bytes *initial;    /* Of the last monitor_initial(), while nothing changed. */
-    struct list with_initial; /* In watch_db's 'with_initial', if it has one. */
     uint64_t hot_seq;
 };
 
@@ -98,11 +100,11 @@ struct watch_table {
     struct hmap probes; /* Of struct probe. */
     uint32_t *n_probes; /* Per column. */
     struct map shapes;
+    struct list snapshots; /* Of struct snapshot. */
 };
 
 struct watch_db {
     struct map watches, kinds;
-    struct list with_initial; /* Of struct kind. */
     uint64_t n_monitors;
     uint64_t change_no; /* Of the row that is looking for its watches; never 0 then. */
     VEC(struct watch *) hot;
@@ -134,6 +136,10 @@ enum row_kind { ROW_INSERT, ROW_DELETE, ROW_MODIFY, ROW_INITIAL };
 /* Appends "<uuid>":{...}, with a comma before it if 'rows' is not empty.  False if nothing is to
  * be told. */
 bool update_print_row(struct shape *, const struct row *, enum row_kind, struct buf *rows);
+
+/* snapshot.c */
+void snapshots_change(const struct change *); /* A row was committed. */
+void snapshots_done(struct watch_table *);
 
 /* deliver.c */
 void watches_deliver(struct txn *, db_deliver_fn *, void *aux);

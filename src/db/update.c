@@ -25,12 +25,11 @@ cell_changed(const struct row *row, const struct column *c)
             change_has(row->change, c->index - N_SPECIAL_COLUMNS));
 }
 
+/* "name":  with a comma before it, unless it is the first. */
 static void
-print_name(struct buf *buf, bool *first, const char *name)
+print_label(struct buf *buf, bool *first, const struct shape_column *sc)
 {
-    buf_add(buf, *first ? "\"" : ",\"", *first ? 1 : 2);
-    buf_str(buf, name);
-    buf_add(buf, "\":", 2);
+    buf_add(buf, sc->label + *first, sc->n_label - *first);
     *first = false;
 }
 
@@ -50,7 +49,7 @@ print_whole(const struct shape *s, const struct row *row, unsigned select, bool 
         const struct datum *d =
             before ? change_old_cell(row->change, c, &room) : row_get(row, c, &room);
         if (!sparse || !datum_is_default(d, &c->type)) {
-            print_name(buf, &first, c->name);
+            print_label(buf, &first, &s->columns[i]);
             datum_print(d, &c->type, buf);
         }
     }
@@ -71,7 +70,7 @@ print_changed(const struct shape *s, const struct row *row, bool delta, struct b
         }
         const struct datum *old = change_old_cell(row->change, c, &room_old);
         const struct datum *new = row_get(row, c, &room_new);
-        print_name(buf, &first, c->name);
+        print_label(buf, &first, &s->columns[i]);
         if (delta && c->type.n_max > 1) {
             struct datum d;
             datum_diff(&d, old, new, &c->type);
@@ -101,9 +100,11 @@ static void
 print_row(const struct shape *s, const struct row *row, enum row_kind kind, struct buf *buf)
 {
     unsigned select = kinds[kind].select;
-    buf_char(buf, '"');
-    buf_str(buf, UUID_TEXT(&row->uuid));
-    buf_str(buf, "\":{\"");
+    char *uuid = buf_reserve(buf, UUID_CHARS + 2);
+    uuid[0] = '"';
+    uuid_format(&row->uuid, uuid + 1);
+    buf->n += UUID_CHARS + 1;
+    buf_add(buf, "\":{\"", 4);
     buf_str(buf, s->v1 ? kinds[kind].v1 : kinds[kind].v2);
     buf_str(buf, "\":");
     if (s->v1) {

@@ -7,11 +7,11 @@ void
 watches_init(struct db *db)
 {
     db->watches = NEW(struct watch_db);
-    list_init(&db->watches->with_initial);
     for (size_t i = 0; i < db->schema->n_tables; i++) {
         struct watch_table *wt = NEW(struct watch_table);
         list_init(&wt->all);
         list_init(&wt->tried);
+        list_init(&wt->snapshots);
         wt->n_probes = xcalloc(db->schema->tables[i].n_columns, sizeof *wt->n_probes);
         db->tables[i].watches = wt;
     }
@@ -23,6 +23,7 @@ watches_done(struct db *db)
     ASSERT(db->watches->n_monitors == 0);
     for (size_t i = 0; i < db->schema->n_tables; i++) {
         struct watch_table *wt = db->tables[i].watches;
+        snapshots_done(wt);
         hmap_done(&wt->probes);
         map_done(&wt->shapes);
         free(wt->n_probes);
@@ -50,6 +51,23 @@ shape_column_cmp(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Printing a row copies them. */
+static void
+print_labels(struct shape *s)
+{
+    struct buf labels = BUF_INIT;
+    for (size_t i = 0; i < s->n_columns; i++) {
+        buf_printf(&labels, ",\"%s\":", s->columns[i].column->name);
+    }
+    s->labels = buf_take(&labels);
+    const char *at = s->labels;
+    for (size_t i = 0; i < s->n_columns; i++) {
+        s->columns[i].label = at;
+        s->columns[i].n_label = strlen(s->columns[i].column->name) + strlen(",\"\":");
+        at += s->columns[i].n_label;
+    }
+}
+
 static struct shape *
 shape_get(struct watch_request *r, bool v1)
 {
@@ -72,6 +90,7 @@ shape_get(struct watch_request *r, bool v1)
     *s = (struct shape){ .n_refs = 1, .table = r->table, .v1 = v1, .select = r->select };
     s->columns = xmemdup(r->columns.v, r->columns.n * sizeof *s->columns);
     s->n_columns = r->columns.n;
+    print_labels(s);
     s->key = buf_take(&key);
     map_put(shapes, s->key, s);
     return s;
@@ -86,6 +105,7 @@ shape_unref(struct shape *s)
             buf_done(&s->cache[i]);
         }
         free(s->columns);
+        free(s->labels);
         free(s->key);
         free(s);
     }
@@ -243,7 +263,6 @@ kind_get(struct db *db, struct watch **watches, size_t n)
     k = NEW(struct kind);
     k->key = str_dup(buf_cstr(&key));
     list_init(&k->monitors);
-    list_init(&k->with_initial);
     k->links = xcalloc(n + 1, sizeof *k->links);
     k->n_links = n;
     for (size_t i = 0; i < n; i++) {
@@ -269,8 +288,6 @@ kind_leave(struct db *db, struct monitor *m)
         list_remove(&k->links[i].in_watch);
         watch_unref(db, k->links[i].watch);
     }
-    list_remove(&k->with_initial);
-    bytes_unref(k->initial);
     free(k->links);
     free(k->key);
     free(k);

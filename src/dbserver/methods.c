@@ -166,16 +166,21 @@ start_monitor(struct call *c, enum monitor_version version)
     set_head(m);
 
     struct buf head = BUF_INIT;
+    struct bytes_vec rows = { VEC_INIT };
+    struct bytes *missed = NULL;
     jsonrpc_begin_reply(&head, &c->msg->id);
-    struct bytes *rows = NULL;
     if (version == MONITOR_V3) {
-        rows = monitor_since(m->monitor, &since);
-        buf_printf(&head, "[%s,\"%s\",", rows ? "true" : "false",
+        missed = monitor_since(m->monitor, &since);
+        buf_printf(&head, "[%s,\"%s\",", missed ? "true" : "false",
                    UUID_TEXT(db_last_id(c->served->db)));
     }
-    peer_queue(c->peer, OUT_REPLY, c->served, &head,
-               rows ? rows : monitor_initial(m->monitor),
-               version == MONITOR_V3 ? "],\"error\":null}" : ",\"error\":null}");
+    if (missed) {
+        *VEC_ADD(&rows.v) = missed;
+    } else {
+        monitor_initial_pieces(m->monitor, &rows);
+    }
+    peer_queue_pieces(c->peer, OUT_REPLY, c->served, &head, &rows,
+                      version == MONITOR_V3 ? "],\"error\":null}" : ",\"error\":null}");
 }
 
 static void

@@ -145,18 +145,36 @@ void
 peer_queue(struct peer *p, enum outgoing_kind kind, struct served *on, struct buf *head,
            struct bytes *body, const char *tail)
 {
+    struct bytes_vec pieces = { VEC_INIT };
+
+    if (body) {
+        *VEC_ADD(&pieces.v) = body;
+    } else {
+        buf_str(head, tail);
+    }
+    peer_queue_pieces(p, kind, on, head, &pieces, body ? tail : "");
+}
+
+void
+peer_queue_pieces(struct peer *p, enum outgoing_kind kind, struct served *on,
+                  struct buf *head, struct bytes_vec *body, const char *tail)
+{
     peer_catch_up(p);
     if (p->closed) {
         buf_done(head);
-        bytes_unref(body);
-    } else if (!body) {
-        buf_str(head, tail);
-        add(p, kind, on, bytes_take(head));
+        VEC_FOR_EACH (struct bytes **piece, &body->v) {
+            bytes_unref(*piece);
+        }
     } else {
-        add(p, kind, on, bytes_take(head))->more = true;
-        add(p, kind, on, body)->more = true;
-        add(p, kind, on, bytes_new(tail, strlen(tail)));
+        add(p, kind, on, bytes_take(head))->more = *tail != '\0';
+        VEC_FOR_EACH (struct bytes **piece, &body->v) {
+            add(p, kind, on, *piece)->more = true;
+        }
+        if (*tail) {
+            add(p, kind, on, bytes_new(tail, strlen(tail)));
+        }
     }
+    VEC_DONE(&body->v);
     output_schedule(p);
 }
 

@@ -96,6 +96,9 @@ void output_done(struct peer *);
  * content and one reference of 'body', which may be NULL; 'tail' is a literal. */
 void peer_queue(struct peer *, enum outgoing_kind, struct served *on, struct buf *head,
                 struct bytes *body, const char *tail);
+/* The same with a body in pieces, whose references are taken. */
+void peer_queue_pieces(struct peer *, enum outgoing_kind, struct served *on,
+                       struct buf *head, struct bytes_vec *body, const char *tail);
 /* The client, which is not closed, gets head (may be NULL) + body, whose references are taken.
  * 'before': db_seq() before what it tells of; OUTPUT_UNIQUE: it tells of something else. */
 #define OUTPUT_UNIQUE UINT64_MAX

@@ -30,6 +30,7 @@ upkeep(void *server)
 
     MAP_FOR_EACH (entry, &s->dbs) {
         struct served *served = entry->value;
+        db_forget_snapshots(served->db);
         if (served_wants_compaction(served, now_ms)) {
             struct err *e = compact_start(served, "compacting database online");
             if (e) {
