@@ -2,6 +2,7 @@
 #define LOG_MODULE "agent"
 #include "agent/agent_i.h"
 #include "agent/stats.h"
+#include "agent/ticket_i.h"
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -169,7 +170,6 @@ on_changed(void *aux, const struct replica_change *change)
         { "vm", (void (*)(void *)) vm_obj_orphan },
         { "volume", (void (*)(void *)) vol_obj_orphan },
         { "pool", (void (*)(void *)) pool_obj_orphan },
-        { "job", (void (*)(void *)) job_obj_orphan },
     };
 
     struct agent *a = aux;
@@ -177,6 +177,10 @@ on_changed(void *aux, const struct replica_change *change)
     if (concerns_us(a, change)) {
         a->concerned = true;
         a->vols_rest &= !concerns_volumes(change);
+    }
+    if (change->kind == REPLICA_DELETED &&
+        str_eq(change->row->table->schema->name, "job")) {
+        job_row_deleted(a, &change->row->uuid);
     }
     if (change->kind != REPLICA_DELETED || !change->row->user) {
         a->vol_deletions += change->kind == REPLICA_DELETED; /* At worst for nothing. */
@@ -241,6 +245,8 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
     struct agent *a = NEW(struct agent);
 
     a->loop = loop;
+    list_init(&a->tickets);
+    list_init(&a->feeding);
     a->dir = path_absolute(options->state);
     a->stored = str_dup(options->stored);
     a->console_dir = path_join(a->dir, "log/console");
@@ -275,7 +281,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
 static void
 objects_free(struct agent *a)
 {
-    static const char *const tables[] = { "vm", "volume", "pool", "job" };
+    static const char *const tables[] = { "vm", "volume", "pool" };
 
     for (size_t i = 0; i < N_ELEMS(tables); i++) {
         const struct replica_table *table =
@@ -290,8 +296,7 @@ objects_free(struct agent *a)
             switch (i) {
             case 0: vm_obj_orphan(row->user); break;
             case 1: vol_obj_orphan(row->user); break;
-            case 2: pool_obj_orphan(row->user); break;
-            default: job_obj_orphan(row->user); break;
+            default: pool_obj_orphan(row->user); break;
             }
             row->user = NULL;
         }
@@ -349,6 +354,7 @@ agent_free(struct agent *a)
     a->leaving = true;
     loop_timer_free(a->leave_timer);
     objects_free(a);
+    tickets_cancel(a);
     service_close(a->service);
     stats_stop(a->stats);
     work_free(a->work);
@@ -359,6 +365,8 @@ agent_free(struct agent *a)
     stats_free(a->stats);
     host_stop(a);
     replica_free(a->replica);
+    jobs_free(a);
+    tickets_free(a);
     txn_free(a->txn);
     virt_free(a->virt);
     loop_timer_free(a->pass_timer);

@@ -102,13 +102,6 @@ struct pool_obj {
     int64_t scan_deletions; /* struct agent's 'vol_deletions' then. */
 };
 
-struct job_work;
-struct job_obj {
-    struct obj o;
-    struct job_work *work; /* Under way, or NULL. */
-    bool ended;            /* Its outcome was sent. */
-};
-
 struct service;
 struct stats;
 
@@ -124,6 +117,9 @@ struct agent {
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
     struct watch *watch;
+    struct list tickets; /* Of struct ticket: what runs long. */
+    struct list feeding; /* Of struct job_work: done, but for their rows. */
+    bool switching;      /* A move's transaction is on its way. */
     struct stats *stats;
     int64_t vol_deletions; /* Rows of volumes that went without us. */
     size_t n_reported;     /* Rows in 'txn'. */
@@ -273,7 +269,8 @@ bool trouble_may_pass(const struct err *);
 
 /* jobs.c */
 void jobs_pass(struct agent *);
-void job_obj_orphan(struct job_obj *);
+void jobs_free(struct agent *);
+void job_row_deleted(struct agent *, const struct uuid *job);
 
 /* service.c: DIR/run/agent.sock. */
 struct err *service_new(struct agent *, struct service **ret) MUST_CHECK;

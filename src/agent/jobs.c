@@ -1,41 +1,58 @@
-/* agent/jobs.c: what is asked for once: rows of the table job.
+/* agent/jobs.c: rows of the table job.
  *
- *     kind           target   does
- *     pool.build     pool     makes the pool's target; 'overwrite' as libvirt's flags
- *     pool.refresh   pool     scans it
- *     pool.delete    pool     removes the target; the pool must not be active
- *     vol.wipe       volume   overwrites it; 'algorithm'
+ *     kind             target   who acts
+ *     pool.build       pool     here: makes the pool's target; 'overwrite' as libvirt's flags
+ *     pool.refresh     pool     here: scans it
+ *     pool.delete      pool     here: removes the target; the pool must not be active
+ *     vol.wipe         volume   here: overwrites it; 'algorithm'
+ *     vol.resize       volume   here: to 'length' bytes; 'options' allocate, shrink
+ *     vol.create       volume   vols.c, because the volume's row wants it
+ *     vol.clone        volume   vols.c likewise
+ *     vol.move         volume   vols.c makes the new one, then move.c
+ *     vol.upload ...   volume   request.c, while a client is connected
  *
  * A job goes queued -> running -> done, failed or cancelled.  A job found running that this agent
- * did not begin was interrupted: those that may be run twice are run again, the others fail. */
+ * did not begin was interrupted: those that may be run twice are run again, those of a volume's
+ * row go on by themselves, the others fail. */
 #define LOG_MODULE "job"
 #include <stdio.h>
 
-#include "agent/agent_i.h"
+#include "agent/jobs_i.h"
+#include "agent/ticket_i.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PROGRESS_MS 500                            /* Not told more often. */
-#define KEEP_MS (INT64_C(7) * 24 * 60 * 60 * 1000) /* Then what has ended is forgotten. */
+#define KEEP_MS                                                                            \
+    (INT64_C(7) * 24 * 60 * 60 * 1000) /* Then what has ended is forgotten, ... */
+#define KEEP_MAX 200                   /* ... and all but so many. */
+
+enum driver { BY_THIS, BY_VOLUME, BY_MOVE, BY_REQUEST };
 
 struct job_kind {
     const char *name;
-    enum priv_verb verb;
+    enum driver driver;
+    enum priv_verb verb; /* BY_THIS: doing it again after half of it does no harm. */
     bool of_volume;
-    bool repeatable; /* Doing it again after half of it does no harm. */
 };
 static const struct job_kind kinds[] = {
-    { "pool.build", PRIV_POOL_BUILD, false, true },
-    { "pool.refresh", PRIV_POOL_REFRESH, false, true },
-    { "pool.delete", PRIV_POOL_DELETE, false, true },
-    { "vol.wipe", PRIV_VOL_WIPE, true, true },
+    { "pool.build", BY_THIS, PRIV_POOL_BUILD, false },
+    { "pool.refresh", BY_THIS, PRIV_POOL_REFRESH, false },
+    { "pool.delete", BY_THIS, PRIV_POOL_DELETE, false },
+    { "vol.wipe", BY_THIS, PRIV_VOL_WIPE, true },
+    { "vol.resize", BY_THIS, PRIV_VOL_RESIZE, true },
+    { "vol.create", BY_VOLUME, PRIV_VOL_CREATE, true },
+    { "vol.clone", BY_VOLUME, PRIV_VOL_CLONE, true },
+    { "vol.move", BY_MOVE, PRIV_VOL_CLONE, true },
+    { "vol.upload", BY_REQUEST, PRIV_VOL_UPLOAD, true },
+    { "vol.download", BY_REQUEST, PRIV_VOL_DOWNLOAD, true },
 };
 
 /* One job, in a worker thread. */
 struct job_work {
+    struct list node; /* In struct agent's 'feeding'. */
     struct agent *agent;
-    struct job_obj *obj;
+    struct ticket *ticket;
     const struct job_kind *kind;
     struct uuid pool_row, vol_row;
     struct pool pool;
@@ -43,36 +60,21 @@ struct job_work {
     bool has_vol;
     struct priv_request request;
     int64_t begun_tick;
-    bool feeding; /* Done, but its rows are still being written. */
-    volatile int cancel;
-    int64_t told_ms; /* The worker's: when progress was last posted. */
     struct err *e;
     struct priv_reply reply;
 };
 
-static struct job_obj *
-job_obj_of(struct agent *a, const struct row_job *row)
+/* A job whose row is gone is cancelled: nobody waits for it. */
+void
+job_row_deleted(struct agent *a, const struct uuid *job)
 {
-    struct replica_row *base = (struct replica_row *) &row->base;
-
-    if (!base->user) {
-        struct job_obj *obj = NEW(struct job_obj);
-        obj_init(&obj->o, a, base);
-        base->user = obj;
-    }
-    return base->user;
-}
-
-static void
-job_obj_free(struct job_obj *obj)
-{
-    obj_done(&obj->o);
-    free(obj);
+    ticket_orphan(a, job);
 }
 
 static void
 work_done_free(struct job_work *w)
 {
+    list_remove(&w->node);
     err_free(w->e);
     priv_reply_done(&w->reply);
     if (w->has_vol) {
@@ -82,120 +84,54 @@ work_done_free(struct job_work *w)
     free(w);
 }
 
-/* A job whose row is gone is cancelled: nobody waits for it. */
 void
-job_obj_orphan(struct job_obj *obj)
+job_refuse(struct agent *a, const struct row_job *row, struct err *e)
 {
-    obj->o.row = NULL;
-    if (obj->work && obj->work->feeding) {
-        obj->o.busy = false;
-        work_done_free(TAKE(obj->work));
-    } else if (obj->work) {
-        obj->work->cancel = 1;
-    }
-    if (!obj->o.busy) {
-        job_obj_free(obj);
-    }
-}
-
-/* The row's new state; nothing else of this agent writes a job. */
-static void
-on_told(void *aux, struct txn *txn UNUSED, struct err *e)
-{
-    struct job_obj *obj = aux;
-    struct agent *a = obj->o.agent;
-
-    obj->o.busy = obj->work != NULL;
-    if (e) {
-        obj->ended = false;
-        obj_trouble(&obj->o, err_wrap(e, "the job's row could not be changed"));
-    }
-    if (!obj->o.row && !obj->o.busy) {
-        job_obj_free(obj);
-    }
-    agent_touch_jobs(a);
-}
-
-static void
-tell_end(struct job_obj *obj, const char *state, const struct err *error)
-{
-    struct agent *a = obj->o.agent;
-    struct txn *txn = txn_new(replica_database(a->replica));
-    struct txn_row *row = txn_update(txn, "job", &obj->o.uuid);
-
-    txn_set_string(row, "state", state);
-    txn_set_int(row, "ended_at", clock_wall_ms());
-    if (error) {
-        CLEANUP(free_drop) char *text = error_text(error);
-        txn_set_string(row, "error", text);
-    } else {
-        txn_set_real(row, "progress", 1.0);
-    }
-    obj->o.busy = obj->ended = true;
-    txn_commit(txn, replica_session(a->replica), on_told, obj);
-}
-
-/* Ends a job that never began.  Takes 'e'. */
-static void
-refuse(struct job_obj *obj, struct err *e)
-{
-    log_info("job %s: %s", UUID_TEXT(&obj->o.uuid), err_text(e));
-    tell_end(obj, "failed", e);
+    ticket_end(ticket_take(a, row), e, NULL);
     err_free(e);
-}
-
-/* Progress on its way to the loop. */
-struct progress {
-    struct agent *agent;
-    struct uuid job;
-    double fraction;
-    char message[128];
-};
-
-static void
-on_progress(void *aux)
-{
-    struct progress *p = aux;
-    struct agent *a = p->agent;
-
-    if (replica_is_ready(a->replica) && row_job_find(a->replica, &p->job)) {
-        struct txn *txn = txn_new(replica_database(a->replica));
-        struct txn_row *row = txn_update(txn, "job", &p->job);
-        txn_set_real(row, "progress",
-                     p->fraction < 0   ? 0
-                     : p->fraction > 1 ? 1
-                                       : p->fraction);
-        txn_set_string(row, "message", p->message[0] ? p->message : NULL);
-        txn_commit(txn, replica_session(a->replica), NULL,
-                   NULL); /* The next one is as good. */
-    }
-    free(p);
-}
-
-static void
-progress_post(void *aux, const struct priv_progress *now)
-{
-    struct job_work *w = aux;
-
-    if (clock_mono_ms() - w->told_ms < PROGRESS_MS) {
-        return;
-    }
-    struct progress *p = NEW(struct progress);
-    w->told_ms = clock_mono_ms();
-    p->agent = w->agent;
-    p->job = w->obj->o.uuid;
-    p->fraction = now->fraction;
-    snprintf(p->message, sizeof p->message, "%s", now->message);
-    loop_post(w->agent->loop, on_progress, p);
 }
 
 static void
 work_run(void *aux)
 {
     struct job_work *w = aux;
-    struct priv_watch watch = { .progress = progress_post, .aux = w, .cancel = &w->cancel };
+    struct priv_watch watch = { .progress = ticket_progress,
+                                .aux = w->ticket,
+                                .cancel = ticket_flag(w->ticket) };
 
     w->e = stored_call(w->agent->stored, &w->request, -1, &watch, &w->reply);
+}
+
+/* A new capacity becomes the want, or the volume would at once be resized back. */
+static void
+apply_capacity(struct job_work *w)
+{
+    const struct row_volume *row = row_volume_find(w->agent->replica, &w->vol_row);
+    struct txn *txn;
+
+    if (!row) {
+        return;
+    }
+    txn = txn_new(replica_database(w->agent->replica));
+    struct txn_row *out = txn_update(txn, "volume", &w->vol_row);
+    txn_set_int(out, "wanted_capacity", w->request.capacity);
+    txn_set_int(out, "size",
+                (int64_t) div_up((uint64_t) max64(w->request.capacity, 0), MIB));
+    txn_comment(txn, "byre-agentd: volume %s was resized", row->name);
+    txn_commit(txn, replica_session(w->agent->replica), NULL, NULL);
+}
+
+static void
+apply_to_volume(struct job_work *w)
+{
+    struct row_volume *row = row_volume_find(w->agent->replica, &w->vol_row);
+
+    if (row && w->reply.vols.vols.n == 1) {
+        vol_learn(vol_obj_of(w->agent, row), &w->reply.vols.vols.v[0]);
+    }
+    if (w->request.verb == PRIV_VOL_RESIZE) {
+        apply_capacity(w);
+    }
 }
 
 /* What the outcome means for the pool and the volume. */
@@ -221,6 +157,9 @@ apply(struct job_work *w)
     if (w->kind->verb == PRIV_POOL_BUILD) {
         pool_memo_worked(&pool->memo); /* Its start may work now. */
     }
+    if (w->has_vol && !w->e) {
+        apply_to_volume(w);
+    }
     strvec_done(&pool->touched);
 }
 
@@ -234,50 +173,33 @@ is_feeding(const struct job_work *w)
            feed_under_way(pool_obj_of(w->agent, row));
 }
 
-static void work_end(struct job_work *);
+static void
+work_end(struct job_work *w)
+{
+    if (w->e) {
+        w->e = err_wrap(TAKE(w->e), "%s", w->kind->name);
+    }
+    ticket_end(w->ticket, w->e, w->reply.note);
+    agent_touch(w->agent);
+    work_done_free(w);
+}
 
 static void
 work_done(void *aux, bool dropped)
 {
     struct job_work *w = aux;
-    struct job_obj *obj = w->obj;
 
-    obj->work = NULL;
-    obj->o.busy = false;
     if (dropped) {
-        if (!obj->o.row) {
-            job_obj_free(obj);
-        }
+        ticket_release(w->ticket);
         work_done_free(w);
         return;
     }
     apply(w);
-    w->feeding = is_feeding(w);
-    if (w->feeding) {
-        obj->work = w;
-        obj->o.busy = true;
+    if (is_feeding(w)) {
+        list_push_back(&w->agent->feeding, &w->node);
     } else {
         work_end(w);
     }
-}
-
-static void
-work_end(struct job_work *w)
-{
-    struct job_obj *obj = w->obj;
-
-    if (!obj->o.row) {
-        job_obj_free(obj);
-    } else if (w->e) {
-        struct err *e = err_wrap(TAKE(w->e), "%s", w->kind->name);
-        log_info("%s", err_text(e));
-        tell_end(obj, err_is(e, ERR_CANCELED) ? "cancelled" : "failed", e);
-        err_free(e);
-    } else {
-        tell_end(obj, "done", NULL);
-    }
-    agent_touch(w->agent);
-    work_done_free(w);
 }
 
 static struct err *
@@ -298,23 +220,33 @@ static struct err *
 work_of_vol(struct job_work *w, const struct row_job *row, const struct row_volume *vol)
 {
     const struct row_pool *pool = row_volume_get_pool(vol);
-    const char *user = vms_user_of(w->agent, &vol->base.uuid);
 
     if (row->algorithm && !wipe_algorithm_parse(row->algorithm, &w->request.algorithm)) {
         return err_new(ERR_CONSTRAINT, "'%s' is not a way to wipe", row->algorithm);
     } else if (!pool || !str_eq(vol->state, "ready")) {
         return err_hint(err_new(ERR_CONSTRAINT, "volume %s is not ready", vol->name),
                         "byre vol info tells why");
-    } else if (user) {
-        return err_hint(
-            err_new(ERR_BUSY, "machine %s runs with volume %s", user, vol->name),
-            "stop the machine first");
+    } else if (!pool_ready(pool, pool_obj_of(w->agent, pool))) {
+        return err_hint(err_new(ERR_CONSTRAINT, "pool %s is not running", pool->name),
+                        "byre pool start %s", pool->name);
+    } else if (w->kind->verb == PRIV_VOL_RESIZE && !row->length.has) {
+        return err_new(ERR_CONSTRAINT, "the new capacity is not said (length)");
+    }
+    TRY(vol_refuse_used(w->agent, vol, true, &row->base.uuid));
+    w->request.capacity = row->length.v;
+    w->request.vol_flags = (typed_set_has(&row->options, "allocate") ? VOL_ALLOCATE : 0) |
+                           (typed_set_has(&row->options, "shrink") ? VOL_SHRINK : 0);
+    if (w->kind->verb != PRIV_VOL_RESIZE) {
+        w->request.vol_flags = 0;
     }
     w->vol_row = vol->base.uuid;
     w->pool_row = pool->base.uuid;
     TRY(pool_model(pool, &w->pool));
-    struct err *e = model_vol(vol, NULL, w->pool.type, &w->vol);
+    struct err *e = model_vol(vol, row_volume_get_backing(vol), w->pool.type, &w->vol);
     w->has_vol = !e;
+    if (!e && vol->capacity.has) { /* What is there counts, not what is wanted. */
+        w->vol.capacity = vol->capacity.v;
+    }
     return e;
 }
 
@@ -335,12 +267,6 @@ work_of(struct job_work *w, const struct row_job *row)
 {
     struct agent *a = w->agent;
 
-    w->kind = kind_find(row->kind);
-    if (!w->kind) {
-        return err_hint(
-            err_new(ERR_UNSUPPORTED, "this agent knows no job of kind '%s'", row->kind),
-            "pool.build, pool.refresh, pool.delete and vol.wipe are known");
-    }
     w->request.verb = w->kind->verb;
     w->request.build_flags = str_eq(row->overwrite, "overwrite")      ? BUILD_OVERWRITE
                              : str_eq(row->overwrite, "no-overwrite") ? BUILD_NO_OVERWRITE
@@ -358,82 +284,165 @@ work_of(struct job_work *w, const struct row_job *row)
     return NULL;
 }
 
+/* Jobs of one volume, and those of one pool, come one after the other. */
 static void
-begin(struct agent *a, struct job_obj *obj, const struct row_job *row)
+begin(struct agent *a, const struct row_job *row, const struct job_kind *kind)
 {
     struct job_work *w = NEW(struct job_work);
     char key[UUID_CHARS + 8];
 
+    list_init(&w->node);
     w->agent = a;
-    w->obj = obj;
+    w->kind = kind;
     pool_init(&w->pool);
     priv_reply_init(&w->reply);
     struct err *e = work_of(w, row);
     if (e) {
         work_done_free(w);
-        refuse(obj, err_wrap(e, "%s", row->kind));
+        job_refuse(a, row, err_wrap(e, "%s", row->kind));
         return;
     }
-    struct txn *txn = txn_new(replica_database(a->replica));
-    struct txn_row *out = txn_update(txn, "job", &row->base.uuid);
-    txn_set_string(out, "state", "running");
-    txn_set_int(out, "started_at", clock_wall_ms());
-    txn_commit(txn, replica_session(a->replica), NULL, NULL);
-
+    w->ticket = ticket_take(a, row);
     w->begun_tick = a->tick;
     if (w->request.verb == PRIV_POOL_REFRESH) {
         struct pool_obj *pool = pool_obj_of(a, row_pool_find(a->replica, &w->pool_row));
         pool->refreshing = true;
         w->request.since = feed_since(pool);
     }
-    obj->work = w;
-    obj->o.busy = true;
     log_info("%s of %s begins", row->kind, w->has_vol ? w->vol.name : w->pool.name);
-    snprintf(key, sizeof key, "pool/%s", UUID_TEXT(&w->pool_row));
+    snprintf(key, sizeof key, "%s/%s", w->has_vol ? "vol" : "pool",
+             UUID_TEXT(w->has_vol ? &w->vol_row : &w->pool_row));
     work_submit(a->slow, key, work_run, work_done, w);
+}
+
+/* The volume's own row says what is to be made; this row only tells of it.  If nobody does any
+ * more, the outcome is to be seen in the volume. */
+static void
+follow_volume(struct agent *a, const struct row_job *row)
+{
+    const struct row_volume *vol = row_volume_find(a->replica, &row->target);
+    bool settled = vol && vol->observed_generation >= vol->generation;
+    bool ready = vol && str_eq(vol->state, "ready");
+
+    if (!vol) {
+        job_refuse(a, row, err_new(ERR_NOT_FOUND, "the volume was removed meanwhile"));
+    } else if (settled && ready) {
+        ticket_end(ticket_take(a, row), NULL, NULL);
+    } else if (settled && vol->error) {
+        struct strvec lines = STRVEC_INIT;
+        strvec_split(&lines, vol->error, "\n");
+        struct err *e = err_new(ERR_IO, "%s", lines.n > 1 ? lines.v[1] : vol->error);
+        e = err_wrap(e, "%s", lines.n ? lines.v[0] : row->kind);
+        job_refuse(a, row, lines.n > 2 ? err_hint(e, "%s", lines.v[2]) : e);
+        strvec_done(&lines);
+    } else {
+        a->unsettled = true;
+    }
 }
 
 static void
 job_pass(struct agent *a, const struct row_job *row)
 {
-    struct job_obj *obj = job_obj_of(a, row);
+    const struct job_kind *kind = kind_find(row->kind);
     bool running = str_eq(row->state, "running");
 
-    if (obj->work && obj->work->feeding && !is_feeding(obj->work)) {
-        struct job_work *w = TAKE(obj->work);
-        obj->o.busy = false;
-        work_end(w);
-    } else if (obj->work) {
+    if (ticket_follow(a, row)) {
         a->unsettled = true;
-        obj->work->cancel |= row->cancel;
-    } else if (obj->o.busy || obj->ended) {
-        return; /* Its end is on its way. */
-    } else if (obj_must_wait(&obj->o)) {
-        return;
+    } else if (!kind) {
+        job_refuse(
+            a, row,
+            err_hint(
+                err_new(ERR_UNSUPPORTED, "this agent knows no job of kind '%s'", row->kind),
+                "see byre list job kind: pool.build, pool.refresh, vol.wipe ..."));
+    } else if (kind->driver == BY_MOVE) {
+        move_pass(a, row);
+    } else if (kind->driver == BY_VOLUME && !(row->cancel && !running)) {
+        follow_volume(a, row);
     } else if (row->cancel) {
-        struct err *e = err_new(ERR_CANCELED, "it was cancelled before it began");
-        tell_end(obj, "cancelled", e);
-        err_free(e);
-    } else if (running && !(kind_find(row->kind) && kind_find(row->kind)->repeatable)) {
-        refuse(obj,
-               err_hint(err_new(ERR_IO, "it was interrupted"), "give the command again"));
+        job_refuse(a, row, err_new(ERR_CANCELED, "it was cancelled before it began"));
+    } else if (kind->driver == BY_REQUEST) {
+        job_refuse(a, row,
+                   err_hint(err_new(ERR_IO, running ? "it was interrupted"
+                                                    : "the data come by byre vol only"),
+                            "give the command again: byre vol %s", row->kind + 4));
     } else {
-        begin(a, obj, row);
+        begin(a, row, kind);
+    }
+}
+
+struct row_job *
+job_of_volume(struct agent *a, const struct uuid *volume)
+{
+    ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
+        const struct job_kind *kind = kind_find(row->kind);
+        if (job_is_open(row) && agent_is_own(a, &row->hostnode) && kind &&
+            (kind->driver == BY_VOLUME || kind->driver == BY_MOVE) &&
+            uuid_eq(&row->target, volume) && !ticket_find(a, &row->base.uuid)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+bool
+job_is_open(const struct row_job *row)
+{
+    return !row->state || str_eq(row->state, "queued") || str_eq(row->state, "running");
+}
+
+/* Old rows go, and of the others all but the youngest. */
+static void
+prune(struct agent *a, size_t n_ended)
+{
+    int64_t now = clock_wall_ms();
+    while (n_ended > KEEP_MAX) {
+        const struct row_job *oldest = NULL;
+        ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
+            bool ended = agent_is_own(a, &row->hostnode) && !job_is_open(row);
+            if (ended && (!oldest || row->ended_at.v < oldest->ended_at.v)) {
+                oldest = row;
+            }
+        }
+        if (!oldest) {
+            return;
+        }
+        txn_delete(report_txn(a), "job", &oldest->base.uuid);
+        agent_wake(a, agent_now_ms(a) + 1); /* One a pass: the replica still has it. */
+        return;
+    }
+    ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
+        if (agent_is_own(a, &row->hostnode) && !job_is_open(row) && row->ended_at.has &&
+            row->ended_at.v < now - KEEP_MS) {
+            txn_delete(report_txn(a), "job", &row->base.uuid);
+        }
+    }
+}
+
+void
+jobs_free(struct agent *a)
+{
+    LIST_FOR_EACH_SAFE (struct job_work, w, node, &a->feeding) {
+        work_done_free(w); /* Its ticket goes with the others. */
     }
 }
 
 void
 jobs_pass(struct agent *a)
 {
-    ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
-        bool open =
-            !row->state || str_eq(row->state, "queued") || str_eq(row->state, "running");
-        if (!agent_is_own(a, &row->hostnode)) {
-            continue;
-        } else if (open) {
-            job_pass(a, row);
-        } else if (row->ended_at.has && row->ended_at.v < clock_wall_ms() - KEEP_MS) {
-            txn_delete(report_txn(a), "job", &row->base.uuid);
+    size_t n_ended = 0;
+    LIST_FOR_EACH_SAFE (struct job_work, w, node, &a->feeding) {
+        if (!is_feeding(w)) {
+            work_end(w);
         }
     }
+    ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
+        if (!agent_is_own(a, &row->hostnode)) {
+            continue;
+        } else if (job_is_open(row)) {
+            job_pass(a, row);
+        } else {
+            n_ended++;
+        }
+    }
+    prune(a, n_ended);
 }

@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/jobs_i.h"
 #include "agent/service_i.h"
+#include "agent/ticket_i.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -23,6 +25,11 @@
 void
 request_free(struct request *r)
 {
+    loop_fd_free(r->hangup);
+    if (r->ticket) {
+        ticket_release(r->ticket);
+    }
+    err_free(r->e);
     fd_done(&r->fd);
     fd_done(&r->passed_fd);
     free(r->console_log);
@@ -130,37 +137,39 @@ console_serve(struct request *r)
     }
 }
 
-/* In the thread.  A client that has gone cannot be told, and needs it no more. */
+/* In the thread: to the job's row, and to the client. */
 static void
 on_progress(void *aux, const struct priv_progress *p)
 {
     struct request *r = aux;
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     struct json answer = json_object();
-    char byte;
 
-    if (recv(r->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
-        r->cancel = 1;
-    }
+    ticket_progress(r->ticket, p);
     if (clock_mono_ms() - r->told_ms < PROGRESS_MS) {
         return;
     }
     r->told_ms = clock_mono_ms();
     json_put(&arena, &answer, "progress", json_real(p->fraction));
     json_put(&arena, &answer, "message", json_string(&arena, p->message));
+    if (p->total > 0) {
+        json_put(&arena, &answer, "done", json_int(p->done));
+        json_put(&arena, &answer, "total", json_int(p->total));
+    }
     send_json(r, &answer);
 }
 
 static void
 transfer_serve(struct request *r)
 {
-    struct priv_watch watch = { .progress = on_progress, .aux = r, .cancel = &r->cancel };
+    struct priv_watch watch = { .progress = on_progress,
+                                .aux = r,
+                                .cancel = ticket_flag(r->ticket) };
     struct json answer = json_object(), result = json_object();
 
-    struct err *e =
-        stored_call(r->agent->stored, &r->priv, r->passed_fd, &watch, &r->reply);
-    if (e) {
-        fail(r, e);
+    r->e = stored_call(r->agent->stored, &r->priv, r->passed_fd, &watch, &r->reply);
+    if (r->e) {
+        service_send_error(r->fd, r->e);
         return;
     }
     r->worked = true;
@@ -176,6 +185,7 @@ transfer_done(struct request *r)
     struct row_volume *row = row_volume_find(r->agent->replica, &r->vol_row);
     const struct row_pool *pool = row ? row_volume_get_pool(row) : NULL;
 
+    ticket_end(TAKE(r->ticket), r->e, NULL);
     if (!row || !pool || !r->worked) {
         return;
     }
@@ -219,7 +229,6 @@ static struct err *
 transfer_models(struct request *r, const struct row_volume *vol, const char *method)
 {
     const struct row_pool *pool = row_volume_get_pool(vol);
-    const char *user = vms_user_of(r->agent, &vol->base.uuid);
 
     if (!pool || !agent_is_own(r->agent, &pool->hostnode)) {
         return err_hint(err_new(ERR_CONSTRAINT, "volume %s is not on this host", vol->name),
@@ -230,15 +239,12 @@ transfer_models(struct request *r, const struct row_volume *vol, const char *met
     } else if (!str_eq(vol->state, "ready")) {
         return err_hint(err_new(ERR_CONSTRAINT, "volume %s is not ready", vol->name),
                         "byre vol info tells why");
-    } else if (user && str_eq(method, "upload")) {
-        return err_hint(
-            err_new(ERR_BUSY, "machine %s runs with volume %s", user, vol->name),
-            "stop the machine first");
     } else if (r->passed_fd < 0) {
         return err_new(ERR_SYNTAX, "a file must come along with the request");
     }
+    TRY(vol_refuse_used(r->agent, vol, str_eq(method, "upload"), NULL));
     TRY(pool_model(pool, &r->pool));
-    struct err *e = model_vol(vol, NULL, r->pool.type, &r->vol);
+    struct err *e = model_vol(vol, row_volume_get_backing(vol), r->pool.type, &r->vol);
     if (e) {
         pool_done(&r->pool);
         return e;
@@ -246,6 +252,9 @@ transfer_models(struct request *r, const struct row_volume *vol, const char *met
     priv_reply_init(&r->reply);
     r->has_models = true;
     r->vol_row = vol->base.uuid;
+    if (vol->filepath) { /* Of a block pool the node is where the volume is. */
+        r->vol.target.path = arena_str(&r->vol.arena, vol->filepath);
+    }
     return NULL;
 }
 
@@ -326,8 +335,39 @@ on_done(void *aux, bool dropped)
     request_free(r);
 }
 
+/* The client says nothing more: what can be read is its end.  Then nobody needs the transfer. */
+static void
+on_hangup(void *aux, int ready UNUSED)
+{
+    struct request *r = aux;
+    char byte;
+    ssize_t n = recv(r->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
+        loop_fd_set(r->hangup, 0);
+        *ticket_flag(r->ticket) = r->cancel = 1;
+    }
+}
+
+static void
+begin_transfer(struct request *r)
+{
+    char who[64];
+
+    r->ticket = ticket_new(
+        r->agent, r->priv.verb == PRIV_VOL_UPLOAD ? "vol.upload" : "vol.download", "volume",
+        &r->vol_row, NULL, ticket_who(r->peer, who, sizeof who));
+    err_free(loop_fd_new(r->agent->loop, r->fd, on_hangup, r, &r->hangup));
+    if (r->hangup) { /* Without it the next progress that cannot be sent tells nobody. */
+        loop_fd_set(r->hangup, LOOP_READ);
+    }
+}
+
 void
 request_submit(struct request *r)
 {
+    if (r->run == transfer_serve) {
+        begin_transfer(r);
+    }
     work_submit(r->agent->slow, NULL, on_run, on_done, r);
 }

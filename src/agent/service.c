@@ -37,6 +37,7 @@ struct client {
     struct list node; /* In struct service's 'clients'. */
     struct service *service;
     int fd, passed_fd;
+    uid_t peer;
     struct loop_fd *watch;
     struct loop_timer *timer;
     struct buf line;
@@ -55,12 +56,12 @@ client_free(struct client *c)
 }
 
 /* Best effort: a client that does not take the answer has gone. */
-void
-service_send_line(int fd, struct buf *line)
+static void
+send_line(int fd, struct buf *line, int flags)
 {
     buf_char(line, '\n');
     for (size_t at = 0; at < line->n;) {
-        ssize_t n = send(fd, line->data + at, line->n - at, MSG_NOSIGNAL);
+        ssize_t n = send(fd, line->data + at, line->n - at, MSG_NOSIGNAL | flags);
         if (n <= 0 && errno != EINTR) {
             return;
         }
@@ -68,21 +69,34 @@ service_send_line(int fd, struct buf *line)
     }
 }
 
-void
-service_send_error(int fd, const struct err *e)
+static void
+send_error(int fd, const struct err *e, int flags)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf line = BUF_INIT;
     struct json answer = priv_error_encode(&arena, e);
 
     json_print(&answer, 0, &line);
-    service_send_line(fd, &line);
+    send_line(fd, &line, flags);
 }
 
+void
+service_send_line(int fd, struct buf *line)
+{
+    send_line(fd, line, 0);
+}
+
+void
+service_send_error(int fd, const struct err *e)
+{
+    send_error(fd, e, 0);
+}
+
+/* On the loop, which waits for nobody. */
 static void
 refuse(struct client *c, struct err *e)
 {
-    service_send_error(c->fd, e);
+    send_error(c->fd, e, MSG_DONTWAIT);
     err_free(e);
     c->service->n_clients--;
     client_free(c);
@@ -115,6 +129,7 @@ serve(struct client *c)
     }
     loop_fd_free(TAKE(c->watch));
     request->fd = fd_take(&c->fd);
+    request->peer = c->peer;
     client_free(c);
     request_submit(request);
 }
@@ -178,7 +193,7 @@ on_too_slow(void *aux)
 }
 
 static struct err *
-check_peer(int fd)
+check_peer(int fd, uid_t *ret)
 {
     struct ucred peer;
     socklen_t n = sizeof peer;
@@ -189,6 +204,7 @@ check_peer(int fd)
         return err_hint(err_new(ERR_DENIED, "user %u may not ask this agent", peer.uid),
                         "run the command as root, or as the user that runs byred");
     }
+    *ret = peer.uid;
     return NULL;
 }
 
@@ -199,7 +215,8 @@ let_in(struct service *s, int fd)
     struct timeval patience = { .tv_sec = REQUEST_MS / 1000 };
 
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    struct err *e = check_peer(fd);
+    uid_t peer = 0;
+    struct err *e = check_peer(fd, &peer);
     if (!e && s->n_clients >= CLIENTS_MAX) {
         e = err_hint(err_new(ERR_BUSY, "%u requests are open already", s->n_clients),
                      "try again later");
@@ -209,6 +226,7 @@ let_in(struct service *s, int fd)
     c->service = s;
     c->fd = fd;
     c->passed_fd = -1;
+    c->peer = peer;
     s->n_clients++;
     if (!e) {
         e = loop_fd_new(s->agent->loop, fd, on_client, c, &c->watch);

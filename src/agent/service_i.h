@@ -27,10 +27,14 @@ struct request {
     struct pool pool;
     struct vol vol;
     struct priv_request priv;
+    struct err *e;
     struct priv_reply reply;
-    volatile int cancel;
+    volatile int cancel; /* The client has gone: for what has no ticket. */
+    struct ticket *ticket;
+    struct loop_fd *hangup; /* Sees the client go, whatever the transfer waits for. */
     int64_t told_ms;
     bool worked;
+    uid_t peer; /* Who asks. */
     /* stats */
     struct {
         enum sql_table table;

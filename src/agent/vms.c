@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "agent/agent_i.h"
+#include "agent/jobs_i.h"
 
 #include "base/log.h"
 
@@ -281,12 +281,13 @@ struct wanted {
     struct model_vm model;
     bool built; /* The model holds something. */
     char print[VIRT_PRINT_CHARS + 1];
-    char *error;
+    char *error, *waits;
 };
 
 static void
 wanted_done(struct wanted *w)
 {
+    free(w->waits);
     if (w->built) {
         model_vm_done(&w->model);
     }
@@ -324,8 +325,11 @@ wanted_of(struct agent *a, const struct row_vm *row, struct wanted *w)
         return;
     }
     w->built = true;
+    w->waits = vols_job_text(a, row);
     if (w->model.waits) {
         w->want.waits = w->model.waits;
+    } else if (w->waits) {
+        w->want.waits = w->waits;
     }
     virt_domain_print(&w->model.domain, w->print);
     w->want.print = w->print;

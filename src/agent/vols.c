@@ -6,14 +6,20 @@
 #define LOG_MODULE "volume"
 #include <stdio.h>
 
-#include "agent/agent_i.h"
+#include "agent/jobs_i.h"
+#include "agent/ticket_i.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/code.h"
 
+#define LONG_BYTES (64 * MIB) /* To be allocated: then somebody may want to see it. */
+
 struct vol_job {
     struct agent *agent;
+    struct ticket
+        *ticket; /* Of a step that takes long, or that a job asked for; else NULL. */
+    bool is_move;
     struct vol_obj *obj;
     enum vol_step step;
     struct vol_want want;
@@ -21,6 +27,10 @@ struct vol_job {
     bool begun; /* An earlier attempt may have made the file. */
     struct pool pool;
     struct vol vol;
+    bool has_source; /* It begins as a copy of: */
+    struct pool source_pool;
+    struct vol source;
+    int vol_flags;
     bool unknown; /* Nobody knows whether it happened. */
     struct err *e;
     struct priv_reply reply;
@@ -109,17 +119,29 @@ static void
 job_run(void *aux)
 {
     struct vol_job *job = aux;
-    struct priv_request request = { .pool = &job->pool, .vol = &job->vol };
+    struct priv_request request = { .pool = &job->pool,
+                                    .vol = &job->vol,
+                                    .source_pool = &job->source_pool,
+                                    .source = &job->source,
+                                    .vol_flags = job->vol_flags };
+    struct priv_watch watch = { .progress = NULL };
 
     switch (job->step) {
-    case VOL_DO_CREATE: request.verb = PRIV_VOL_CREATE; break;
+    case VOL_DO_CREATE:
+        request.verb = job->has_source ? PRIV_VOL_CLONE : PRIV_VOL_CREATE;
+        break;
     case VOL_DO_DELETE: request.verb = PRIV_VOL_DELETE; break;
     default:
         request.verb = PRIV_VOL_RESIZE;
         request.capacity = job->want.wanted_capacity;
         break;
     }
-    job->e = stored_call(job->agent->stored, &request, -1, NULL, &job->reply);
+    if (job->ticket) {
+        watch = (struct priv_watch){ .progress = ticket_progress,
+                                     .aux = job->ticket,
+                                     .cancel = ticket_flag(job->ticket) };
+    }
+    job->e = stored_call(job->agent->stored, &request, -1, &watch, &job->reply);
     job->unknown = job->e && trouble_may_pass(job->e);
     if (job->step == VOL_DO_CREATE && job->begun && err_is(job->e, ERR_EXISTS)) {
         job->e = adopt(job, TAKE(job->e));
@@ -135,6 +157,9 @@ step_worked(struct vol_job *job)
 
     obj->memo.failed = false;
     obj_fine(&obj->o);
+    if (job->ticket && !job->is_move) { /* A move has its second half before it. */
+        ticket_end(TAKE(job->ticket), NULL, job->reply.note);
+    }
     if (job->step == VOL_DO_DELETE) {
         obj->memo.gone = true;
     } else {
@@ -160,15 +185,36 @@ step_failed(struct vol_job *job)
         [VOL_DO_DELETE] = "the volume could not be deleted",
     };
     struct err *e = err_wrap(TAKE(job->e), "%s", texts[job->step]);
+    bool is_wish = err_is(e, ERR_CANCELED) && job->ticket && *ticket_flag(job->ticket);
 
     job->obj->begun |= job->unknown;
-    if (trouble_may_pass(e)) {
+    if (job->ticket && (is_wish || !trouble_may_pass(e))) {
+        ticket_end(TAKE(job->ticket), e, NULL);
+    }
+    if (trouble_may_pass(e) && !is_wish) {
         obj_trouble(&job->obj->o, e);
         return;
     }
     CLEANUP(free_drop) char *text = error_text(e);
     log_failure(LOG_WARN, LOG_MODULE, err_wrap(e, "%s/%s", job->pool.name, job->vol.name));
     vol_memo_failed(&job->obj->memo, &job->want, text);
+}
+
+static void
+job_free(struct vol_job *job)
+{
+    if (job->ticket) { /* It is tried again, by another one. */
+        ticket_release(job->ticket);
+    }
+    if (job->has_source) {
+        vol_done(&job->source);
+        pool_done(&job->source_pool);
+    }
+    err_free(job->e);
+    priv_reply_done(&job->reply);
+    vol_done(&job->vol);
+    pool_done(&job->pool);
+    free(job);
 }
 
 static void
@@ -191,11 +237,42 @@ job_done(void *aux, bool dropped)
     if (!obj->o.row) {
         vol_obj_free(obj);
     }
-    err_free(job->e);
-    priv_reply_done(&job->reply);
-    vol_done(&job->vol);
-    pool_done(&job->pool);
-    free(job);
+    job_free(job);
+}
+
+/* The volume that it begins as a copy of. */
+static struct err *
+model_source(struct vol_job *job, const struct row_volume *row)
+{
+    struct agent *a = job->agent;
+    struct row_volume *from = row_volume_find(a->replica, &row->source);
+    struct row_pool *pool = from ? row_volume_get_pool(from) : NULL;
+
+    if (!pool || from->deleted) {
+        return err_hint(err_new(ERR_NOT_FOUND, "the volume to copy does not exist"),
+                        "name another one, or make an empty volume");
+    } else if (!agent_is_own(a, &pool->hostnode)) {
+        return err_hint(
+            err_new(ERR_UNSUPPORTED, "volume %s is on another host", from->name),
+            "copy it through a pool that both hosts have");
+    } else if (!str_eq(from->state, "ready") || !pool_ready(pool, pool_obj_of(a, pool))) {
+        return err_hint(err_new(ERR_CONSTRAINT, "volume %s is not ready", from->name),
+                        "byre vol info tells why");
+    }
+    TRY(vol_refuse_used(a, from, false, job->ticket ? ticket_job(job->ticket) : NULL));
+    TRY(pool_model(pool, &job->source_pool));
+    struct err *e =
+        model_vol(from, row_volume_get_backing(from), job->source_pool.type, &job->source);
+    if (e) {
+        pool_done(&job->source_pool);
+        return e;
+    }
+    job->source.capacity = from->capacity.has ? from->capacity.v : job->source.capacity;
+    job->source.allocation = from->allocation.has ? from->allocation.v : 0;
+    job->source.target.path =
+        from->filepath ? arena_str(&job->source.arena, from->filepath) : NULL;
+    job->has_source = true;
+    return NULL;
 }
 
 /* What is wanted, as room store's values. */
@@ -206,8 +283,36 @@ model(struct vol_job *job, const struct row_volume *row, const struct row_pool *
     struct err *e = model_vol(row, row_volume_get_backing(row), job->pool.type, &job->vol);
     if (e) {
         pool_done(&job->pool);
+        pool_init(&job->pool);
+        vol_init(&job->vol);
+        return e;
     }
-    return e;
+    return job->step == VOL_DO_CREATE && !uuid_is_zero(&row->source)
+               ? model_source(job, row)
+               : NULL;
+}
+
+/* The ticket of what takes long, or of what somebody asked for by a job. */
+static struct ticket *
+ticket_of(struct agent *a, struct vol_job *job, const struct row_volume *row)
+{
+    const struct row_job *asked =
+        job->step == VOL_DO_CREATE ? job_of_volume(a, &row->base.uuid) : NULL;
+    bool is_copy = !uuid_is_zero(&row->source);
+    bool is_long =
+        is_copy || (row->wanted_allocation.has && row->wanted_allocation.v >= LONG_BYTES);
+
+    if (asked) {
+        job->is_move = str_eq(asked->kind, "vol.move");
+        job->vol_flags =
+            (typed_set_has(&asked->options, "reflink") ? VOL_REFLINK : 0) |
+            (typed_set_has(&asked->options, "metadata") ? VOL_PREALLOC_METADATA : 0);
+        return ticket_take(a, asked);
+    } else if (job->step != VOL_DO_CREATE || !is_long) {
+        return NULL;
+    }
+    return ticket_new(a, is_copy ? "vol.clone" : "vol.create", "volume", &row->base.uuid,
+                      &row->source, NULL);
 }
 
 static void
@@ -217,16 +322,6 @@ begin(struct agent *a, struct vol_obj *obj, enum vol_step step, const struct vol
     struct vol_job *job = NEW(struct vol_job);
     char key[UUID_CHARS + 8];
 
-    struct err *e = model(job, row, pool);
-    if (e) {
-        e = err_wrap(e, "the volume cannot be made as its row says");
-        CLEANUP(free_drop) char *text = error_text(e);
-        err_free(e);
-        vol_memo_failed(&obj->memo, want, text);
-        free(job);
-        agent_touch(a);
-        return;
-    }
     job->agent = a;
     job->obj = obj;
     job->step = step;
@@ -234,11 +329,25 @@ begin(struct agent *a, struct vol_obj *obj, enum vol_step step, const struct vol
     job->pool_row = pool->base.uuid;
     job->begun = obj->begun;
     priv_reply_init(&job->reply);
+    job->ticket = ticket_of(a, job, row);
+    struct err *e = model(job, row, pool);
+    if (e) {
+        e = err_wrap(e, "the volume cannot be made as its row says");
+        CLEANUP(free_drop) char *text = error_text(e);
+        vol_memo_failed(&obj->memo, want, text);
+        if (job->ticket) {
+            ticket_end(TAKE(job->ticket), e, NULL);
+        }
+        err_free(e);
+        job_free(job);
+        agent_touch(a);
+        return;
+    }
     obj->o.busy = true;
     pool_touched(a, &pool->base.uuid, row->name);
     log_info("%s/%s: %s", pool->name, row->name, vol_step_name(step));
     snprintf(key, sizeof key, "vol/%s", UUID_TEXT(&row->base.uuid));
-    work_submit(a->work, key, job_run, job_done, job);
+    work_submit(job->ticket ? a->slow : a->work, key, job_run, job_done, job);
 }
 
 static void
@@ -307,7 +416,6 @@ want_of(struct agent *a, const struct row_volume *row, const struct row_pool *po
 {
     const struct pool_obj *pool_obj = pool_obj_of(a, pool);
     const struct row_volume *backing = row_volume_get_backing(row);
-    const char *user = row->deleted ? vms_user_of(a, &row->base.uuid) : NULL;
     int64_t capacity = row->capacity.has ? row->capacity.v : -1;
 
     if (!pool->active) {
@@ -319,9 +427,8 @@ want_of(struct agent *a, const struct row_volume *row, const struct row_pool *po
             str_dupf("the volume's pool does not work\npool %s: %s\nbyre pool info %s",
                      pool->name, pool->error ? "see its error" : "it failed", pool->name);
     }
-    if (user) {
-        t->in_use = str_dupf(
-            "the volume is in use\nmachine %s runs with it\nstop the machine first", user);
+    if (row->deleted) {
+        t->in_use = vol_used_text(a, row, true, NULL);
     }
     if (backing && !str_eq(backing->state, "ready")) {
         t->waits = str_dupf(

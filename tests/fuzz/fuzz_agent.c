@@ -68,6 +68,8 @@ agent_make(void)
     agent.replica = &replica;
     agent.console_dir = "/nonexistent";
     agent.have_row = true;
+    list_init(&agent.tickets);
+    list_init(&agent.feeding);
     ASSERT(uuid_parse(U("9"), &agent.row));
 
     struct uuid uuid;

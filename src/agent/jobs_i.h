@@ -1,0 +1,27 @@
+/* agent/jobs_i.h: what jobs.c, move.c and vols.c share.  Private. */
+#ifndef AGENT_JOBS_I_H
+#define AGENT_JOBS_I_H 1
+
+#include "agent/agent_i.h"
+
+bool job_is_open(const struct row_job *); /* Queued or running. */
+/* The open job that tells of the volume's making and has no ticket yet, or NULL. */
+struct row_job *job_of_volume(struct agent *, const struct uuid *volume);
+/* Ends it as failed, or as cancelled.  Takes 'e'. */
+void job_refuse(struct agent *, const struct row_job *, struct err *e);
+
+void move_pass(struct agent *, const struct row_job *); /* move.c */
+
+/* ERR_BUSY if a machine that is on, or a job, has the volume in use: for one who writes, anybody;
+ * else those who write.  Job 'but' does not count; may be NULL. */
+struct err *vol_refuse_used(struct agent *, const struct row_volume *, bool writes,
+                            const struct uuid *but) MUST_CHECK; /* vol_use.c */
+/* The same as the lines of an error column; NULL: it is free.  The caller frees it. */
+char *vol_used_text(struct agent *, const struct row_volume *, bool writes,
+                    const struct uuid *but);
+
+/* Why the machine's disks are not its own at the moment: a job copies or overwrites one.  Lines
+ * for an error column, or NULL.  The caller frees it. */
+char *vols_job_text(struct agent *, const struct row_vm *);
+
+#endif /* agent/jobs_i.h */
