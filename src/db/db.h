@@ -108,6 +108,13 @@ struct db_follow {
  * nothing differs.  With 'ctx' it has a record for the journal.  Fails without a change. */
 struct err *db_follow(struct db *, const struct json *updates, const struct db_follow *,
                       const struct db_ctx *, struct txn **ret_txn) MUST_CHECK;
+/* A record that comes in parts, for a database that is empty: each part is an object with some of the
+ * record's members and rows.  Nobody is told.  ERR for a row that is there, too. */
+struct txn *db_load_begin(struct db *);
+struct err *db_load_part(struct txn *, const struct json *part) MUST_CHECK;
+struct err *
+db_load_end(struct txn *) MUST_CHECK; /* Takes it; on failure nothing is loaded. */
+void db_load_abort(struct txn *);     /* NULL is fine. */
 /* One record (without "_is_diff") that makes the whole content from nothing. */
 void db_snapshot(const struct db *, int64_t wall_ms, const char *comment, struct buf *);
 

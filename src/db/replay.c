@@ -2,6 +2,12 @@
 #include "data/rfc7047.h"
 #include "db/txn_i.h"
 
+struct replay {
+    struct txn *txn;
+    bool diff;  /* Cells of rows that are there are deltas. */
+    bool fresh; /* No row may be there. */
+};
+
 static struct err *
 set_cell(struct txn *txn, struct row *row, const struct column *c, const struct json *j,
          bool delta)
@@ -23,47 +29,73 @@ set_cell(struct txn *txn, struct row *row, const struct column *c, const struct 
     return e;
 }
 
-static struct err *
-replay_row(struct txn *txn, struct table *t, const struct json_member *m, bool diff)
+/* Records hold columns by name, as the schema does: so the next one is behind the last one. */
+static const struct column *
+find_column(const struct table_schema *ts, const char *name, size_t *at)
 {
-    struct uuid uuid;
-    if (!uuid_parse(m->name, &uuid)) {
-        return rfc_syntax(&m->value, "\"%s\" is not a valid UUID", m->name);
-    }
-    struct row *row = table_find(t, &uuid);
-    if (m->value.type == JSON_NULL) {
-        if (!row) {
-            return rfc_syntax(NULL, "deletion of row %s, which is not in table %s", m->name,
-                              t->schema->name);
+    for (size_t i = *at; i < ts->n_columns; i++) {
+        int cmp = strcmp(ts->columns[i].name, name);
+        if (cmp == 0) {
+            *at = i + 1;
+            return &ts->columns[i];
+        } else if (cmp > 0) {
+            break;
         }
-        txn_delete(txn, row);
-        return NULL;
-    } else if (m->value.type != JSON_OBJECT) {
-        return rfc_syntax(&m->value, "row must be JSON object");
-    } else if (!row && table_find_any(t, &uuid)) {
-        return rfc_syntax(NULL, "row %s of table %s is there twice", m->name,
-                          t->schema->name);
     }
+    return schema_find_column(ts, name);
+}
 
-    bool delta = diff && row;
-    row = row ? row : txn_insert(txn, t, &uuid);
+static struct err *
+set_cells(struct txn *txn, struct row *row, const struct json_member *m, bool delta)
+{
+    const struct table_schema *ts = row->table->schema;
+    size_t at = N_SPECIAL_COLUMNS;
     for (uint32_t i = 0; i < m->value.n; i++) {
         const struct json_member *cell = &m->value.members[i];
-        const struct column *c = schema_find_column(t->schema, cell->name);
+        const struct column *c = find_column(ts, cell->name, &at);
         if (!c) {
             return rfc_err_json(RFC_UNKNOWN_COLUMN, &m->value, "No column %s in table %s.",
-                                cell->name, t->schema->name);
+                                cell->name, ts->name);
         } else if (c->index >= N_SPECIAL_COLUMNS) {
-            TRY(err_wrap(set_cell(txn, row, c, &cell->value, delta),
-                         "table %s row %s column %s", t->schema->name, m->name, c->name));
+            struct err *e = set_cell(txn, row, c, &cell->value, delta);
+            if (UNLIKELY(e)) {
+                return err_wrap(e, "table %s row %s column %s", ts->name, m->name, c->name);
+            }
         }
     }
     return NULL;
 }
 
 static struct err *
-replay_member(struct txn *txn, const struct json *record, const struct json_member *m,
-              bool diff)
+replay_row(const struct replay *r, struct table *t, const struct json_member *m)
+{
+    struct uuid uuid;
+    if (!uuid_parse(m->name, &uuid)) {
+        return rfc_syntax(&m->value, "\"%s\" is not a valid UUID", m->name);
+    }
+    struct row *row = table_find(t, &uuid);
+    if (r->fresh && row) {
+        return rfc_syntax(NULL, "row %s is there", m->name);
+    } else if (m->value.type == JSON_NULL) {
+        if (!row) {
+            return rfc_syntax(NULL, "deletion of row %s, which is not in table %s", m->name,
+                              t->schema->name);
+        }
+        txn_delete(r->txn, row);
+        return NULL;
+    } else if (m->value.type != JSON_OBJECT) {
+        return rfc_syntax(&m->value, "row must be JSON object");
+    } else if (!row && t->deleted.n && table_find_any(t, &uuid)) {
+        return rfc_syntax(NULL, "row %s of table %s is there twice", m->name,
+                          t->schema->name);
+    }
+    bool delta = r->diff && row;
+    return set_cells(r->txn, row ? row : txn_insert(r->txn, t, &uuid), m, delta);
+}
+
+static struct err *
+replay_member(const struct replay *r, const struct json *record,
+              const struct json_member *m)
 {
     if (strcmp(m->name, "_date") == 0) {
         return m->value.type == JSON_INTEGER ? NULL
@@ -75,43 +107,51 @@ replay_member(struct txn *txn, const struct json *record, const struct json_memb
         return NULL;
     }
 
-    struct table *t = db_table(txn->db, m->name);
+    struct table *t = db_table(r->txn->db, m->name);
     if (!t) {
         return rfc_err_json(RFC_UNKNOWN_TABLE, record, "No table named %s.", m->name);
     } else if (m->value.type != JSON_OBJECT) {
         return rfc_syntax(&m->value, "object expected");
     }
     for (uint32_t i = 0; i < m->value.n; i++) {
-        TRY(replay_row(txn, t, &m->value.members[i], diff));
+        TRY(replay_row(r, t, &m->value.members[i]));
     }
     return NULL;
 }
 
 static struct err *
-prepare(struct txn *txn, const struct json *record)
+replay_members(const struct replay *r, const struct json *record)
 {
     if (record->type != JSON_OBJECT) {
         return rfc_syntax(record, "object expected");
     }
-    const struct json *is_diff = json_get(record, "_is_diff");
     for (uint32_t i = 0; i < record->n; i++) {
-        TRY(replay_member(txn, record, &record->members[i], json_is(is_diff, JSON_TRUE)));
+        TRY(replay_member(r, record, &record->members[i]));
     }
-    return commit_prepare(txn);
+    return NULL;
 }
 
-struct err *
-db_replay_deliver(struct db *db, const struct json *record, db_deliver_fn *deliver,
-                  void *aux)
+/* Takes 'txn'; 'e' is what became of it so far. */
+static struct err *
+finish(struct txn *txn, struct err *e, db_deliver_fn *deliver, void *aux)
 {
-    struct txn *txn = txn_begin(db);
-    struct err *e = prepare(txn, record);
+    e = e ? e : commit_prepare(txn);
     if (e || commit_is_empty(txn)) {
         txn_undo(txn);
     } else {
         db_txn_commit(txn, deliver, aux);
     }
     return e;
+}
+
+struct err *
+db_replay_deliver(struct db *db, const struct json *record, db_deliver_fn *deliver,
+                  void *aux)
+{
+    struct replay r = { .txn = txn_begin(db) };
+    r.diff =
+        record->type == JSON_OBJECT && json_is(json_get(record, "_is_diff"), JSON_TRUE);
+    return finish(r.txn, replay_members(&r, record), deliver, aux);
 }
 
 static void
@@ -123,4 +163,31 @@ struct err *
 db_replay(struct db *db, const struct json *record)
 {
     return db_replay_deliver(db, record, tell_nobody, NULL);
+}
+
+struct txn *
+db_load_begin(struct db *db)
+{
+    return txn_begin(db);
+}
+
+struct err *
+db_load_part(struct txn *txn, const struct json *part)
+{
+    struct replay r = { .txn = txn, .fresh = true };
+    return replay_members(&r, part);
+}
+
+struct err *
+db_load_end(struct txn *txn)
+{
+    return finish(txn, NULL, tell_nobody, NULL);
+}
+
+void
+db_load_abort(struct txn *txn)
+{
+    if (txn) {
+        txn_undo(txn);
+    }
 }

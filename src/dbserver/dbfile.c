@@ -52,43 +52,115 @@ dbfile_is_snapshot(const struct json *record, struct journal_snapshot *ret)
     return *end == '\0' && ret->archive_bytes >= 0;
 }
 
+struct replay {
+    struct journal *journal;
+    struct db *db;
+    struct txn *load; /* Of a record that comes in parts. */
+    struct journal_snapshot snapshot;
+    bool is_snapshot;
+};
+
+static struct err *
+read_schema(struct journal *journal, struct schema **ret)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    struct json record;
+    bool more;
+    TRY(journal_read(journal, &arena, &record, &more));
+    struct err *e = schema_parse(&record, ret);
+    if (!e && (*ret)->name[0] == '_') {
+        schema_unref(TAKE(*ret));
+        e = err_new(ERR_CONSTRAINT, "names beginning with \"_\" are reserved");
+    }
+    return err_wrap(e, "%s: the schema", journal_path(journal));
+}
+
+/* One that is complete, or the last part of one, which the database did not refuse. */
+static void
+taken(struct replay *r)
+{
+    if (r->is_snapshot && journal_n_records(r->journal) == 2) {
+        journal_set_snapshot(r->journal, &r->snapshot);
+    }
+    db_set_last_id(r->db, journal_id(r->journal));
+}
+
+static struct err *
+apply_whole(struct replay *r, const struct json *record)
+{
+    r->is_snapshot = dbfile_is_snapshot(record, &r->snapshot);
+    struct err *e = db_replay(r->db, record);
+    if (!e) {
+        taken(r);
+    }
+    return e;
+}
+
+static struct err *
+apply_part(struct replay *r, const struct json *record, bool last)
+{
+    if (!r->load) {
+        r->load = db_load_begin(r->db);
+        r->is_snapshot = false;
+    }
+    if (json_get(record, "_comment")) {
+        r->is_snapshot = dbfile_is_snapshot(record, &r->snapshot);
+    }
+    TRY(db_load_part(r->load, record));
+    if (last) {
+        TRY(db_load_end(TAKE(r->load)));
+        taken(r);
+    }
+    return NULL;
+}
+
+/* The next record.  '*ret_e': it makes no sense for the database. */
+static struct err *
+replay_next(struct replay *r, bool *ret_more, struct err **ret_e)
+{
+    struct json record;
+    enum journal_part part;
+    TRY(journal_read_ahead(r->journal, &record, &part, ret_more));
+    if (!*ret_more) {
+        return NULL;
+    } else if (part != JOURNAL_WHOLE) {
+        struct err *e = apply_part(r, &record, part == JOURNAL_LAST_PART);
+        if (!e) {
+            return NULL;
+        }
+        err_free(e); /* All at once it may fit, or else we want to hear why not. */
+        db_load_abort(TAKE(r->load));
+        TRY(journal_read_again(r->journal, &record, ret_more));
+        if (!*ret_more) {
+            return NULL;
+        }
+    }
+    *ret_e = apply_whole(r, &record);
+    return NULL;
+}
+
 struct err *
 dbfile_replay(struct journal *journal, struct db **ret)
 {
-    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(schema_drop) struct schema *schema = NULL;
     CLEANUP(db_drop) struct db *db = NULL;
-    struct json record;
-    bool more;
 
-    TRY(journal_read(journal, &arena, &record, &more));
-    struct err *e = schema_parse(&record, &schema);
-    if (!e && schema->name[0] == '_') {
-        e = err_new(ERR_CONSTRAINT, "names beginning with \"_\" are reserved");
-    }
-    if (e) {
-        return err_wrap(e, "%s: the schema", journal_path(journal));
-    }
+    TRY(read_schema(journal, &schema));
     db = db_new(schema);
     db_set_last_id(db, journal_id(journal));
-    for (;;) {
-        arena_reset(&arena);
-        TRY(journal_read(journal, &arena, &record, &more));
-        if (!more) {
-            break;
-        }
-        struct journal_snapshot snapshot;
-        if (journal_n_records(journal) == 2 && dbfile_is_snapshot(&record, &snapshot)) {
-            journal_set_snapshot(journal, &snapshot);
-        }
-        e = db_replay(db, &record);
-        if (!e) {
-            db_set_last_id(db, journal_id(journal));
-        } else {
-            journal_reject(journal, err_wrap(e, "%s: this transaction does not fit",
+    struct replay r = { .journal = journal, .db = db };
+    for (bool more = true; more;) {
+        struct err *why = NULL;
+        struct err *e = replay_next(&r, &more, &why);
+        if (e) {
+            db_load_abort(r.load);
+            return e;
+        } else if (why) {
+            journal_reject(journal, err_wrap(why, "%s: this transaction does not fit",
                                              journal_path(journal)));
         }
     }
+    db_load_abort(r.load); /* The file ended inside it. */
     *ret = TAKE(db);
     return NULL;
 }

@@ -12,6 +12,7 @@
 #include "journal/archive.h"
 
 #define SECTOR_BYTES 512
+#define AHEAD_MIN_BYTES ((int64_t) 256 * KIB) /* A shorter file is not worth a thread. */
 
 static char *
 lock_path(const char *path)
@@ -124,6 +125,8 @@ journal_close(struct journal *j)
             free(j->notice);
         } /* Else the word under way frees it. */
     }
+    ahead_free(j->ahead);
+    arena_done(&j->arena);
     record_reader_done(&j->reader);
     buf_done(&j->header);
     err_free(j->damage.why);
@@ -169,48 +172,14 @@ set_damage(struct journal *j, int64_t offset, struct err *why)
     j->read_all = true;
 }
 
-struct err *
-journal_read(struct journal *j, struct arena *arena, struct json *ret, bool *ret_more)
+/* The record at 'offset' is good and ends at 'end'. */
+static void
+accept(struct journal *j, int64_t offset, int64_t end, const char *sum)
 {
-    const char *data;
-    size_t n_bytes;
-
-    *ret_more = false;
-    if (j->read_all) {
-        return NULL;
-    }
-    int64_t offset = j->reader.offset;
-    struct err *e = record_read(&j->reader, &data, &n_bytes);
-    if (!e && !data && offset == 0) {
-        return err_new(ERR_SYNTAX, "%s: cannot identify file type: it is empty", j->path);
-    } else if (!e && !data) {
-        j->read_all = true;
-        j->end = offset;
-        return NULL;
-    } else if (!e) {
-        e = json_parse(arena, data, n_bytes, ret);
-        if (e) {
-            e = err_wrap(e,
-                         "%s: %zu bytes starting at offset %" PRId64 " are not valid JSON",
-                         j->path, n_bytes, j->reader.offset - (int64_t) n_bytes);
-        } else if (ret->type != JSON_OBJECT) {
-            e = err_new(ERR_SYNTAX,
-                        "%s: %zu bytes starting at offset %" PRId64
-                        " are not a JSON object",
-                        j->path, n_bytes, j->reader.offset - (int64_t) n_bytes);
-        }
-    }
-    if (e && (offset == 0 || err_errno(e))) {
-        return e; /* Without a schema there is nothing to serve; and EIO is not damage. */
-    } else if (e) {
-        set_damage(j, offset, e);
-        return NULL;
-    }
-
     j->last_offset = offset;
     j->last_id = j->id;
-    record_chain(&j->id, j->reader.sum);
-    j->end = j->reader.offset;
+    record_chain(&j->id, sum);
+    j->end = end;
     j->n_records++;
     if (j->n_records <= 2) {
         j->base = j->end;
@@ -218,8 +187,116 @@ journal_read(struct journal *j, struct arena *arena, struct json *ret, bool *ret
     if (j->n_records == 1) {
         j->schema_end = j->end;
     }
+}
+
+/* What the reader said about the record at 'offset'.  Takes 'e'. */
+static struct err *
+refuse(struct journal *j, int64_t offset, struct err *e)
+{
+    if (offset == 0 || err_errno(e)) {
+        return e; /* Without a schema there is nothing to serve; and EIO is not damage. */
+    }
+    set_damage(j, offset, e);
+    return NULL;
+}
+
+static struct err *
+read_with(struct journal *j, struct record_reader *r, struct arena *arena, struct json *ret,
+          bool *ret_more)
+{
+    const char *data;
+    size_t n_bytes;
+    int64_t offset = r->offset;
+    struct err *e = record_read(r, &data, &n_bytes);
+
+    *ret_more = false;
+    if (!e && !data && offset == 0) {
+        return err_new(ERR_SYNTAX, "%s: cannot identify file type: it is empty", j->path);
+    } else if (!e && !data) {
+        j->read_all = true;
+        j->end = offset;
+        return NULL;
+    }
+    e = e ? e : record_json(r, arena, data, n_bytes, ret);
+    if (e) {
+        return refuse(j, offset, e);
+    }
+    accept(j, offset, r->offset, r->sum);
     *ret_more = true;
     return NULL;
+}
+
+struct err *
+journal_read(struct journal *j, struct arena *arena, struct json *ret, bool *ret_more)
+{
+    ASSERT(!j->ahead);
+    *ret_more = false;
+    return j->read_all ? NULL : read_with(j, &j->reader, arena, ret, ret_more);
+}
+
+static struct err *
+read_item(struct journal *j, struct ahead_item *item, struct json *ret,
+          enum journal_part *ret_part, bool *ret_more)
+{
+    if (item->part == AHEAD_PART) { /* One that could not be split fits nowhere. */
+        *ret = item->value;
+        *ret_part = JOURNAL_PART;
+        *ret_more = true;
+        return NULL;
+    } else if (item->e) {
+        return refuse(j, item->begin, TAKE(item->e));
+    }
+    accept(j, item->begin, item->end, item->sum);
+    *ret = item->value;
+    *ret_part = item->part == AHEAD_WHOLE ? JOURNAL_WHOLE : JOURNAL_LAST_PART;
+    *ret_more = true;
+    return NULL;
+}
+
+struct err *
+journal_read_ahead(struct journal *j, struct json *ret, enum journal_part *ret_part,
+                   bool *ret_more)
+{
+    struct stat st;
+
+    *ret_more = false;
+    *ret_part = JOURNAL_WHOLE;
+    if (!j->ahead && !j->read_all && j->n_records == 1 && fstat(j->fd, &st) == 0 &&
+        st.st_size - j->reader.offset > AHEAD_MIN_BYTES) {
+        j->ahead = ahead_start(j->path, j->fd, j->reader.offset);
+    }
+    if (!j->ahead || j->read_all) {
+        arena_reset(&j->arena);
+        ahead_free(TAKE(j->ahead));
+        return journal_read(j, &j->arena, ret, ret_more);
+    }
+    struct ahead_item *item;
+    do {
+        item = ahead_next(j->ahead);
+    } while (item && item->part != AHEAD_WHOLE && item->end <= j->end); /* Read again. */
+    if (!item) {
+        ahead_free(TAKE(j->ahead));
+        arena_done(&j->arena);
+        j->read_all = true;
+        return NULL;
+    }
+    j->part_offset = item->begin;
+    return read_item(j, item, ret, ret_part, ret_more);
+}
+
+struct err *
+journal_read_again(struct journal *j, struct json *ret, bool *ret_more)
+{
+    struct record_reader r;
+    record_reader_init(&r, j->path, j->fd, j->part_offset);
+    arena_reset(&j->arena);
+    if (j->last_offset == j->part_offset) { /* Its last part was taken for good. */
+        j->n_records--;
+        j->id = j->last_id;
+    }
+    struct err *e = read_with(j, &r, &j->arena, ret, ret_more);
+    record_reader_done(&r);
+    return e;
 }
 
 void

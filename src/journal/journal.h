@@ -20,7 +20,7 @@
  * Errors.  ERR_BUSY locked by another process; ERR_SYNTAX not an OVSDB file, or damaged;
  *          ERR_NO_SPACE and ERR_IO from the disk.  A failed append leaves the file as it
  *          was.
- * Threads. The loop's; and one of its own for fdatasync. */
+ * Threads. The loop's; one of its own for fdatasync, and one while it reads ahead. */
 #ifndef JOURNAL_JOURNAL_H
 #define JOURNAL_JOURNAL_H 1
 
@@ -50,6 +50,16 @@ void journal_close(struct journal *); /* Makes everything durable.  NULL is fine
  * where damage begins: see journal_damage().  An error is the disk's. */
 struct err *journal_read(struct journal *, struct arena *, struct json *ret,
                          bool *ret_more) MUST_CHECK;
+/* As journal_read(), for those who read all of it: from record 1 on a thread of its own reads, checks
+ * and parses a few records ahead.  A long record 1 comes in parts, each an object with some of its
+ * members and rows (see json_split_next()); it is good when the last part has come.  If a part is no
+ * object, or does not fit, journal_read_again() reads that record whole and says what is wrong, if
+ * anything; reading ahead goes on behind it.  Records are borrowed until the next call. */
+enum journal_part { JOURNAL_WHOLE, JOURNAL_PART, JOURNAL_LAST_PART };
+struct err *journal_read_ahead(struct journal *, struct json *ret,
+                               enum journal_part *ret_part, bool *ret_more) MUST_CHECK;
+struct err *journal_read_again(struct journal *, struct json *ret,
+                               bool *ret_more) MUST_CHECK;
 /* The record that was read last makes no sense for the database ('why', taken): it and all
  * after it count as damage. */
 void journal_reject(struct journal *, struct err *why);

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "journal/ahead.h"
 #include "journal/journal.h"
 #include "journal/record.h"
 #include "journal/sync.h"
@@ -26,6 +27,10 @@ struct journal {
     int lock_fd; /* Keeps the lock; -1 when read-only. */
 
     struct record_reader reader;
+    struct ahead
+        *ahead;         /* Reads instead, in a thread; NULL: nobody asked, or it is done. */
+    struct arena arena; /* What journal_read_ahead() reads without a thread. */
+    int64_t part_offset; /* Of the record of the last part. */
     bool read_all;       /* The reader met the end or damage. */
     int64_t last_offset; /* Where the record that was read last begins. */
     struct journal_damage damage;

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/map.h"
 
 #define JSON_MAX_DEPTH 1000 /* Containers inside each other, the outermost included. */
 
@@ -60,6 +61,27 @@ struct json_framer {
  * ERR_SYNTAX when the outermost value is no object or array, or nests too deep. */
 struct err *json_frame(struct json_framer *, const char *bytes, size_t n_bytes,
                        size_t *ret_consumed, bool *ret_complete) MUST_CHECK;
+
+/* A long object in pieces, so that nobody needs memory for all of it at once.  Each piece is the text of
+ * an object with one member of the whole; of a member that is an object itself, some of its
+ * members: {"T":{"a":1,"b":2,"c":3},"n":4} may come as {"T":{"a":1,"b":2}}, {"T":{"c":3}}, {"n":4}.
+ * JSON_SPLIT_BAD: it is no object, or one that cannot be split (a name that is there twice, ...):
+ * parse it as a whole then. */
+#define JSON_SPLIT_NAME_MAX 255
+enum json_split_result { JSON_SPLIT_PIECE, JSON_SPLIT_LAST, JSON_SPLIT_BAD };
+struct json_split {
+    const char *at, *end; /* Of the text; borrowed. */
+    bool bad;
+    bool inside;      /* The member that is being split is an object... */
+    const char *name; /* ... of this name, quotes included. */
+    size_t n_name;
+    struct map seen; /* Names. */
+    struct buf piece;
+};
+void json_split_init(struct json_split *, const char *text, size_t n_bytes);
+void json_split_done(struct json_split *);
+/* Fills 'piece' with at least 'want_bytes' of members, if there are. */
+enum json_split_result json_split_next(struct json_split *, size_t want_bytes);
 
 /* Making values.  Strings are copied into the arena unless it says "ref". */
 struct json json_null(void);
