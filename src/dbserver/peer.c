@@ -127,6 +127,7 @@ peer_new(struct remote_entry *remote, struct stream *stream)
     server->n_peers++;
     p->conn = jsonrpc_new(stream, &peer_events, p);
     jsonrpc_set_limits(p->conn, DBSERVER_MESSAGE_BYTES, 0);
+    jsonrpc_set_room(p->conn, &server->room);
     stream_set_dscp(stream, remote->options.dscp);
     peer_apply_options(p);
     log_dbg("%s: connected", name);

@@ -40,6 +40,11 @@ upkeep(void *server)
             relay_trim(served->relay);
         }
     }
+    LIST_FOR_EACH_SAFE (struct peer, p, in_server, &s->peers) {
+        if (!p->closed && jsonrpc_unfinished_ms(p->conn) > DBSERVER_MESSAGE_MS) {
+            peer_close(p, "a message was begun and not ended for two minutes");
+        }
+    }
     server_flush(s);
 }
 
@@ -52,6 +57,7 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     s->config = *config;
     s->dbs = MAP_INIT;
     s->locks = LOCK_SERVER_INIT;
+    s->room.max_bytes = DBSERVER_ROOM_BYTES;
     s->relay_probe_ms = -1;
     s->sync = NEW(struct sync);
     sync_init(s->sync);

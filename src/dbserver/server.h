@@ -3,8 +3,9 @@
  * Order.   Nobody sees what a power cut could take back: replies and updates leave only
  *          when the journal's records that they depend on are durable, in order per client,
  *          a transaction's update before its reply.
- * Bounds.  A client that does not read is not read from (DBSERVER_PAUSE_BYTES); if updates
- *          for it pile up beyond DBSERVER_BACKLOG_BYTES it is cut off.
+ * Bounds.  A client that does not read is not read from (DBSERVER_PAUSE_BYTES), and what changes
+ *          meanwhile is merged for it (output.c).  Requests that come in halves are bounded in bytes,
+ *          each and together, and in time.
  * Errors.  ERR_BUSY a database file or socket is in use; ERR_SYNTAX a damaged file;
  *          ERR_EXISTS a second database of a name.
  * Threads. The loop's.
@@ -22,6 +23,9 @@ struct tls_config; /* wire/tls.h */
 #define DBSERVER_PAUSE_BYTES ((size_t) MIB)          /* Unsent output that stops reading. */
 #define DBSERVER_BACKLOG_BYTES ((size_t) (64 * MIB)) /* Of unsent updates. */
 #define DBSERVER_MESSAGE_BYTES ((size_t) (256 * MIB)) /* Of one request. */
+#define DBSERVER_ROOM_BYTES ((size_t) GIB)  /* Of all requests that are still coming in. */
+#define DBSERVER_MESSAGE_MS (2 * 60 * 1000) /* For one to come in; looked at each minute. */
+#define DBSERVER_PARKED_BYTES ((size_t) (256 * MIB)) /* Of all that wait for a "wait". */
 
 struct dbserver_config {
     bool no_durable;        /* Never fdatasync. */

@@ -42,7 +42,9 @@ struct dbserver {
     struct lock_server locks;
     struct ctl *ctl; /* The ovs-appctl socket; NULL without. */
 
-    struct list peers; /* Of struct peer: every client. */
+    struct list peers;        /* Of struct peer: every client. */
+    struct jsonrpc_room room; /* For requests that are coming in. */
+    size_t parked_bytes;      /* Of requests that wait. */
     size_t n_peers;
     struct list ready;    /* Of struct peer, by 'flow': has output that goes out now... */
     struct list watching; /* ... or in turns, as it only has updates... */

@@ -9,6 +9,7 @@ pending_free(struct pending *p)
 {
     forward_forget(p);
     p->peer->n_pending--;
+    p->peer->server->parked_bytes -= p->msg->n_bytes;
     list_remove(&p->in_peer);
     list_remove(&p->in_served);
     loop_timer_free(p->timer);
@@ -115,6 +116,7 @@ pending_new(struct peer *peer, struct served *served, struct jsonrpc_msg *msg,
 
     *p = (struct pending){ .peer = peer, .served = served, .msg = msg, .came_ms = came_ms };
     peer->n_pending++;
+    peer->server->parked_bytes += msg->n_bytes;
     list_push_back(&peer->pending, &p->in_peer);
     list_push_back(&served->parked, &p->in_served);
     p->timer = loop_timer_new(peer->server->loop, on_timeout, p);
@@ -134,7 +136,8 @@ transact_run(struct peer *peer, struct served *served, struct jsonrpc_msg *msg)
     if (outcome == DB_DONE) {
         jsonrpc_msg_free(msg);
         transact_rerun(served);
-    } else if (peer->n_pending >= PEER_PENDING_MAX) {
+    } else if (peer->n_pending >= PEER_PENDING_MAX ||
+               peer->server->parked_bytes + msg->n_bytes > DBSERVER_PARKED_BYTES) {
         db_wait_done(&wait);
         jsonrpc_msg_free(msg);
         peer_close(peer, "too many waiting transactions");

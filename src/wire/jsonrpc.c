@@ -9,7 +9,7 @@
 #include "loop/loop.h"
 #include "wire/session.h"
 
-#define IN_KEEP_BYTES (256 * 1024) /* An empty input buffer above this goes back. */
+#define IN_KEEP_BYTES 4096 /* An empty input buffer above this goes back. */
 
 struct jsonrpc {
     struct stream *stream;
@@ -20,6 +20,9 @@ struct jsonrpc {
     struct json_framer framer;
     size_t start, n_framed;
     size_t max_message_bytes, max_backlog_bytes;
+    struct jsonrpc_room *room; /* Or NULL. */
+    size_t n_room;             /* What it takes of it: the capacity of 'in'. */
+    int64_t unfinished_ms;     /* When the message that is not complete began; 0: none. */
 
     struct loop_timer *later; /* Tells 'doom', or hands out what came while paused. */
     struct err *doom;         /* Why it ends; not yet told. */
@@ -129,6 +132,21 @@ drop_taken(struct jsonrpc *c)
     c->start = 0;
 }
 
+/* Counts what the input takes, and since when a message has been incomplete. */
+static void
+account(struct jsonrpc *c)
+{
+    if (c->room) {
+        c->room->n_bytes += c->in.cap - c->n_room;
+        c->n_room = c->in.cap;
+    }
+    if (c->in.n == 0) {
+        c->unfinished_ms = 0;
+    } else if (c->unfinished_ms == 0 || c->paused) { /* While paused it is we who wait. */
+        c->unfinished_ms = clock_mono_ms();
+    }
+}
+
 /* Answers to messages that came together go out together. */
 static void
 feed_corked(struct jsonrpc *c)
@@ -136,7 +154,11 @@ feed_corked(struct jsonrpc *c)
     stream_cork(c->stream, true);
     feed(c);
     if (!c->freed) {
+        if (c->start > 0) { /* Another one begins. */
+            c->unfinished_ms = 0;
+        }
         drop_taken(c);
+        account(c);
         stream_cork(c->stream, c->corked);
     }
 }
@@ -171,7 +193,16 @@ on_bytes(void *c_, const char *bytes, size_t n_bytes)
     }
     if (!c->freed) {
         buf_add(&c->in, bytes, n_bytes);
+        account(c);
         feed_corked(c);
+    }
+    if (!c->freed && c->room && c->room->n_bytes > c->room->max_bytes &&
+        c->in.cap > JSONRPC_SMALL_BYTES) {
+        die(c,
+            err_new(ERR_BUSY,
+                    "%zu bytes of a message have come, and no room is left: the messages "
+                    "under way take %zu bytes",
+                    c->in.n, c->room->n_bytes));
     }
     let_go(c);
 }
@@ -276,6 +307,7 @@ jsonrpc_free(struct jsonrpc *c)
     loop_timer_free(c->probe_timer);
     err_free(TAKE(c->doom));
     buf_done(&c->in);
+    account(c);
     let_go(c);
 }
 
@@ -285,6 +317,19 @@ jsonrpc_set_limits(struct jsonrpc *c, size_t max_message_bytes, size_t max_backl
     c->max_message_bytes =
         max_message_bytes ? max_message_bytes : JSONRPC_MAX_MESSAGE_BYTES;
     c->max_backlog_bytes = max_backlog_bytes;
+}
+
+void
+jsonrpc_set_room(struct jsonrpc *c, struct jsonrpc_room *room)
+{
+    ASSERT(c->in.cap == 0);
+    c->room = room;
+}
+
+int64_t
+jsonrpc_unfinished_ms(const struct jsonrpc *c)
+{
+    return c->unfinished_ms && !c->paused ? clock_mono_ms() - c->unfinished_ms : 0;
 }
 
 void

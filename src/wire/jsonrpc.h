@@ -56,6 +56,16 @@ struct jsonrpc *jsonrpc_new(struct stream *, const struct jsonrpc_events *, void
 void jsonrpc_free(struct jsonrpc *); /* Also from within its callbacks.  NULL is fine. */
 void jsonrpc_set_limits(struct jsonrpc *, size_t max_message_bytes,
                         size_t max_backlog_bytes); /* 0: the default; backlog: none. */
+/* What the halves of messages of several connections may take together.  A connection that holds more
+ * than JSONRPC_SMALL_BYTES ends with ERR_BUSY when it wants to grow while there is no room. */
+#define JSONRPC_SMALL_BYTES ((size_t) (256 * KIB))
+struct jsonrpc_room {
+    size_t n_bytes, max_bytes;
+};
+/* The room must outlive the connection; once, before anything was received. */
+void jsonrpc_set_room(struct jsonrpc *, struct jsonrpc_room *);
+/* For how long the peer has been sending a message that is not complete; 0: there is none. */
+int64_t jsonrpc_unfinished_ms(const struct jsonrpc *);
 /* After 'interval_ms' without a byte from the peer sends an echo, and after as much again ends
  * the connection with ERR_TIMEOUT.  0: never (the default). */
 void jsonrpc_set_probe(struct jsonrpc *, int64_t interval_ms);

@@ -512,6 +512,62 @@ TEST(rule_breakers_are_dropped)
     }
 }
 
+static void
+raw_closed(void *aux UNUSED, struct err *e)
+{
+    err_free(e);
+}
+
+/* Peers that send a part of a message and nothing more. */
+TEST(halves_of_messages_are_bounded)
+{
+    struct pair p;
+    pair_start(&p, false, true);
+    struct jsonrpc_room room = { .max_bytes = 5 * MIB };
+    struct jsonrpc *conn = p.server.peers.v[0]->conn;
+    jsonrpc_set_room(conn, &room);
+    CHECK_INT("nothing yet", jsonrpc_unfinished_ms(conn), 0);
+
+    struct remote remote;
+    CHECK_OK("remote", remote_parse(p.remote, &remote));
+    static const struct stream_events ignore = { .connected = free, .closed = raw_closed };
+    struct stream *raw[2];
+    struct jsonrpc *conns[2];
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK("connect", stream_connect(p.loop, &remote, &ignore, NULL, &raw[i]));
+        stream_pause(raw[i], true);
+        TURN_UNTIL("accepted", p.loop, p.server.peers.n == 2 + i);
+        conns[i] = p.server.peers.v[1 + i]->conn;
+        jsonrpc_set_room(conns[i], &room);
+    }
+    remote_done(&remote);
+    static const char begin[] = "{\"method\":\"x\",\"params\":[\"";
+    struct buf half = BUF_INIT;
+    buf_str(&half, begin);
+    memset(buf_reserve(&half, MIB), 'x', MIB);
+    half.n += MIB;
+    struct bytes *bytes = bytes_take(&half);
+    stream_send(raw[0], bytes_ref(bytes));
+    stream_send(raw[1], bytes_new(begin, strlen(begin)));
+    TURN_UNTIL("they wait", p.loop,
+               jsonrpc_unfinished_ms(conns[0]) > 0 && jsonrpc_unfinished_ms(conns[1]) > 0 &&
+                   room.n_bytes >= MIB);
+    for (int i = 0; i < 5; i++) {
+        stream_send(raw[0], bytes_ref(bytes));
+    }
+    bytes_unref(bytes);
+    TURN_UNTIL("the one that grows is cut off", p.loop, p.server.n_closed == 1);
+    CHECK(p.server.why, strstr(p.server.why, "no room is left"));
+    stream_send(raw[1], bytes_new("\"]}", 3));
+    TURN_UNTIL("the other one ends its message", p.loop,
+               jsonrpc_unfinished_ms(conns[1]) == 0);
+    request(&p.client, "sum", "[1]");
+    TURN_UNTIL("others work", p.loop, p.client.n_replies == 1);
+    stream_free(raw[0]);
+    stream_free(raw[1]);
+    pair_stop(&p);
+}
+
 TEST(listeners)
 {
     CLEANUP(loop_drop) struct loop *loop = NULL;
