@@ -10,7 +10,10 @@
  *     dbload SOCKET initial                          {"ms":...,"mb":...}: the whole table, once
  *     dbload SOCKET watch WATCHERS SECONDS [row]     {"per_s":...,"delivered_per_s":...,...}
  *            of table W; one writer, one at a time; with "row" each watcher has a condition on a row of
- *            its own (of the first WATCHERS), else all see all.  The clock stops when all arrived. */
+ *            its own (of the first WATCHERS), else all see all.  The clock stops when all arrived.
+ *     dbload SOCKET clients CLIENTS SECONDS PID      {"connect_ms":...,"kib":...,"lost":...,"per_s":...,...}
+ *            as watch with "row", and the memory that the server PID took for each client, and
+ *            how many of them it had dropped in the end */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
@@ -347,8 +350,25 @@ drain(uint64_t *delivered)
     }
 }
 
-static void
-do_watch(int n_watchers, double seconds, bool by_row)
+/* Resident memory of a process, KiB. */
+static uint64_t
+rss_kib(int pid)
+{
+    char path[64], line[256];
+    uint64_t kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        sscanf(line, "VmRSS: %" SCNu64, &kib);
+    }
+    if (f) {
+        fclose(f);
+    }
+    return kib;
+}
+
+static struct conn *
+open_watchers(int n_watchers, bool by_row)
 {
     struct conn *conns = calloc((size_t) n_watchers, sizeof *conns);
     for (int i = 0; i < n_watchers; i++) {
@@ -359,7 +379,17 @@ do_watch(int n_watchers, double seconds, bool by_row)
         conn_open(&conns[i]);
         say_monitor(&conns[i], "W", where);
         call(&conns[i]);
+        free(conns[i].out);
+        conns[i].out = NULL;
+        conns[i].cap_out = 0;
     }
+    return conns;
+}
+
+static void
+do_watch(int n_watchers, double seconds, bool by_row)
+{
+    open_watchers(n_watchers, by_row);
     struct conn w;
     uint64_t delivered = 0, n = 0;
     conn_open(&w);
@@ -396,6 +426,47 @@ do_watch(int n_watchers, double seconds, bool by_row)
     print_latency();
 }
 
+/* How many connections the server has closed. */
+static int
+count_lost(struct conn *conns, int n)
+{
+    int lost = 0;
+    for (int i = 0; i < n; i++) {
+        char byte;
+        lost += recv(conns[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    }
+    return lost;
+}
+
+static void
+do_clients(int n, double seconds, int pid)
+{
+    struct conn w;
+    conn_open(&w);
+    epoll_ctl(ep, EPOLL_CTL_DEL, w.fd, NULL);
+    uint64_t kib = rss_kib(pid), begun = now_us();
+    struct conn *conns = open_watchers(n, true);
+    double connect_ms = (double) (now_us() - begun) / 1e3;
+    double each_kib = (double) (rss_kib(pid) - kib) / n;
+    uint64_t delivered = 0, n_done = 0, stop = now_us() + (uint64_t) (seconds * 1e6);
+    while (now_us() < stop) { /* Until its watcher has heard of it, too. */
+        uint64_t at = now_us(), want = ++n_done;
+        say(&w, "{\"id\":1,\"method\":\"transact\",\"params\":[\"B\",");
+        say_update(&w, "W", at % (uint64_t) n, false, at);
+        say(&w, "]}");
+        while (w.n_messages < want) {
+            call(&w);
+        }
+        while (delivered < want && now_us() < at + 5000000) {
+            drain(&delivered);
+        }
+        sample(now_us() - at);
+    }
+    printf("{\"connect_ms\":%.0f,\"kib\":%.2f,\"lost\":%d,\"missing\":%" PRIu64 ",",
+           connect_ms, each_kib, count_lost(conns, n), n_done - delivered);
+    print_latency();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -412,6 +483,8 @@ main(int argc, char **argv)
         do_transact(atoi(argv[3]), atoi(argv[4]), atof(argv[5]), argv[6], argc > 7);
     } else if (strcmp(mode, "initial") == 0) {
         do_initial();
+    } else if (strcmp(mode, "clients") == 0 && argc == 6) {
+        do_clients(atoi(argv[3]), atof(argv[4]), atoi(argv[5]));
     } else if (strcmp(mode, "watch") == 0 && argc >= 5) {
         do_watch(atoi(argv[3]), atof(argv[4]), argc > 5);
     } else {
