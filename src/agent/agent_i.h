@@ -91,8 +91,9 @@ struct pool_obj {
     struct obj o;
     struct pool_memo memo;
     bool has_stat;
-    struct pool_stat stat;
-    int64_t refreshed_at; /* Wall clock; 0: never by this agent. */
+    struct pool_stat stat; /* Without strings. */
+    bool degraded;         /* It works, but something is wrong: see 'warnings'. */
+    int64_t refreshed_at;  /* Wall clock; 0: never by this agent. */
     struct strvec warnings;
     struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
     bool refreshing;

@@ -125,6 +125,7 @@ struct vol_want {
     int64_t capacity;        /* Fact, bytes; -1: not known. */
     bool pool_ready;         /* The pool runs and was scanned by this agent. */
     const char *pool_error; /* If not: why it will not become so; NULL: it is on its way. */
+    bool is_device;         /* Its size is rounded up to what the pool deals out. */
     bool had_file;          /* The row's facts name one. */
     const char *in_use;     /* Why it cannot be removed now, or NULL. */
     const char *waits;      /* What its creation waits for, or NULL. */

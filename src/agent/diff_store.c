@@ -3,7 +3,9 @@
 
 #include "base/str.h"
 
-#define SHRINK_SLACK_BYTES MIB /* Formats round capacities up; that is no wish to shrink. */
+/* Formats, LVM's extents and cylinders round capacities up; that is no wish to shrink. */
+#define SHRINK_SLACK_BYTES MIB
+#define DEVICE_SLACK_BYTES (64 * MIB)
 
 const char *
 vol_state_name(enum vol_state state)
@@ -74,6 +76,7 @@ static struct vol_decision
 vol_present(const struct vol_want *want, const struct vol_memo *memo)
 {
     struct vol_decision d = vol_rest(want, true, NULL);
+    int64_t slack = want->is_device ? DEVICE_SLACK_BYTES : SHRINK_SLACK_BYTES;
 
     d.state = VOL_IS_READY;
     if (want->wanted_capacity < 0 || want->capacity < 0) {
@@ -83,7 +86,7 @@ vol_present(const struct vol_want *want, const struct vol_memo *memo)
             return vol_take(want, VOL_DO_RESIZE);
         }
         d.error = memo->error;
-    } else if (want->wanted_capacity <= want->capacity - SHRINK_SLACK_BYTES) {
+    } else if (want->wanted_capacity <= want->capacity - slack) {
         d.error =
             "the volume is larger than wanted_capacity says\nshrinking would cut off data, so Byre does not\n"
             "set wanted_capacity back, or make a new volume and copy";

@@ -118,6 +118,8 @@ pool_stat_set(struct pool_obj *obj, const struct priv_reply *reply)
         obj->has_stat = true;
         obj->stat = reply->stat;
         obj->stat.perms.label = NULL; /* Borrowed from the reply, and of no use here. */
+        obj->degraded = reply->stat.degraded != NULL;
+        obj->stat.degraded = NULL;
     }
 }
 
@@ -257,10 +259,12 @@ pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *o
            const struct pool_decision *d)
 {
     struct facts f = facts_begin(a, &row->base);
+    const char *state =
+        str_eq(d->state, "running") && obj->degraded ? "degraded" : d->state;
 
-    if (d->state) {
-        facts_string(&f, "state", row->state, d->state);
-        if (!str_eq(row->state, d->state) || !row->state_since.has) {
+    if (state) {
+        facts_string(&f, "state", row->state, state);
+        if (!str_eq(row->state, state) || !row->state_since.has) {
             facts_opt_int(&f, "state_since", &row->state_since, clock_wall_ms());
         }
     }
@@ -268,6 +272,10 @@ pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *o
         facts_opt_int(&f, "capacity", &row->capacity, obj->stat.capacity);
         facts_opt_int(&f, "allocation", &row->allocation, obj->stat.allocation);
         facts_opt_int(&f, "available", &row->available, obj->stat.available);
+        if (obj->stat.metadata_permille || row->metadata_percent.has) {
+            facts_opt_int(&f, "metadata_percent", &row->metadata_percent,
+                          (int64_t) div_up((uint64_t) obj->stat.metadata_permille, 10));
+        }
     }
     if (obj->refreshed_at) {
         facts_opt_int(&f, "refreshed_at", &row->refreshed_at, obj->refreshed_at);

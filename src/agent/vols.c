@@ -444,6 +444,7 @@ want_of(struct agent *a, const struct row_volume *row, const struct row_pool *po
         .capacity = obj->info.known ? obj->info.capacity : capacity,
         .pool_ready = pool_ready(pool, pool_obj),
         .pool_error = t->pool_error,
+        .is_device = str_eq(obj->info.known ? obj->info.type : row->type, "block"),
         .had_file = row->filepath != NULL,
         .in_use = t->in_use,
         .waits = t->waits,

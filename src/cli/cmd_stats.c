@@ -102,8 +102,8 @@ static struct err *
 for_each_row(struct cli *cli, const struct span *span, const struct uuid *uuid,
              void (*each)(void *aux, const struct json *row), void *aux)
 {
-    char *text;
-    size_t n;
+    char *text = NULL;
+    size_t n = 0;
     TRY(ask(cli, span, uuid, &text, &n));
     struct err *e = NULL;
     for (size_t at = 0; at < n && !e;) {

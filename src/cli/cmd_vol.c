@@ -19,7 +19,8 @@ check_pool(const struct storage_pool *s, const struct vol *v)
             "byre pool start %s", s->pool.label);
     }
     int64_t capacity = s->value.capacity;
-    if (capacity > 0 && v->capacity > capacity) {
+    bool is_thin = pool_is_sparse(&s->value) && !pool_type_is_files(s->value.type);
+    if (!is_thin && capacity > 0 && v->capacity > capacity) {
         CLEANUP(free_drop) char *asked = str_from_bytes(v->capacity);
         CLEANUP(free_drop) char *has = str_from_bytes(capacity);
         struct err *e =
@@ -183,8 +184,10 @@ cmd_create_as(struct cli *cli, const struct args *args)
     vol_init(&v);
     TRY(storage_pool_find(cli, args->pos.v[0], &s));
     v.name = args->pos.v[1];
-    v.allocation = 0;
-    v.target.format = args_get(args, "format") ? args_get(args, "format") : "raw";
+    v.allocation = pool_type_is_files(s.value.type) ? 0 : -1;
+    v.target.format = args_get(args, "format")
+                          ? args_get(args, "format")
+                          : pool_traits(s.value.type)->default_vol_format;
     v.backing.format = args_get(args, "backing-format");
     if (args->pos.n > 2) {
         TRY(parse_size("capacity", args->pos.v[2], 1, &v.capacity));

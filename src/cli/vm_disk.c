@@ -116,8 +116,11 @@ disk_volume(struct cli *cli, const struct disk *d, const struct uuid *vm, struct
     vol_init(&v);
     TRY(storage_pool_find(cli, pool, &s));
     v.name = slash + 1;
-    v.allocation = 0;
-    v.target.format = d->format ? d->format : "qcow2";
+    bool is_files = pool_type_is_files(s.value.type);
+    v.allocation = is_files ? 0 : -1;
+    v.target.format = d->format  ? d->format
+                      : is_files ? "qcow2"
+                                 : pool_traits(s.value.type)->default_vol_format;
     TRY(parse_size("size", d->size, 1, &v.capacity));
     return vol_create(cli, &s, &v, d->backing, false, ret);
 }

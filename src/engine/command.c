@@ -218,7 +218,7 @@ run(struct engine *engine, const struct plan_step *step)
     } else if (!is_ok) {
         return command_error(step, &argv, &result);
     } else if (step->output) {
-        plan_seen_add(&engine->seen, step->output, result.out.data, result.out.n);
+        plan_seen_put(&engine->seen, step->output, result.out.data, result.out.n);
     }
     return NULL;
 }

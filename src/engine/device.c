@@ -1,4 +1,5 @@
 /* engine/device.c: block devices, as volumes and as what pools are made of. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -79,6 +80,9 @@ open_device(const char *path, bool write, int *ret_fd)
         return err_hint(
             err_tag(err_new(ERR_BUSY, "device '%s' is in use", path), VE_OPERATION_INVALID),
             "see who has it: lsblk %s; fuser -v %s", path, path);
+    } else if (fd < 0 && errno == ENOENT) {
+        return err_hint(store_err(VE_INVALID_ARG, "device path '%s' doesn't exist", path),
+                        "lsblk lists the devices of this host");
     } else if (fd < 0) {
         return engine_io(errno, "cannot open '%s'", path);
     } else if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
@@ -94,7 +98,11 @@ struct err *
 device_open(struct engine *engine, const struct plan_step *step)
 {
     fd_done(&engine->file);
-    return open_device(step->name, step->write, &engine->file);
+    TRY(open_device(step->name, step->write, &engine->file));
+    if (step->strict) {
+        fd_done(&engine->file);
+    }
+    return NULL;
 }
 
 struct err *
@@ -123,6 +131,17 @@ device_zero_ends(struct engine *engine, const struct plan_step *step UNUSED)
         return engine_io(errno, "cannot sync data to '%s'", engine->plan->file);
     }
     ioctl(engine->file, BLKRRPART); /* It may have no table to read: all the same. */
+    fd_done(&engine->file);         /* Others want it for themselves. */
+    return NULL;
+}
+
+struct err *
+device_sync(struct engine *engine, const struct plan_step *step UNUSED)
+{
+    if (fsync(engine->file) < 0) {
+        return engine_io(errno, "cannot sync data to '%s'", engine->plan->file);
+    }
+    fd_done(&engine->file);
     return NULL;
 }
 
@@ -150,12 +169,45 @@ look_at(struct engine *engine, struct vol *vol)
     vol->physical = size;
 }
 
-struct err *
-device_look(struct engine *engine, const struct plan_step *step UNUSED)
+static int
+by_name(const struct dirent **a, const struct dirent **b)
 {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The first link in 'dir' that leads to the volume's node becomes its path: libvirt takes the
+ * first in the order of the directory, which changes from boot to boot. */
+static void
+use_links(struct engine *engine, const char *dir)
+{
+    struct dirent **entries = NULL;
+    int n = str_eq(dir, "/dev") ? 0 : scandir(dir, &entries, NULL, by_name);
+    for (int i = 0; i < n; i++) {
+        CLEANUP(free_drop) char *link = path_join(dir, entries[i]->d_name);
+        CLEANUP(free_drop)
+        char *node = entries[i]->d_type == DT_LNK ? realpath(link, NULL) : NULL;
+        for (size_t v = 0; node && v < engine->ret->vols.vols.n; v++) {
+            struct vol *vol = &engine->ret->vols.vols.v[v];
+            if (str_eq(vol->target.path, node)) {
+                vol->target.path = arena_str(&engine->ret->vols.arena, link);
+            }
+        }
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+struct err *
+device_look(struct engine *engine, const struct plan_step *step)
+{
+    if (step->dir && str_starts(step->dir, "/dev")) {
+        use_links(engine, step->dir);
+    }
     for (size_t i = 0; i < engine->ret->vols.vols.n; i++) {
+        struct vol *vol = &engine->ret->vols.vols.v[i];
         TRY(engine_interrupted(engine));
-        look_at(engine, &engine->ret->vols.vols.v[i]);
+        vol->key = vol->key ? vol->key : vol->target.path;
+        look_at(engine, vol);
     }
     return NULL;
 }
@@ -174,6 +226,10 @@ device_lock(struct engine *engine, const struct plan_step *step)
         return engine_io(errno, "cannot open lock '%s'", path);
     }
     while (flock(fd, (step->write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+        if (step->strict) {
+            engine->finished = true;
+            return NULL;
+        }
         TRY(engine_interrupted(engine));
         poll(NULL, 0, NODE_POLL_MS);
     }

@@ -56,7 +56,7 @@ watch_step(const struct engine *engine, const struct plan_step *step)
     snprintf(env->watch->doing, sizeof env->watch->doing, "%s", text);
     env->watch->begun_ms = clock_mono_ms();
     beat(engine);
-    if (step->kind == STEP_COMMAND) {
+    if (step->kind == STEP_COMMAND || step->kind == STEP_SETTLE) {
         env->watch->due_ms = env->deadline_ms ? env->deadline_ms + COMMAND_GRACE_MS : 0;
     }
 }
@@ -290,6 +290,7 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_IDLE] = luns_idle,
     [STEP_LUN] = luns_open,
     [STEP_LOCK] = device_lock,
+    [STEP_SYNC] = device_sync,
 };
 
 /* Back through the steps before 'n', after 'cause'.  Takes and returns it. */
@@ -322,8 +323,8 @@ static struct err *
 run_steps(struct engine *engine)
 {
     const struct plan *plan = engine->plan;
-    for (size_t i = 0; i < plan->steps.n; i++) { /* A step may add to them. */
-        const struct plan_step *step = plan->steps.v[i];
+    for (size_t i = 0; i < plan->steps.n && !engine->finished; i++) {
+        const struct plan_step *step = plan->steps.v[i]; /* It may add some. */
         bool due = is_due(engine, step);
         *VEC_ADD(&engine->ran) = due;
         engine->i_step = i;

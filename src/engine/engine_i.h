@@ -18,6 +18,7 @@ struct engine {
     const char *root_path;
     char *temp_name;     /* Of 'file' until it is published, else NULL. */
     size_t i_step;       /* Running now. */
+    bool finished;       /* A step found that nothing more is to be done. */
     bool undoing;        /* Nothing interrupts an undo. */
     int64_t progress_ms; /* When the last progress was told. */
     VEC(bool) ran;       /* Which steps did, up to the running one: only their undos run. */
@@ -108,6 +109,7 @@ struct err *device_node(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_open(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_open_source(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_zero_ends(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *device_sync(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_look(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_lock(struct engine *, const struct plan_step *) MUST_CHECK;
 int64_t device_size(int fd, const struct stat *); /* Of a file or a block device. */

@@ -180,7 +180,10 @@ vol_from(const struct row_volume *row, const struct row_volume *backing,
 {
     v->name = arena_str(&v->arena, row->name);
     v->capacity = model_vol_capacity(row);
-    v->allocation = row->wanted_allocation.has ? row->wanted_allocation.v : 0; /* Sparse. */
+    /* A file is sparse unless something else is wanted, a device has room for all. */
+    v->allocation = row->wanted_allocation.has ? row->wanted_allocation.v
+                    : pool_type_is_files(type) ? 0
+                                               : -1;
 
     const char *format = copy_text(&v->arena, row->format);
     v->target.format = format ? format : pool_traits(type)->default_vol_format;

@@ -129,7 +129,8 @@ disk_from(struct build *b, const struct row_device *device, struct virt_disk *di
             disk->cache = copy(b, metapool->cache);
         }
         disk->block = str_eq(volume->type, "block");
-        disk->format = volume->format ? copy(b, volume->format) : "raw";
+        /* The format of a partition says what it is for, not how QEMU shall read it. */
+        disk->format = volume->format && !disk->block ? copy(b, volume->format) : "raw";
         return volume_path(b, what, volume, &disk->path);
     } else if (device->filepath) {
         disk->path = copy(b, device->filepath);

@@ -179,6 +179,35 @@ priv_request_decode(struct arena *arena, const struct json *j, struct priv_reque
     return decode_end(&d);
 }
 
+static struct json
+extents_encode(struct arena *arena, const struct pool_stat *stat)
+{
+    struct json list = json_array();
+    for (size_t i = 0; i < stat->n_free; i++) {
+        json_add(
+            arena, &list,
+            json_pair(arena, json_int(stat->free[i].start), json_int(stat->free[i].end)));
+    }
+    return list;
+}
+
+static void
+extents_decode(struct arena *arena, struct decode *d, struct pool_stat *ret)
+{
+    const struct json *list = decode_member(d, "free", DECODE_ARRAY | DECODE_OPTIONAL);
+    ret->free = arena_zalloc(arena, (list ? list->n : 0) * sizeof *ret->free);
+    for (uint32_t i = 0; list && i < list->n; i++) {
+        const struct json *x = &list->elems[i];
+        if (!json_is(x, JSON_ARRAY) || x->n != 2 || !json_is(&x->elems[0], JSON_INTEGER) ||
+            !json_is(&x->elems[1], JSON_INTEGER)) {
+            decode_fail(d, err_new(ERR_SYNTAX, "an extent must be [start, end]"));
+            return;
+        }
+        ret->free[ret->n_free++] =
+            (struct pool_extent){ x->elems[0].integer, x->elems[1].integer };
+    }
+}
+
 struct json
 priv_reply_encode(struct arena *arena, const struct priv_reply *reply)
 {
@@ -190,6 +219,11 @@ priv_reply_encode(struct arena *arena, const struct priv_reply *reply)
         json_put(arena, &stat, "allocation", json_int(reply->stat.allocation));
         json_put(arena, &stat, "available", json_int(reply->stat.available));
         put_perms(arena, &stat, &reply->stat.perms);
+        put_int(arena, &stat, "metadata_permille", reply->stat.metadata_permille, 0);
+        put_string(arena, &stat, "degraded", reply->stat.degraded);
+        if (reply->stat.n_free) {
+            json_put(arena, &stat, "free", extents_encode(arena, &reply->stat));
+        }
         json_put(arena, &result, "stat", stat);
     }
     struct json vols = json_array();
@@ -240,6 +274,10 @@ get_stat(struct decode *d, struct priv_reply *ret)
     ret->stat.allocation = decode_int(&stat, "allocation", 0, 0, 0, INT64_MAX);
     ret->stat.available = decode_int(&stat, "available", 0, 0, 0, INT64_MAX);
     get_perms(&stat, &ret->stat.perms);
+    ret->stat.metadata_permille =
+        (int) decode_int(&stat, "metadata_permille", DECODE_OPTIONAL, 0, 0, 1000);
+    ret->stat.degraded = get_string(&stat, "degraded");
+    extents_decode(&ret->vols.arena, &stat, &ret->stat);
     decode_fail(d, decode_end(&stat));
 }
 

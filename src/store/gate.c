@@ -6,9 +6,10 @@
 #include "store/pool_ops.h"
 
 /* Backends that exist; a type without one is refused by name. */
-static const struct pool_ops *const backends[] = { &pool_dir_ops, &pool_netfs_ops,
-                                                   &pool_iscsi_ops, &pool_scsi_ops,
-                                                   &pool_mpath_ops };
+static const struct pool_ops *const backends[] = { &pool_dir_ops,   &pool_fs_ops,
+                                                   &pool_netfs_ops, &pool_logical_ops,
+                                                   &pool_disk_ops,  &pool_iscsi_ops,
+                                                   &pool_scsi_ops,  &pool_mpath_ops };
 
 const struct pool_ops *
 pool_ops_find(enum pool_type type)

@@ -153,7 +153,7 @@ plan_seen_done(struct plan_seen *seen)
 }
 
 void
-plan_seen_add(struct plan_seen *seen, const char *name, const void *bytes, size_t n_bytes)
+plan_seen_put(struct plan_seen *seen, const char *name, const void *bytes, size_t n_bytes)
 {
     struct plan_output *output = NULL;
     for (size_t i = 0; i < seen->outputs.n && !output; i++) {
@@ -163,6 +163,7 @@ plan_seen_add(struct plan_seen *seen, const char *name, const void *bytes, size_
         output = VEC_ADD(&seen->outputs);
         *output = (struct plan_output){ name, BUF_INIT };
     }
+    buf_clear(&output->text);
     buf_add(&output->text, bytes, n_bytes);
 }
 
@@ -356,6 +357,7 @@ static const struct step_words {
     [STEP_IDLE] = { "make sure that nothing uses a LUN of ", NULL },
     [STEP_LUN] = { "open LUN ", NULL },
     [STEP_LOCK] = { "take the lock ", NULL },
+    [STEP_SYNC] = { "sync", NULL },
 };
 
 static void

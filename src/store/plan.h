@@ -72,17 +72,20 @@ enum step_kind {
     STEP_SOURCE_DEVICE, /* Open the block device 'name' as the source. */
     STEP_ZERO_ENDS,     /* Zeros over the first and the last MiB of the device in work. */
     STEP_LOOK, /* Look at the nodes of the volumes in the result: capacity where it is -1,
-                * owner, mode; one that cannot be opened gets an error. */
+                * owner, mode; one that cannot be opened gets an error.  'dir': its path is the
+                * first link there that leads to it, in the order of names. */
     STEP_SESSION, /* Is there an iSCSI session to the target of the pool 'aux'?  Sets
                    * 'active'.  'strict': an error if it is down. */
-    STEP_CHAP,    /* Name and password of the pool 'aux' into its node record (0600). */
+    STEP_CHAP, /* Name and password of the pool 'aux' into its node record (0600). */
     STEP_ADAPTER, /* Is the adapter of the pool 'aux' there?  Sets 'active'; 'strict': must be. */
     STEP_VPORT,  /* Make ('write') or remove the virtual port of the pool 'aux'. */
     STEP_RESCAN, /* Ask the hosts of the pool 'aux' for new LUNs and new sizes. */
     STEP_LUNS,   /* List the LUNs of the hosts of the pool 'aux'. */
     STEP_IDLE,   /* Refuse if somebody uses one of them. */
     STEP_LUN,    /* Open the LUN or map 'name' of the pool 'aux' as the file in work. */
-    STEP_LOCK, /* Hold the lock 'name' of this host till the end; 'write': alone, or fail. */
+    STEP_LOCK, /* Hold the lock 'name' of this host till the end; 'write': alone.  'strict': if
+                * that would have to wait, the plan ends here, and well. */
+    STEP_SYNC, /* Make the content of the file in work durable, and close it. */
     N_STEP_KINDS
 };
 
@@ -108,7 +111,7 @@ struct plan_seen {
 };
 #define PLAN_SEEN_INIT ((struct plan_seen){ VEC_INIT })
 void plan_seen_done(struct plan_seen *);
-void plan_seen_add(struct plan_seen *, const char *name, const void *bytes, size_t n_bytes);
+void plan_seen_put(struct plan_seen *, const char *name, const void *bytes, size_t n_bytes);
 /* Never NULL: "" if nothing was printed or the step did not run. */
 const char *plan_seen_text(const struct plan_seen *, const char *name);
 
@@ -143,7 +146,7 @@ struct plan_step {
     bool overcommit;   /* STEP_ROOM: 'size' does not count. */
     int default_mode;  /* STEP_MKDIRS: of a new directory if 'perms' has none. */
     enum tristate cow; /* STEP_MKDIRS. */
-    bool strict;       /* STEP_MOUNTED. */
+    bool strict;       /* STEP_MOUNTED, _LOCK, _DEVICE (only look, then close it). */
     bool bounded;      /* STEP_RECEIVE, STEP_LIKE. */
     bool percent;      /* STEP_COMMAND: it prints how far it is, as qemu-img -p does. */
     int algorithm;     /* STEP_WIPE: enum wipe_algorithm. */

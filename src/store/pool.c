@@ -145,3 +145,17 @@ pool_source_text(const struct pool *pool)
     }
     return str_dup(adapter->name ? adapter->name : pool->name);
 }
+
+bool
+pool_type_is_files(enum pool_type type)
+{
+    return type == POOL_DIR || type == POOL_FS || type == POOL_NETFS;
+}
+
+bool
+pool_is_sparse(const struct pool *pool)
+{
+    const char *name = pool->source.name;
+    return pool_type_is_files(pool->type) ||
+           (pool->type == POOL_LOGICAL && name && strchr(name, '/'));
+}

@@ -115,6 +115,12 @@ void pool_done(struct pool *); /* For CLEANUP(). */
 const char *pool_type_name(enum pool_type); /* "iscsi-direct" */
 bool pool_type_parse(const char *, enum pool_type *ret);
 
+/* Are its volumes files in the target?  Then they are sparse unless said otherwise. */
+bool pool_type_is_files(enum pool_type);
+/* Room is dealt out when it is written to, and more may be promised than there is: files, and
+ * LVM's thin volumes. */
+bool pool_is_sparse(const struct pool *);
+
 /* What a type's <source> may and must hold (libvirt's flags). */
 enum pool_source_flags {
     SRC_HOST = 1,
@@ -146,7 +152,11 @@ const char *pool_path_tidy(struct arena *, const char *path);
 /* What a finished refresh knows about the pool as a whole.  Bytes. */
 struct pool_stat {
     int64_t capacity, allocation, available;
-    struct perms perms; /* Of the target, as it is. */
+    struct perms perms;       /* Of the target, as it is. */
+    int metadata_permille;    /* Of a thin pool: how full its metadata are; 0: none. */
+    struct pool_extent *free; /* Of a disk: where partitions can be made. */
+    size_t n_free;
+    const char *degraded; /* What is wrong though it works; NULL: nothing. */
 };
 
 #endif /* store/pool.h */

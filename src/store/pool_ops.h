@@ -36,6 +36,8 @@ struct pool_ops {
     /* Has the kernel tell of names that change. */
     struct err *(*watch)(const struct pool *, struct plan *);
 
+    /* Of devices: where the volume's node is.  In the arena. */
+    const char *(*vol_path)(const struct pool *, const struct vol *, struct arena *);
     struct err *(*vol_create)(const struct pool *, const struct vol *, int vol_flags,
                               struct plan *);
     struct err *(*vol_clone)(const struct pool *, const struct vol *,
@@ -54,10 +56,13 @@ struct pool_ops {
 };
 
 extern const struct pool_ops pool_dir_ops;
-extern const struct pool_ops pool_iscsi_ops;
-extern const struct pool_ops pool_mpath_ops;
+extern const struct pool_ops pool_fs_ops;
 extern const struct pool_ops pool_netfs_ops;
+extern const struct pool_ops pool_logical_ops;
+extern const struct pool_ops pool_disk_ops;
+extern const struct pool_ops pool_iscsi_ops;
 extern const struct pool_ops pool_scsi_ops;
+extern const struct pool_ops pool_mpath_ops;
 
 /* NULL if Byre has no backend for this type. */
 const struct pool_ops *pool_ops_find(enum pool_type);

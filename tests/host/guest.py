@@ -90,7 +90,7 @@ class Guest(host.Host):
         super().__init__(build(), state or host.temporary_state(), "byre-host-")
 
     def byre(self, *arguments, check=True, seconds=120 * SLOW, stdin=None):
-        return super().byre(*arguments, check=check, seconds=seconds, stdin=stdin)
+        return super().byre("--timeout", str(seconds), *arguments, check=check, seconds=seconds + 60, stdin=stdin)
 
     def up(self):
         """The cluster and this node, without a pool."""

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "store/backend/block_i.h"
 #include "store/code.h"
 
 #define VOL_MODE 0600
@@ -299,10 +300,8 @@ file_vol_clone(const struct pool *pool, const struct vol *vol,
     wanted.arena = ARENA_INIT;
     wanted.backing = (struct vol_target){ .perms = PERMS_INIT }; /* A clone stands alone. */
     TRY(check_options(&wanted, flags));
-    if (is_format(source, "dir") || source->type == VOL_DIR || is_format(vol, "dir")) {
+    if (is_format(vol, "dir")) {
         return store_err(VE_CONFIG_UNSUPPORTED, "a volume of format dir cannot be cloned");
-    } else if (source->target.crypt.format) {
-        return store_err(VE_CONFIG_UNSUPPORTED, "an encrypted volume cannot be cloned");
     } else if (flags & VOL_REFLINK && !(is_raw(vol) && is_raw(source))) {
         return store_err(VE_INVALID_ARG, "reflink is only possible between raw volumes");
     }
@@ -312,11 +311,7 @@ file_vol_clone(const struct pool *pool, const struct vol *vol,
     bool raw = is_raw(&wanted) && is_raw(source);
 
     file_root(plan, pool);
-    struct plan_step *from = plan_source(plan, source_pool->target.path, source->name);
-    if (!is_raw(source)) {
-        from->format = arena_str(&plan->arena, source->target.format);
-        from->backing = text_dup(plan, source->backing.path);
-    }
+    TRY(plan_clone_source(plan, source_pool, source));
     plan_room(plan, capacity, raw && !(flags & VOL_REFLINK) ? allocation : 0, flags);
     plan_temp(plan, vol->name);
     if (raw) {
