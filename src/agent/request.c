@@ -3,6 +3,7 @@
  *     {"method":"probe"}                           -> {"result":{"uid":U,"name":N,"cpus":2,...}}
  *     {"method":"console","vm":ROW[,"log":true]}   -> {"result":{}} and then bytes
  *     {"method":"upload","volume":ROW,"offset":0,"length":0} + fd
+ *     {"method":"xml",...}                         see describe.c
  *     {"method":"top"}, {"method":"stats",...}     see stats.h
  *     {"method":"download", the same}              -> {"progress":R,"message":S}...  {"result":{"bytes":N}} */
 #include <errno.h>
@@ -292,8 +293,8 @@ request_prepare(struct request *r)
     r->fd = -1;
     decode_begin(&d, &r->json, "request");
     const char *method = decode_string(&d, "method", 0, NULL);
-    bool needs_rows =
-        str_eq(method, "console") || str_eq(method, "upload") || str_eq(method, "download");
+    bool needs_rows = str_eq(method, "console") || str_eq(method, "upload") ||
+                      str_eq(method, "download") || str_eq(method, "xml");
     if (needs_rows && !replica_is_ready(r->agent->replica)) {
         decode_ignore_rest(&d);
         err_free(decode_end(&d));
@@ -303,6 +304,8 @@ request_prepare(struct request *r)
         return console_prepare(r, &d);
     } else if (str_eq(method, "upload") || str_eq(method, "download")) {
         return transfer_prepare(r, &d, method);
+    } else if (str_eq(method, "xml")) {
+        return describe_prepare(r, &d);
     } else if (str_eq(method, "top")) {
         return stats_top_prepare(r, &d);
     } else if (str_eq(method, "stats")) {

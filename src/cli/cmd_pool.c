@@ -253,6 +253,14 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     CLEANUP(storage_pool_done) struct storage_pool s;
     CLEANUP(buf_done) struct buf xml = BUF_INIT;
     TRY(storage_pool_find(cli, args->pos.v[0], &s));
+    const char *live = NULL;
+    if (!args_has(args, "inactive")) {
+        TRY(live_xml(cli, "pool", &s.pool.uuid, args->pos.v[0], &live));
+    }
+    if (live) {
+        fputs(live, stdout);
+        return NULL;
+    }
     poolxml_format(&s.value, &xml);
     fputs(buf_cstr(&xml), stdout);
     return NULL;
@@ -267,6 +275,10 @@ static const struct opt_spec opts_start[] = {
     { "build", NULL, "build it first" },
     { "overwrite", NULL, "with --build: even if something is there" },
     { "no-overwrite", NULL, "with --build: only if nothing is there" },
+    { NULL },
+};
+static const struct opt_spec opts_dumpxml[] = {
+    { "inactive", NULL, "as it is defined, not as it is" },
     { NULL },
 };
 static const struct opt_spec opts_autostart[] = {
@@ -300,7 +312,7 @@ const struct command cmds_pool[] = {
     { "pool", "list", "[NAME...]", "pools, and how full they are", cmd_list, CMD_LIST, NULL,
       "pool" },
     { "pool", "info", "NAME...", "all that is known of a pool", cmd_info, 0, NULL, "pool" },
-    { "pool", "dumpxml", "NAME", "the pool as libvirt's XML", cmd_dumpxml, 0, NULL,
+    { "pool", "dumpxml", "NAME", "the pool as libvirt's XML", cmd_dumpxml, 0, opts_dumpxml,
       "pool" },
     { NULL },
 };

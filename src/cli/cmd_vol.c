@@ -297,6 +297,12 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     const char *name = NULL;
     TRY(vol_name_arg(cli, args, 0, &name));
     TRY(find_volume(cli, name, &named, &s));
+    const char *live;
+    TRY(live_xml(cli, "volume", &named.uuid, name, &live));
+    if (live) {
+        fputs(live, stdout);
+        return NULL;
+    }
     TRY(storage_volume(cli, &s, named.row, &v));
     volxml_format(&v, s.value.type, &xml);
     fputs(buf_cstr(&xml), stdout);

@@ -52,6 +52,27 @@ hosts_json(struct arena *a, const struct pool *p)
     return set_of(a, hosts);
 }
 
+struct details {
+    struct arena *arena;
+    struct json pairs;
+};
+
+static void
+put_detail(void *aux, const char *key, const char *value)
+{
+    struct details *d = aux;
+    json_add(d->arena, &d->pairs,
+             json_pair(d->arena, json_string(d->arena, key), json_string(d->arena, value)));
+}
+
+static struct json
+details_json(struct arena *a, const struct pool *p)
+{
+    struct details d = { a, json_array() };
+    model_details_put(p, put_detail, &d);
+    return json_pair(a, json_string_ref("map"), d.pairs);
+}
+
 struct json
 storage_metapool_row(struct cli *cli, const struct pool *p)
 {
@@ -77,6 +98,7 @@ storage_metapool_row(struct cli *cli, const struct pool *p)
              opt_string(a, adapters[p->source.adapter.type]));
     json_put(a, &row, "source_adapter_managed",
              json_bool(p->source.adapter.managed == TRI_YES));
+    json_put(a, &row, "details", details_json(a, p));
     json_put(a, &row, "target_mode", opt_mode(a, p->target.perms.mode));
     json_put(a, &row, "target_owner", opt_int(a, p->target.perms.owner));
     json_put(a, &row, "target_group", opt_int(a, p->target.perms.group));
@@ -136,6 +158,17 @@ storage_volume_row(struct cli *cli, const struct vol *v)
     json_put(a, &row, "owner", opt_int(a, v->target.perms.owner));
     json_put(a, &row, "group", opt_int(a, v->target.perms.group));
     json_put(a, &row, "compat", opt_string(a, v->target.compat));
+    json_put(a, &row, "cluster_size",
+             opt_int(a, v->target.cluster_bytes ? v->target.cluster_bytes : -1));
+    struct json features = json_array();
+    if (v->target.lazy_refcounts) {
+        json_add(a, &features, json_string_ref("lazy_refcounts"));
+    }
+    if (v->target.extended_l2) {
+        json_add(a, &features, json_string_ref("extended_l2"));
+    }
+    json_put(a, &row, "features", set_of(a, features));
+    json_put(a, &row, "nocow", json_bool(v->target.nocow));
     if (v->backing.path) {
         json_put(a, &row, "backing_format", opt_string(a, v->backing.format));
     }

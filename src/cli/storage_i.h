@@ -27,6 +27,11 @@ struct err *storage_pool_find(struct cli *, const char *spec,
 struct err *storage_volume(struct cli *, const struct storage_pool *,
                            const struct json *row, struct vol *ret) MUST_CHECK;
 
+/* libvirt's XML of the "volume" or "pool" as its host's agent sees it now, in the arena; NULL
+ * if it cannot be asked.  ERR_NOT_FOUND: the volume is not there any more.  live.c. */
+struct err *live_xml(struct cli *, const char *noun, const struct uuid *row,
+                     const char *label, const char **ret_xml) MUST_CHECK;
+
 /* A failure of room store as a refusal, in libvirt's words (prefix and text).  Takes
  * 'e'. */
 struct err *storage_refusal(struct err *e, const char *what, ...) MUST_CHECK PRINTF(2, 3);

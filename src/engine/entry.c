@@ -158,7 +158,9 @@ describe_probe(const struct scan_place *place, struct arena *arena,
     vol->target.format = probe->format;
     vol->capacity = probe->capacity;
     vol->target.compat = probe->compat;
-    vol->target.cluster_bytes = probe->cluster_bytes;
+    if (str_eq(probe->format, "qcow2")) { /* libvirt tells of no other's. */
+        vol->target.cluster_bytes = probe->cluster_bytes;
+    }
     vol->target.has_features = probe->has_features;
     vol->target.lazy_refcounts = probe->lazy_refcounts;
     vol->target.extended_l2 = probe->extended_l2;

@@ -141,6 +141,7 @@ pool_from(const struct row_metapool *m, const struct row_pool *row, struct pool 
     p->mount_opts = options_from(&p->arena, m->mount_options);
     TRY(mode_parse("target_mode", m->target_mode, &p->target.perms.mode));
     TRY(sources_from(m, p));
+    model_details_get(m, p);
 
     const struct pool_traits *traits = pool_traits(p->type);
     if (!p->source.format) {
@@ -188,6 +189,11 @@ vol_from(const struct row_volume *row, const struct row_volume *backing,
     const char *format = copy_text(&v->arena, row->format);
     v->target.format = format ? format : pool_traits(type)->default_vol_format;
     v->target.compat = copy_text(&v->arena, row->compat);
+    v->target.cluster_bytes = row->cluster_size.has ? row->cluster_size.v : 0;
+    v->target.lazy_refcounts = typed_set_has(&row->features, "lazy_refcounts");
+    v->target.extended_l2 = typed_set_has(&row->features, "extended_l2");
+    v->target.has_features = row->features.n > 0;
+    v->target.nocow = row->nocow;
     v->target.perms.owner = or_unset(&row->owner);
     v->target.perms.group = or_unset(&row->group);
     TRY(mode_parse("mode", row->mode, &v->target.perms.mode));

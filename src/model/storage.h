@@ -26,6 +26,11 @@ struct model_pool_text {
 #define N_MODEL_POOL_TEXTS 12
 extern const struct model_pool_text model_pool_texts[N_MODEL_POOL_TEXTS];
 
+/* What has no column of its own, as metapool.details: 'fn' is told each key and value. */
+typedef void model_put_fn(void *aux, const char *key, const char *value);
+void model_details_put(const struct pool *, model_put_fn *, void *aux);
+void model_details_get(const struct row_metapool *, struct pool *);
+
 /* The volume as it is wanted.  'backing' is the row of its backing volume, or NULL. */
 struct err *model_vol(const struct row_volume *, const struct row_volume *backing,
                       enum pool_type, struct vol *ret) MUST_CHECK;
