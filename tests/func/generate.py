@@ -74,7 +74,7 @@ class Generator:
     # Values.
 
     def uuid(self, of=None):
-        if self.some(0.12):
+        if self.names and self.some(0.12):
             return ["named-uuid", self.r.choice(self.names)]
         live = self.live.get(of)
         return ["uuid", self.r.choice(live if live and self.some(0.8) else self.uuids)]
@@ -292,6 +292,12 @@ class Generator:
         return request
 
     def condition(self, table, risky=True):
+        names, self.names = self.names, []  # There are none outside of transactions.
+        clauses = self.clauses(table, risky)
+        self.names = names
+        return clauses
+
+    def clauses(self, table, risky):
         n = self.r.choice([0, 1, 1, 2, 3, 6])
         if self.some(0.5):  # Clauses that can be found by an index.
             column = self.r.choice(self.columns(table) + ["_uuid"])
