@@ -195,7 +195,8 @@ class Writer(Client):
 
     def learn(self, txn, reply):
         if reply.get("error") is not None:
-            return  # "canceled": the relay lost its source; nobody knows.
+            time.sleep(0.02)
+            return  # The relay lost its source, or has none yet: nobody knows.
         results = reply["result"]
         errors = [r["error"] for r in results if r and "error" in r]
         if errors:

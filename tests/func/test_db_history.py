@@ -43,8 +43,6 @@ def compact(server):
 
 def go(writes_to, reads_from, trouble, seed):
     """Lets clients loose on the servers and calls trouble(i) again and again meanwhile.  The transactions and the watchers."""
-    with rpc.Rpc(writes_to[0]) as client:
-        client.transact("H", *initial_ops())
     writers = [Writer(writes_to, 100 * seed + i, N_TXNS) for i in range(N_WRITERS)]
     watchers = [Watcher(reads_from, 100 * seed + 50 + i, method, moody) for i, (method, moody) in enumerate([
         ("monitor_cond_since", False), ("monitor_cond_since", True), ("monitor_cond", False), ("monitor_cond", True), ("monitor", False),
@@ -63,7 +61,7 @@ def go(writes_to, reads_from, trouble, seed):
     return [txn for w in writers for txn in w.txns], watchers
 
 
-def finish(server, txns, watchers):
+def finish(server, txns, watchers, late_s=0):
     """After a last kill: everything is there, and everybody knows."""
     server.kill()
     server.start()
@@ -72,14 +70,21 @@ def finish(server, txns, watchers):
     settle(watchers, next(iter(final["Counter"].values()))["n"])
     for w in watchers:
         w.stop()
-    n = judge(txns, watchers, final)
+    n = judge(txns, watchers, final, late_s)
     assert n > len(txns) / 3, "most transactions must succeed"
     assert len([t for t in txns if t.error == "timed out"]) > 0, "compare and set must fail now and then"
     return n
 
 
-def test_history_with_kills(make_dbd):
-    server = make_dbd(schema=SCHEMA).start()
+@pytest.fixture
+def server(make_dbd):
+    server = make_dbd(schema=SCHEMA, name="source").start()
+    with server.connect() as client:
+        client.transact("H", *initial_ops())
+    return server
+
+
+def test_history_with_kills(server):
     r = random.Random(SEED)
 
     def trouble(i):
@@ -96,12 +101,31 @@ def test_history_with_kills(make_dbd):
     assert sum(w.n_not_found for w in watchers) == 0, "the history reaches back to whatever a client has seen"
 
 
-def test_history_without_trouble(make_dbd):
+def test_history_without_trouble(server):
     """All replies come, so that the judge has no freedom."""
-    server = make_dbd(schema=SCHEMA).start()
     txns, watchers = go([server.remote], [server.remote], lambda i: compact(server), SEED + 1)
     assert not [t for t in txns if t.unknown]
     finish(server, txns, watchers)
+
+
+def test_history_through_relays(server, make_dbd):
+    """Two in a row; any of the three is killed.  Some write to the source, and to the first; all watch, everywhere."""
+    tiers = [server]
+    for i in range(2):
+        relay = make_dbd(schema=SCHEMA, name="relay%d" % i)
+        relay.argv[-1] = "relay:H:%s" % tiers[-1].remote
+        tiers.append(relay.start())
+    r = random.Random(SEED)
+
+    def trouble(i):
+        victim = r.choice(tiers)
+        time.sleep(r.random() / 50)
+        victim.kill()
+        victim.start()
+
+    remotes = [tier.remote for tier in tiers]
+    txns, watchers = go(remotes, remotes[1:], trouble, SEED + 2)
+    finish(server, txns, watchers, late_s=10)
 
 
 # The judge must be able to say no.
