@@ -50,7 +50,7 @@ def test_life():
     byre.byre("vol", "upload", "nf/a.raw", str(data))
     byre.byre("vol", "download", "nf/a.raw", "/tmp/back")
     assert pathlib.Path("/tmp/back").read_bytes()[:3 << 20] == data.read_bytes()
-    byre.byre("vol", "clone", "nf/a.raw", "c.raw")
+    byre.byre("vol", "create-as", "nf", "c.raw", "8M")
     byre.byre("vol", "resize", "nf/c.raw", "16M")
     assert byre.vols("nf")["c.raw"]["capacity"] == 16 << 20
     (pathlib.Path("/export/srv/x") / "by-hand.raw").write_bytes(b"x" * 512)
