@@ -4,6 +4,7 @@
  *     pool.build       pool     here: makes the pool's target; 'overwrite' as libvirt's flags
  *     pool.refresh     pool     here: scans it
  *     pool.delete      pool     here: removes the target; the pool must not be active
+ *     pool.grow.*      pool     here: look, host, top: the stages of "byre pool grow"
  *     vol.wipe         volume   here: overwrites it; 'algorithm'
  *     vol.resize       volume   here: to 'length' bytes; 'options' allocate, shrink
  *     vol.create       volume   vols.c, because the volume's row wants it
@@ -39,6 +40,9 @@ static const struct job_kind kinds[] = {
     { "pool.build", BY_THIS, PRIV_POOL_BUILD, false },
     { "pool.refresh", BY_THIS, PRIV_POOL_REFRESH, false },
     { "pool.delete", BY_THIS, PRIV_POOL_DELETE, false },
+    { "pool.grow.look", BY_THIS, PRIV_POOL_GROW_LOOK, false },
+    { "pool.grow.host", BY_THIS, PRIV_POOL_GROW_HOST, false },
+    { "pool.grow.top", BY_THIS, PRIV_POOL_GROW_TOP, false },
     { "vol.wipe", BY_THIS, PRIV_VOL_WIPE, true },
     { "vol.resize", BY_THIS, PRIV_VOL_RESIZE, true },
     { "vol.create", BY_VOLUME, PRIV_VOL_CREATE, true },
@@ -149,6 +153,8 @@ apply(struct job_work *w)
         pool_refreshed(pool, w->begun_tick, &w->reply);
     } else if (!w->e && w->request.verb == PRIV_POOL_DELETE) {
         pool->memo.active = pool->memo.scanned = false;
+    } else if (!w->e && w->request.verb == PRIV_POOL_GROW_TOP) {
+        pool->memo.scanned = false; /* It has another size now. */
     } else if (!w->e) {
         pool_stat_set(pool, &w->reply);
     } else if (w->request.verb == PRIV_POOL_REFRESH && !err_is(w->e, ERR_CANCELED)) {

@@ -13,7 +13,7 @@
 /* One job for the pool's agent, and the plan it will run. */
 static struct err *
 add_job(struct cli *cli, const struct storage_pool *s, const char *kind, const char *said,
-        const char *overwrite, struct plan *plan)
+        const char *overwrite, struct plan *plan, struct uuid *ret_job)
 {
     struct arena *a = &cli->arena;
     struct json row = json_object();
@@ -35,7 +35,17 @@ add_job(struct cli *cli, const struct storage_pool *s, const char *kind, const c
     json_put(a, &row, "created_at", json_int(clock_wall_ms()));
     change_insert(cli, "job", row, &uuid);
     change_await_state(cli, GOAL_JOB, "job", &uuid, label, said);
+    if (ret_job) {
+        *ret_job = uuid;
+    }
     return NULL;
+}
+
+struct err *
+pool_add_job(struct cli *cli, const struct storage_pool *s, const char *kind,
+             const char *said, struct uuid *ret_job)
+{
+    return add_job(cli, s, kind, said, NULL, NULL, ret_job);
 }
 
 /* Runs fn for each pool that the positionals mean. */
@@ -72,7 +82,7 @@ build_one(struct cli *cli, const struct args *args, struct storage_pool *s)
                    over      ? "overwrite"
                    : no_over ? "no-overwrite"
                              : "none",
-                   &plan);
+                   &plan, NULL);
 }
 
 static struct err *
@@ -85,7 +95,7 @@ refresh_one(struct cli *cli, const struct args *args, struct storage_pool *s)
             "byre pool start %s", s->pool.label);
     }
     TRY(storage_refusal(gate_pool_refresh(&s->value, &plan), "pool %s", s->pool.label));
-    return add_job(cli, s, "pool.refresh", "refreshed", NULL, &plan);
+    return add_job(cli, s, "pool.refresh", "refreshed", NULL, &plan, NULL);
 }
 
 static struct err *
@@ -98,7 +108,7 @@ delete_one(struct cli *cli, const struct args *args, struct storage_pool *s)
             "byre pool stop %s", s->pool.label);
     }
     TRY(storage_refusal(gate_pool_delete(&s->value, &plan), "pool %s", s->pool.label));
-    return add_job(cli, s, "pool.delete", "deleted", NULL, &plan);
+    return add_job(cli, s, "pool.delete", "deleted", NULL, &plan, NULL);
 }
 
 static struct err *
@@ -302,6 +312,8 @@ const struct command cmds_pool[] = {
       "pool" },
     { "pool", "refresh", "NAME...", "scans it for volumes", cmd_refresh, CMD_CHANGE, NULL,
       "pool" },
+    { "pool", "grow", "NAME", "grows it on a LUN that grew, on all hosts", pool_grow,
+      CMD_CHANGE, opts_pool_grow, "metapool", "byre pool grow shared --dry-run\n" },
     { "pool", "delete", "NAME...",
       "destroys what is underneath; it must be stopped and empty", cmd_delete, CMD_CHANGE,
       NULL, "pool" },

@@ -11,4 +11,13 @@ extern const struct opt_spec opts_pool_define[], opts_pool_define_as[];
 struct err *pool_auth(struct cli *, const struct args *) MUST_CHECK;
 extern const struct opt_spec opts_pool_auth[];
 
+/* pool_grow.c */
+struct err *pool_grow(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_pool_grow[];
+
+/* cmd_pool.c: one job for the pool's agent. */
+struct storage_pool;
+struct err *pool_add_job(struct cli *, const struct storage_pool *, const char *kind,
+                         const char *said, struct uuid *ret_job) MUST_CHECK;
+
 #endif /* cli/pool_i.h */

@@ -27,6 +27,10 @@ static const struct program_row {
 } programs[] = {
     { "qemu-img", "qemu-utils" },
     { "mkfs.ext", "e2fsprogs" },
+    { "resize2fs", "e2fsprogs" },
+    { "xfs_growfs", "xfsprogs" },
+    { "btrfs", "btrfs-progs" },
+    { "tunefs.ocfs2", "ocfs2-tools" },
     { "mkfs.xfs", "xfsprogs" },
     { "mkfs.vfat", "dosfstools" },
     { "mkfs.ocfs2", "ocfs2-tools" },

@@ -289,6 +289,8 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_LUNS] = luns_scan,
     [STEP_IDLE] = luns_idle,
     [STEP_LUN] = luns_open,
+    [STEP_GROW_LOOK] = grow_look_step,
+    [STEP_GROW_RESCAN] = grow_rescan_step,
     [STEP_LOCK] = device_lock,
     [STEP_SYNC] = device_sync,
 };

@@ -45,4 +45,8 @@ struct err *luns_scan(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_idle(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_open(struct engine *, const struct plan_step *) MUST_CHECK;
 
+/* grow.c */
+struct err *grow_look_step(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *grow_rescan_step(struct engine *, const struct plan_step *) MUST_CHECK;
+
 #endif /* engine/luns_i.h */

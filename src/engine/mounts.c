@@ -187,6 +187,14 @@ mount_id(int fd)
 }
 
 struct err *
+mounts_of(int fd, struct buf *text, struct mount_entry *ret)
+{
+    bool found;
+    TRY(mounts_find(NULL, mount_id(fd), text, ret, &found));
+    return found ? NULL : err_new(ERR_NOT_FOUND, "the mount of a directory is not listed");
+}
+
+struct err *
 mounts_guard(int fd, const char *path, const char *source)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT;

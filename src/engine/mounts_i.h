@@ -20,6 +20,8 @@ bool mounts_is_source(const struct mount_entry *, const char *source);
 struct err *mounts_check(struct engine *, const struct plan_step *) MUST_CHECK;
 /* Refuses unless the open directory 'fd' is where 'source' is mounted. */
 struct err *mounts_guard(int fd, const char *path, const char *source) MUST_CHECK;
+/* The mount that an open descriptor is of. */
+struct err *mounts_of(int fd, struct buf *text, struct mount_entry *ret) MUST_CHECK;
 /* Who keeps 'path' busy: "qemu-system-x86 (process 71), ..."; NULL if nobody can be found.  The
  * caller frees it. */
 char *mounts_users(const char *path);

@@ -30,6 +30,9 @@ static const struct verb_row {
     [PRIV_POOL_REFRESH] = { "pool_refresh", HAS_SINCE },
     [PRIV_POOL_WATCH] = { "pool_watch", 0 }, /* With inotify's descriptor. */
     [PRIV_POOL_DELETE] = { "pool_delete", 0 },
+    [PRIV_POOL_GROW_LOOK] = { "pool_grow_look", 0 },
+    [PRIV_POOL_GROW_HOST] = { "pool_grow_host", 0 },
+    [PRIV_POOL_GROW_TOP] = { "pool_grow_top", 0 },
     [PRIV_FIND_SOURCES] = { "find_sources", 0 },
     [PRIV_VOL_CREATE] = { "vol_create", HAS_VOL | HAS_VOL_FLAGS },
     [PRIV_VOL_CLONE] = { "vol_clone", HAS_VOL | HAS_SOURCE | HAS_VOL_FLAGS },

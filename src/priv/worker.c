@@ -45,6 +45,7 @@ static int64_t
 default_timeout_ms(enum priv_verb verb)
 {
     switch (verb) {
+    case PRIV_POOL_GROW_TOP:
     case PRIV_VOL_CREATE:
     case PRIV_VOL_CLONE:
     case PRIV_VOL_UPLOAD:
@@ -98,6 +99,9 @@ make_plan(const struct priv_request *r, struct plan *plan)
     case PRIV_POOL_REFRESH: return gate_pool_refresh(pool, plan);
     case PRIV_POOL_WATCH: return gate_pool_watch(pool, plan);
     case PRIV_POOL_DELETE: return gate_pool_delete(pool, plan);
+    case PRIV_POOL_GROW_LOOK: return gate_pool_grow_look(pool, plan);
+    case PRIV_POOL_GROW_HOST: return gate_pool_grow_host(pool, plan);
+    case PRIV_POOL_GROW_TOP: return gate_pool_grow_top(pool, plan);
     case PRIV_FIND_SOURCES: return gate_find_sources(pool, plan);
     case PRIV_VOL_CREATE: return gate_vol_create(pool, r->vol, r->vol_flags, plan);
     case PRIV_VOL_CLONE:

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "store/code.h"
+#include "store/grow.h"
 #include "store/pool_ops.h"
 
 /* Backends that exist; a type without one is refused by name. */
@@ -218,6 +219,58 @@ gate_pool_watch(const struct pool *pool, struct plan *plan)
         return store_err(VE_NO_SUPPORT, "storage pool does not support watching");
     }
     return leave(ops->watch(pool, plan), plan);
+}
+
+struct err *
+gate_pool_grow_look(const struct pool *pool, struct plan *plan)
+{
+    const struct pool_ops *ops;
+    TRY(enter(pool, &ops));
+    plan_of_pool(plan, STEP_GROW_LOOK, pool);
+    return NULL;
+}
+
+/* What follows from the look, and a look at what came of it. */
+static struct err *
+then_grow(const struct plan_seen *seen, const void *aux, struct plan *plan,
+          struct err *(*go_on)(const struct grow_look *, struct plan *) )
+{
+    const char *text = plan_seen_text(seen, "look");
+    CLEANUP(grow_look_done) struct grow_look look = GROW_LOOK_INIT;
+    struct json j;
+    TRY(json_parse(&plan->arena, text, strcspn(text, "\n"), &j));
+    TRY(grow_look_decode(&j, &look));
+    TRY(go_on(&look, plan));
+    plan_of_pool(plan, STEP_GROW_LOOK, aux);
+    return NULL;
+}
+
+static struct err *
+then_grow_host(const struct plan_seen *seen, const void *aux, struct plan *plan)
+{
+    return then_grow(seen, aux, plan, grow_plan_host);
+}
+
+static struct err *
+then_grow_top(const struct plan_seen *seen, const void *aux, struct plan *plan)
+{
+    return then_grow(seen, aux, plan, grow_plan_top);
+}
+
+struct err *
+gate_pool_grow_host(const struct pool *pool, struct plan *plan)
+{
+    TRY(gate_pool_grow_look(pool, plan));
+    plan_then(plan, then_grow_host, pool, "rescan its disks and resize its maps");
+    return NULL;
+}
+
+struct err *
+gate_pool_grow_top(const struct pool *pool, struct plan *plan)
+{
+    TRY(gate_pool_grow_look(pool, plan));
+    plan_then(plan, then_grow_top, pool, "grow what lies on them");
+    return NULL;
 }
 
 struct err *

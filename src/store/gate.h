@@ -40,6 +40,10 @@ struct err *gate_pool_stop(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_refresh(const struct pool *, struct plan *) MUST_CHECK;
 /* VE_NO_SUPPORT if the pool's volumes are no files. */
 struct err *gate_pool_watch(const struct pool *, struct plan *) MUST_CHECK;
+/* A larger LUN (store/grow.h): only looks; has this host know the size; grows what lies on it. */
+struct err *gate_pool_grow_look(const struct pool *, struct plan *) MUST_CHECK;
+struct err *gate_pool_grow_host(const struct pool *, struct plan *) MUST_CHECK;
+struct err *gate_pool_grow_top(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_delete(const struct pool *, struct plan *) MUST_CHECK;
 
 struct err *gate_vol_create(const struct pool *, const struct vol *, int vol_flags,

@@ -356,6 +356,8 @@ static const struct step_words {
     [STEP_LUNS] = { "list LUNs of ", NULL },
     [STEP_IDLE] = { "make sure that nothing uses a LUN of ", NULL },
     [STEP_LUN] = { "open LUN ", NULL },
+    [STEP_GROW_LOOK] = { "look at what lies below ", NULL },
+    [STEP_GROW_RESCAN] = { "echo 1 > /sys/class/block/", NULL },
     [STEP_LOCK] = { "take the lock ", NULL },
     [STEP_SYNC] = { "sync", NULL },
 };
@@ -413,6 +415,7 @@ put_action(struct buf *out, const struct plan_step *step)
     case STEP_WIPE:
         buf_printf(out, ": %s", wipe_algorithm_name((enum wipe_algorithm) step->algorithm));
         break;
+    case STEP_GROW_RESCAN: buf_str(out, "/device/rescan"); break;
     case STEP_COPY: buf_str(out, step->sparse ? ", keeping holes" : ""); break;
     default: break;
     }

@@ -178,9 +178,9 @@ parse(plan_parse_fn *fn, const void *aux, const char *name, const char *text,
 {
     CLEANUP(plan_seen_done) struct plan_seen seen = PLAN_SEEN_INIT;
     *ret = (struct parsed){ .vols = VOL_LIST_INIT, .sources = SOURCE_LIST_INIT };
-    plan_seen_add(&seen, name, text, strlen(text));
+    plan_seen_put(&seen, name, text, strlen(text));
     if (name_2) {
-        plan_seen_add(&seen, name_2, text_2, strlen(text_2));
+        plan_seen_put(&seen, name_2, text_2, strlen(text_2));
     }
     struct plan_found found = { &ret->active, &ret->has_stat, &ret->stat, &ret->vols,
                                 &ret->sources };
