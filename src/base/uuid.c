@@ -46,44 +46,35 @@ uuid_random(struct uuid *ret)
     ret->b[8] = (uint8_t) ((ret->b[8] & 0x3f) | 0x80); /* Variant of RFC 4122. */
 }
 
-static int
+/* More than 15 if it is none. */
+static inline unsigned int
 hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+    unsigned int digit = (unsigned char) (c - '0');
+    if (digit <= 9) {
+        return digit;
     }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool
-is_dash_place(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
+    digit = (unsigned char) ((c | 0x20) - 'a');
+    return digit <= 5 ? digit + 10 : 255;
 }
 
 bool
 uuid_parse(const char *s, struct uuid *ret)
 {
     struct uuid u;
-    size_t n_digits = 0;
-
-    for (size_t i = 0; i < UUID_CHARS; i++) {
-        if (is_dash_place(i)) {
-            if (s[i] != '-') {
-                return false;
-            }
-            continue;
-        }
-        int digit = hex_digit(s[i]);
-        if (digit < 0) {
+    for (size_t i = 0; i < sizeof u.b; i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *s++ != '-') {
             return false;
         }
-        uint8_t *byte = &u.b[n_digits / 2];
-        *byte = (uint8_t) (n_digits % 2 ? *byte << 4 | digit : digit);
-        n_digits++;
+        unsigned int high = hex_digit(*s); /* A NUL is none: nothing behind it is read. */
+        unsigned int low = high <= 15 ? hex_digit(s[1]) : high;
+        if (low > 15) {
+            return false;
+        }
+        u.b[i] = (uint8_t) (high << 4 | low);
+        s += 2;
     }
-    if (s[UUID_CHARS] != '\0') {
+    if (*s != '\0') {
         return false;
     }
     *ret = u;

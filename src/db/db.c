@@ -27,6 +27,7 @@ db_free(struct db *db)
         return;
     }
     ASSERT(!db->txn);
+    txn_drop_spare(db);
     watches_done(db);
     history_done(db);
     weak_forget(db);

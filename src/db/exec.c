@@ -50,7 +50,7 @@ static struct err *
 run_one(struct exec *x, const struct json *j, uint32_t i, uint32_t n)
 {
     struct decode op;
-    decode_begin(&op, j, "ovsdb operation %" PRIu32 " of %" PRIu32, i, n);
+    decode_begin_nth(&op, j, "ovsdb operation", i, n);
     const char *name = decode_id(&op, "op");
     for (size_t k = 0; name && k < N_ELEMS(operations); k++) {
         if (strcmp(operations[k].name, name) == 0) {

@@ -50,7 +50,8 @@ struct db {
     struct table *tables; /* Array of schema->n_tables, same order. */
     struct hmap weak_refs;
     uint64_t seq;
-    struct txn *txn; /* The running one, or NULL. */
+    struct txn *txn;       /* The running one, or NULL. */
+    struct txn *spare_txn; /* Memory for the next one, or NULL. */
     uint64_t n_atoms;
     struct watch_db *watches; /* monitor_i.h. */
     struct history *history;  /* history_i.h. */

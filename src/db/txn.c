@@ -4,6 +4,9 @@
  * in its table's 'deleted'.  Undoing puts both back. */
 #include "db/txn_i.h"
 
+#define SPARE_BYTES                                                                        \
+    ((size_t) (64 * KIB)) /* Of memory that the next transaction inherits. */
+
 static const struct type *
 field_type(const struct table *t, size_t field)
 {
@@ -14,7 +17,7 @@ struct txn *
 txn_begin(struct db *db)
 {
     ASSERT(!db->txn);
-    struct txn *txn = NEW(struct txn);
+    struct txn *txn = db->spare_txn ? TAKE(db->spare_txn) : NEW(struct txn);
     txn->db = db;
     txn->last = &txn->first;
     txn->symbols = SYMTAB_INIT(&txn->arena);
@@ -126,12 +129,34 @@ txn_free(struct txn *txn)
     }
     txn->db->txn = NULL;
     symtab_done(&txn->symbols);
-    buf_done(&txn->comment);
-    buf_done(&txn->record);
     VEC_DONE(&txn->ref_steps);
     VEC_DONE(&txn->orphans);
-    arena_done(&txn->arena);
-    free(txn);
+    if (txn->arena.n_bytes > SPARE_BYTES || txn->record.cap > SPARE_BYTES ||
+        txn->comment.cap > SPARE_BYTES) {
+        arena_done(&txn->arena);
+        buf_done(&txn->record);
+        buf_done(&txn->comment);
+    }
+    struct txn blank = { .arena = txn->arena,
+                         .record = txn->record,
+                         .comment = txn->comment };
+    txn->db->spare_txn = txn;
+    *txn = blank;
+    arena_reset(&txn->arena);
+    buf_clear(&txn->record);
+    buf_clear(&txn->comment);
+}
+
+void
+txn_drop_spare(struct db *db)
+{
+    struct txn *txn = TAKE(db->spare_txn);
+    if (txn) {
+        arena_done(&txn->arena);
+        buf_done(&txn->record);
+        buf_done(&txn->comment);
+        free(txn);
+    }
 }
 
 void

@@ -95,6 +95,7 @@ void txn_set(struct txn *, struct row *, size_t field, struct datum); /* Takes t
 void txn_delete(struct txn *, struct row *);
 void txn_undo(struct txn *);   /* As before; frees the transaction. */
 void txn_finish(struct txn *); /* Keeps the changes; frees the transaction. */
+void txn_drop_spare(struct db *);
 
 /* commit.c: the pipeline. */
 struct err *commit_prepare(struct txn *) MUST_CHECK;

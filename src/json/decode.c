@@ -18,22 +18,45 @@ json_is_id(const char *s)
     return *s == '\0';
 }
 
+static const char *
+what(struct decode *d)
+{
+    if (!d->what) {
+        d->what = str_dupf("%s %" PRIu32 " of %" PRIu32, d->nth_what, d->nth, d->nth_of);
+    }
+    return d->what;
+}
+
+static void
+take_object(struct decode *d, const struct json *j)
+{
+    if (json_is(j, JSON_OBJECT)) {
+        d->object = j;
+    } else {
+        d->error = err_new(ERR_SYNTAX, "Parsing %s failed: Object expected.", what(d));
+    }
+}
+
 void
 decode_begin(struct decode *d, const struct json *j, const char *what_fmt, ...)
 {
     *d = (struct decode){ 0 };
     va_list args;
     va_start(args, what_fmt);
-    CLEANUP(buf_done) struct buf what = BUF_INIT;
-    buf_vprintf(&what, what_fmt, args);
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    buf_vprintf(&text, what_fmt, args);
     va_end(args);
-    d->what = buf_take(&what);
+    d->what = buf_take(&text);
 
-    if (json_is(j, JSON_OBJECT)) {
-        d->object = j;
-    } else {
-        d->error = err_new(ERR_SYNTAX, "Parsing %s failed: Object expected.", d->what);
-    }
+    take_object(d, j);
+}
+
+void
+decode_begin_nth(struct decode *d, const struct json *j, const char *what, uint32_t i,
+                 uint32_t n)
+{
+    *d = (struct decode){ .nth_what = what, .nth = i, .nth_of = n };
+    take_object(d, j);
 }
 
 static bool
@@ -77,13 +100,13 @@ decode_member(struct decode *d, const char *name, int types)
             return &m->value;
         }
         d->error = err_new(ERR_SYNTAX, "Parsing %s failed: Type mismatch for member '%s'.",
-                           d->what, name);
+                           what(d), name);
         return NULL;
     }
     if (!(types & DECODE_OPTIONAL)) {
         d->error =
             err_new(ERR_SYNTAX, "Parsing %s failed: Required '%s' member is missing.",
-                    d->what, name);
+                    what(d), name);
     }
     return NULL;
 }
@@ -132,7 +155,7 @@ decode_fail(struct decode *d, struct err *e)
         err_free(e);
         return;
     }
-    d->error = err_wrap(e, "Parsing %s failed", d->what);
+    d->error = err_wrap(e, "Parsing %s failed", what(d));
 }
 
 bool
@@ -165,13 +188,13 @@ decode_end(struct decode *d)
     if (!d->error && n_unused == 1) {
         d->error = err_new(
             ERR_SYNTAX, "Parsing %s failed: Member '%s' is present but not allowed here.",
-            d->what, first_unused(d));
+            what(d), first_unused(d));
     } else if (!d->error && n_unused > 1) {
         d->error =
             err_new(ERR_SYNTAX,
                     "Parsing %s failed: Member '%s' and %u other member%s are present "
                     "but not allowed here.",
-                    d->what, first_unused(d), n_unused - 1, n_unused > 2 ? "s" : "");
+                    what(d), first_unused(d), n_unused - 1, n_unused > 2 ? "s" : "");
     }
     free(TAKE(d->what));
     return TAKE(d->error);

@@ -34,7 +34,9 @@ enum decode_types {
 
 struct decode {
     const struct json *object; /* NULL if the value is no object. */
-    char *what;                /* "ovsdb operation", for texts. */
+    char *what;                /* "ovsdb operation 1 of 2", for texts; owned. */
+    const char *nth_what;      /* Or "ovsdb operation", borrowed: one of... */
+    uint32_t nth, nth_of;      /* ... so many. */
     struct err *error;         /* First failure, kind ERR_SYNTAX. */
     uint64_t used[4];          /* Bit i: member i was asked for. */
     uint32_t n_used;
@@ -42,6 +44,10 @@ struct decode {
 
 void decode_begin(struct decode *, const struct json *, const char *what_fmt, ...)
     PRINTF(3, 4);
+/* As decode_begin(d, json, "<what> %u of %u", i, n), which is printed only if something is wrong.
+ * 'what' must outlive the decoder. */
+void decode_begin_nth(struct decode *, const struct json *, const char *what, uint32_t i,
+                      uint32_t n);
 const struct json *decode_member(struct decode *, const char *name, int types);
 const char *decode_string(struct decode *, const char *name, int flags, const char *absent);
 const char *decode_id(struct decode *, const char *name);

@@ -1,6 +1,7 @@
 /* json/frame.c: where a JSON text ends in a stream.  Counts brackets outside of strings and
  * checks nothing else: a text that is wrong inside is the parser's to refuse. */
 #include "json/json.h"
+#include "json/json_i.h"
 
 static inline bool
 is_space(char c)
@@ -12,15 +13,19 @@ is_space(char c)
 static const char *
 skip_string(struct json_framer *f, const char *s, const char *end)
 {
-    for (; s < end; s++) {
+    while (s < end) {
         if (f->in_escape) {
             f->in_escape = false;
-        } else if (*s == '\\') {
-            f->in_escape = true;
-        } else if (*s == '"') {
+            s++;
+            continue;
+        }
+        s = json_plain_end(s, end);
+        if (s < end && *s == '"') {
             f->in_string = false;
             return s + 1;
         }
+        f->in_escape = s < end && *s == '\\';
+        s += s < end;
     }
     return end;
 }

@@ -168,10 +168,7 @@ parse_string(struct parser *p, const char **ret_string, uint32_t *ret_n)
     p->at++;
     for (;;) {
         const char *plain = p->at;
-        while (p->at < p->end && (unsigned char) *p->at >= 0x20 && *p->at != '"' &&
-               *p->at != '\\') {
-            p->at++;
-        }
+        p->at = json_plain_end(p->at, p->end);
         memcpy(out, plain, (size_t) (p->at - plain));
         out += p->at - plain;
         if (p->at == p->end) {

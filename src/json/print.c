@@ -2,6 +2,8 @@
  * the control characters. */
 #include "json/json.h"
 
+#include "json/json_i.h"
+
 #include <stdlib.h>
 
 #define INDENT 2
@@ -9,12 +11,6 @@
 static const char short_escapes[0x20] = {
     ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
 };
-
-static inline bool
-must_escape(unsigned char c)
-{
-    return c < 0x20 || c == '"' || c == '\\';
-}
 
 void
 json_print_string(const char *s, size_t n_bytes, struct buf *out)
@@ -24,9 +20,7 @@ json_print_string(const char *s, size_t n_bytes, struct buf *out)
     buf_char(out, '"');
     while (s < end) {
         const char *plain = s;
-        while (s < end && !must_escape((unsigned char) *s)) {
-            s++;
-        }
+        s = json_plain_end(s, end);
         buf_add(out, plain, (size_t) (s - plain));
         if (s == end) {
             break;

@@ -1,6 +1,7 @@
 /* json/split.c: a long object in pieces, see json.h.  Looks only at quotes, brackets and commas: what it
  * hands out is parsed by whoever gets it, so a text whose pieces all parse is one that parses. */
 #include "json/json.h"
+#include "json/json_i.h"
 
 static void
 skip_space(struct json_split *s)
@@ -26,12 +27,13 @@ take_char(struct json_split *s, char c)
 static bool
 skip_string(struct json_split *s)
 {
-    for (s->at++; s->at < s->end; s->at++) {
+    s->at++;
+    while ((s->at = json_plain_end(s->at, s->end)) < s->end) {
         if (*s->at == '"') {
             s->at++;
             return true;
         }
-        s->at += *s->at == '\\';
+        s->at += *s->at == '\\' && s->end - s->at > 1 ? 2 : 1;
     }
     return false;
 }
