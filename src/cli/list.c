@@ -16,8 +16,9 @@ static const struct {
       "ip,cpu_model,version,uid,observed_at,error" },
     { "metapool", "name,type,target_path,autostart",
       "source_hosts,source_devices,source_format" },
-    { "pool", "name,hostnode,state,autostart,capacity,allocation,available",
-      "refreshed_at,warnings,error" },
+    { "pool",
+      "name,hostnode,state,state_since,autostart,capacity,allocation,available,error",
+      "refreshed_at,warnings" },
     { "volume", "name,pool,format,capacity,allocation,state", "filepath,vm,backing,error" },
     { "vm", "name,status,hostnode,vcpu,mem,autostart",
       "state,uuid,source,observed_at,error" },
@@ -141,7 +142,7 @@ fetched(struct cli *cli, const struct list *l, const struct filter *filter,
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT;
     const char *name = names_column(l->table);
-    buf_printf(&b, "_uuid,%s", shown);
+    buf_printf(&b, "_uuid,%s%s", shown, str_eq(l->table->name, "volume") ? ",pool" : "");
     if (name) {
         buf_printf(&b, ",%s", name);
     }
@@ -162,6 +163,27 @@ label_of(struct cli *cli, const struct list *l, const struct labels *labels,
         return prefix ? arena_printf(&cli->arena, "%s/%s", prefix, name) : name;
     }
     return name ? name : arena_str(&cli->arena, UUID_TEXT(&uuid));
+}
+
+/* What the last scan of a pool said of its volumes stays in their rows while the pool cannot be
+ * reached; a person is told so. */
+static void
+mark_unreachable(struct cli *cli, const struct json *pools, const struct json *const *rows,
+                 size_t n)
+{
+    for (size_t i = 0; i < n && pools->n; i++) {
+        struct uuid of;
+        bool gone = false;
+        for (uint32_t k = 0; k < pools->n && row_ref(rows[i], "pool", &of) && !gone; k++) {
+            struct uuid pool = row_uuid(&pools->elems[k]);
+            gone = uuid_eq(&of, &pool);
+        }
+        for (uint32_t m = 0; gone && m < rows[i]->n; m++) {
+            if (str_eq(rows[i]->members[m].name, "state")) {
+                rows[i]->members[m].value = json_string_ref("inaccessible");
+            }
+        }
+    }
 }
 
 /* Rows by name come from names_match(), which is one more transaction; all rows from
@@ -187,6 +209,13 @@ fetch(struct cli *cli, const struct list *l, const struct filter *filter,
             labels_ask(cli, ref_table(shown[i]), &ops);
         }
     }
+    bool of_volumes = str_eq(l->table->name, "volume") && !cli->raw;
+    if (of_volumes) {
+        struct json where = json_array();
+        json_add(&cli->arena, &where,
+                 q_clause(&cli->arena, "state", "==", json_string_ref("inaccessible")));
+        json_add(&cli->arena, &ops, q_select(&cli->arena, "pool", where, "_uuid"));
+    }
     struct err *e = db_transact(cli, &ops, &results);
     size_t next = 1;
     for (size_t i = 0; i < n_shown && !e; i++) {
@@ -204,6 +233,9 @@ fetch(struct cli *cli, const struct list *l, const struct filter *filter,
         if (!test || filter_matches(cli, filter, row)) {
             rows[(*ret_n)++] = row;
         }
+    }
+    if (of_volumes && !e) {
+        mark_unreachable(cli, q_rows(&results, ops.n - 1), rows, *ret_n);
     }
     *ret_rows = rows;
     VEC_DONE(&named);

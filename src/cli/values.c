@@ -43,7 +43,7 @@ unit_of(const char *table, const char *column)
             return units[i].unit;
         }
     }
-    return str_ends(column, "_at") ? UNIT_TIME_MS : UNIT_NONE;
+    return str_ends(column, "_at") || str_ends(column, "_since") ? UNIT_TIME_MS : UNIT_NONE;
 }
 
 static void

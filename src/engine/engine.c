@@ -15,6 +15,7 @@
 #include "loop/child.h"
 #include "store/code.h"
 
+#define RESCAN_MS 100000 /* An adapter asks each of hundreds of targets. */
 #define COMMAND_GRACE_MS (4 * CHILD_GRACE_MS) /* For a command to be ended. */
 #define PROGRESS_EVERY_MS 100
 #define WAIT_SLICE_MS 200 /* How soon a raised cancel flag is seen while waiting. */
@@ -40,13 +41,13 @@ beat(const struct engine *engine)
 {
     const struct engine_env *env = engine->env;
     if (env->watch && env->stall_ms) {
-        env->watch->due_ms = clock_mono_ms() + env->stall_ms;
+        env->watch->due_ms = clock_mono_ms() + max64(env->stall_ms, engine->slow_ms);
     }
 }
 
 /* Before a step.  A command has the plan's deadline, and ends by it. */
 static void
-watch_step(const struct engine *engine, const struct plan_step *step)
+watch_step(struct engine *engine, const struct plan_step *step)
 {
     const struct engine_env *env = engine->env;
     if (!env->watch) {
@@ -55,6 +56,7 @@ watch_step(const struct engine *engine, const struct plan_step *step)
     CLEANUP(free_drop) char *text = step_text(step);
     snprintf(env->watch->doing, sizeof env->watch->doing, "%s", text);
     env->watch->begun_ms = clock_mono_ms();
+    engine->slow_ms = step->kind == STEP_RESCAN ? RESCAN_MS : 0;
     beat(engine);
     if (step->kind == STEP_COMMAND || step->kind == STEP_SETTLE) {
         env->watch->due_ms = env->deadline_ms ? env->deadline_ms + COMMAND_GRACE_MS : 0;

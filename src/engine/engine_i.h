@@ -16,10 +16,11 @@ struct engine {
     struct engine_result *ret;
     int root, file, source, lock; /* Descriptors, -1 if not open. */
     const char *root_path;
-    char *temp_name;     /* Of 'file' until it is published, else NULL. */
-    size_t i_step;       /* Running now. */
-    bool finished;       /* A step found that nothing more is to be done. */
-    bool undoing;        /* Nothing interrupts an undo. */
+    char *temp_name; /* Of 'file' until it is published, else NULL. */
+    size_t i_step;   /* Running now. */
+    bool finished;   /* A step found that nothing more is to be done. */
+    bool undoing;    /* Nothing interrupts an undo. */
+    int64_t slow_ms; /* What one operation of the running step may take, if it is slow. */
     int64_t progress_ms; /* When the last progress was told. */
     VEC(bool) ran;       /* Which steps did, up to the running one: only their undos run. */
     struct plan_seen seen;
