@@ -11,12 +11,9 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/log_levels.h"
 #include "base/str.h"
 
-static const char *const level_names[] = {
-    [LOG_OFF] = "off",   [LOG_EMER] = "emer", [LOG_ERR] = "err",
-    [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DBG] = "dbg",
-};
 static const char *const level_tags[] = {
     [LOG_OFF] = "OFF",   [LOG_EMER] = "EMER", [LOG_ERR] = "ERR",
     [LOG_WARN] = "WARN", [LOG_INFO] = "INFO", [LOG_DBG] = "DBG",
@@ -26,7 +23,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *path;  /* NULL: no file. */
 static int fd = -1; /* The file, or -1. */
 static unsigned n_lines;
-static enum log_level file_level = LOG_INFO, console_level = LOG_INFO;
 
 static MUST_CHECK struct err *
 open_file(const char *file, int *ret_fd)
@@ -48,7 +44,7 @@ log_open(const char *file)
     fd = new_fd;
     path = str_dup(file);
     if (file) {
-        console_level = LOG_ERR;
+        log_levels_set(LOG_CONSOLE, LOG_ERR);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -86,60 +82,18 @@ log_close(void)
     pthread_mutex_unlock(&lock);
 }
 
-char *
-log_level_text(bool console)
-{
-    return str_dup(level_tags[console ? console_level : file_level]);
-}
-
 void
 log_set_level(enum log_level file, enum log_level console)
 {
-    file_level = file;
-    console_level = console;
-}
-
-bool
-log_level_parse(const char *name, enum log_level *ret)
-{
-    for (size_t i = 0; i < N_ELEMS(level_names); i++) {
-        if (strcasecmp(name, level_names[i]) == 0) {
-            *ret = (enum log_level) i;
-            return true;
-        }
-    }
-    return false;
-}
-
-void
-log_set_spec(const char *spec)
-{
-    struct strvec words = STRVEC_INIT;
-    enum log_level level = LOG_DBG;
-    bool console = false, file = false, any = true, known = true;
-
-    strvec_split(&words, spec, ": ,");
-    for (size_t i = 0; i < words.n; i++) {
-        const char *word = words.v[i];
-        if (strcasecmp(word, "console") == 0 || strcasecmp(word, "file") == 0) {
-            console |= strcasecmp(word, "console") == 0;
-            file |= strcasecmp(word, "file") == 0;
-            any = false;
-        } else if (!log_level_parse(word, &level)) {
-            known &= strcasecmp(word, "any") == 0;
-        }
-    }
-    if (known) {
-        log_set_level(file || any ? level : file_level,
-                      console || any ? level : console_level);
-    }
-    strvec_done(&words);
+    log_levels_set(LOG_FILE, file);
+    log_levels_set(LOG_CONSOLE, console);
 }
 
 bool
 log_enabled(enum log_level level)
 {
-    return level <= console_level || (fd >= 0 && level <= file_level);
+    return level <= log_levels_max(LOG_CONSOLE) ||
+           (fd >= 0 && level <= log_levels_max(LOG_FILE));
 }
 
 static void
@@ -158,6 +112,11 @@ void
 log_write(enum log_level level, const char *module, const char *fmt, ...)
 {
     if (!log_enabled(level)) {
+        return;
+    }
+    bool to_file = level <= log_levels_of(module, LOG_FILE);
+    bool to_console = level <= log_levels_of(module, LOG_CONSOLE);
+    if (!to_file && !to_console) {
         return;
     }
     int saved_errno = errno;
@@ -179,10 +138,10 @@ log_write(enum log_level level, const char *module, const char *fmt, ...)
     buf_char(&line, '\n');
 
     /* A log that cannot be written must not stop the program. */
-    if (fd >= 0 && level <= file_level) {
+    if (fd >= 0 && to_file) {
         err_free(fd_write_all(fd, line.data, line.n));
     }
-    if (level <= console_level) {
+    if (to_console) {
         err_free(fd_write_all(STDERR_FILENO, line.data, line.n));
     }
     pthread_mutex_unlock(&lock);

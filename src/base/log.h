@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+struct buf;
+
 enum log_level { LOG_OFF, LOG_EMER, LOG_ERR, LOG_WARN, LOG_INFO, LOG_DBG };
 
 /* 'file' NULL: standard error only.  With a file, standard error still gets up to
@@ -16,15 +18,14 @@ enum log_level { LOG_OFF, LOG_EMER, LOG_ERR, LOG_WARN, LOG_INFO, LOG_DBG };
 struct err *log_open(const char *file) MUST_CHECK;
 void log_set_level(enum log_level file, enum log_level console);
 bool log_level_parse(const char *name, enum log_level *ret);
-/* Open vSwitch's vlog spec, "dbg", "console:off", "file:warn" ...; no destination means
- * all.  What names a module, syslog or a pattern is accepted and changes nothing: there is
- * one level for all modules. */
-void log_set_spec(const char *spec);
+/* Open vSwitch's vlog spec, "dbg", "console:off", "relay:file:dbg" ...  ERR_NOT_FOUND: a word that is
+ * no module, place or level. */
+struct err *log_set_spec(const char *spec) MUST_CHECK;
+void log_list(struct buf *out); /* The levels of all modules, as "vlog/list" has them. */
 struct err *log_reopen(void) MUST_CHECK; /* After logrotate moved the file. */
 bool log_has_file(void);
-void log_close(void);               /* The file, until log_reopen(). */
-char *log_level_text(bool console); /* "INFO"; the caller frees it. */
-bool log_enabled(enum log_level);
+void log_close(void);             /* The file, until log_reopen(). */
+bool log_enabled(enum log_level); /* Of some module. */
 void log_write(enum log_level, const char *module, const char *fmt, ...) PRINTF(3, 4);
 /* Takes 'e'; logs it with its place in the code.  NULL is fine. */
 void log_failure(enum log_level, const char *module, struct err *e);

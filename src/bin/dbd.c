@@ -4,18 +4,16 @@
  * anew, all else is in room dbserver.  With --detach a parent stays until databases and
  * sockets are open, so that its exit status tells. */
 #define LOG_MODULE "dbd"
+#include "dbd_i.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "dbserver/options.h"
 #include "dbserver/server.h"
 #include "loop/child.h"
 #include "loop/loop.h"
@@ -119,42 +117,6 @@ tell_parent(int *fd, const char *text)
     }
 }
 
-/* Returns in the child, with what tell_parent() needs; the parent waits and exits. */
-static MUST_CHECK struct err *
-detach(const struct options *o, int *ret_parent_fd)
-{
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0) {
-        return err_io(errno, "pipe");
-    }
-    pid_t pid = fork();
-    if (pid < 0) {
-        return err_io(errno, "fork");
-    } else if (pid > 0) {
-        close(fds[1]);
-        char verdict = 'n';
-        ssize_t n = read(fds[0], &verdict, 1); /* The child printed its reasons itself. */
-        exit(n == 1 && verdict == 'y' ? 0 : 1);
-    }
-    close(fds[0]);
-    *ret_parent_fd = fds[1];
-    setsid();
-    return o->chdir && chdir("/") < 0 ? err_io(errno, "chdir") : NULL;
-}
-
-/* Lets go of the terminal, once nothing can fail any more. */
-static void
-close_terminal(void)
-{
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd >= 0) {
-        dup2(fd, STDIN_FILENO);
-        dup2(fd, STDOUT_FILENO);
-        dup2(fd, STDERR_FILENO);
-        close(fd);
-    }
-}
-
 static MUST_CHECK struct err *
 serve(struct dbd *d, const struct options *o, int *parent_fd)
 {
@@ -180,7 +142,7 @@ serve(struct dbd *d, const struct options *o, int *parent_fd)
     if (!e) {
         tell_parent(parent_fd, "y");
         if (o->detach) {
-            close_terminal();
+            process_close_terminal();
         }
         loop_run(d->loop);
         if (d->child) {
@@ -196,50 +158,6 @@ serve(struct dbd *d, const struct options *o, int *parent_fd)
     return e;
 }
 
-/* A descriptor a client: as many as we may have. */
-static void
-raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
-            log_info("at most %lu clients: the limit of open files cannot be raised",
-                     (unsigned long) limit.rlim_cur);
-        }
-    }
-}
-
-/* "USER", "USER:" (its own group), "USER:GROUP", ":GROUP" (the user stays). */
-static MUST_CHECK struct err *
-become(const char *text)
-{
-    const char *colon = strchr(text, ':');
-    CLEANUP(free_drop)
-    char *user = str_dup_n(text, colon ? (size_t) (colon - text) : strlen(text));
-    const struct passwd *pw = *user ? getpwnam(user) : getpwuid(getuid());
-    if (!pw) {
-        return err_new(ERR_NOT_FOUND, "--user: there is no user %s", user);
-    }
-    uid_t uid = pw->pw_uid;
-    gid_t gid = pw->pw_gid;
-    if (colon && colon[1]) {
-        const struct group *gr = getgrnam(colon + 1);
-        if (!gr) {
-            return err_new(ERR_NOT_FOUND, "--user: there is no group %s", colon + 1);
-        }
-        gid = gr->gr_gid;
-    }
-    if (uid == geteuid() && gid == getegid()) {
-        return NULL;
-    }
-    if ((*user && initgroups(user, gid) < 0) || setresgid(gid, gid, gid) < 0 ||
-        setresuid(uid, uid, uid) < 0) {
-        return err_io(errno, "--user: become %s", text);
-    }
-    return NULL;
-}
-
 static MUST_CHECK struct err *
 run(const struct options *o, int *parent_fd)
 {
@@ -250,14 +168,18 @@ run(const struct options *o, int *parent_fd)
         TRY(pidfile_take(o->pidfile, &pid_fd));
     }
     if (o->user) {
-        TRY(become(o->user));
+        TRY(process_become(o->user));
     }
     TRY(log_open(o->log_file));
     for (size_t i = 0; i < o->verbosity.n; i++) {
-        log_set_spec(o->verbosity.v[i]);
+        struct err *unknown = log_set_spec(o->verbosity.v[i]); /* A script's: go on. */
+        if (unknown) {
+            log_info("-v: %s", err_text(unknown));
+            err_free(unknown);
+        }
     }
     signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
+    process_raise_file_limit();
     struct err *e = loop_new(&d.loop);
     if (!e) {
         e = serve(&d, o, parent_fd);
@@ -296,7 +218,7 @@ main(int argc, char **argv)
         return 0;
     }
     if (!e && options.detach) {
-        e = detach(&options, &parent_fd);
+        e = process_detach(&options, &parent_fd);
     }
     if (!e) {
         e = run(&options, &parent_fd);

@@ -156,6 +156,7 @@ db_figures(const struct db *db, struct db_figures *ret)
             }
         }
     }
+    ret->n_weak_refs = db->weak_refs.n;
     watches_count(db, ret);
     history_figures(db, ret);
 }

@@ -131,6 +131,7 @@ void db_unhold(struct db *, struct history_hold *); /* NULL is fine. */
 /* Figures for "memory/show". */
 struct db_figures {
     uint64_t n_rows, n_cells, n_atoms, n_monitors, n_monitor_kinds;
+    uint64_t n_weak_refs;
     uint64_t n_history, n_history_atoms; /* Transactions and what they hold, about. */
 };
 void db_figures(const struct db *, struct db_figures *ret);

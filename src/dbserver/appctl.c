@@ -24,6 +24,7 @@ struct ctl_client {
     struct list node; /* In the ctl's 'clients'. */
     struct ctl *ctl;
     struct jsonrpc *conn;
+    bool json; /* "set-options --format json": replies are objects. */
 };
 
 struct ctl_wait {
@@ -82,7 +83,14 @@ answer(struct ctl_client *c, const struct json *id, struct buf *text, struct err
         if (text->n) {
             buf_char(text, '\n');
         }
+        CLEANUP(arena_done) struct arena arena = ARENA_INIT;
         struct json result = json_string_ref(text->n ? buf_cstr(text) : "");
+        if (c->json) {
+            struct json object = json_object();
+            json_put(&arena, &object, "reply-format", json_string_ref("plain"));
+            json_put(&arena, &object, "reply", result);
+            result = object;
+        }
         jsonrpc_print_reply(&out, id, &result);
     }
     jsonrpc_send_buf(c->conn, &out);
@@ -110,6 +118,33 @@ ctl_compacted(struct dbserver *s)
     }
 }
 
+/* "set-options [--format text|json]": of this connection. */
+static struct err *
+set_options(struct ctl_client *c, const struct json *params)
+{
+    bool json = c->json;
+
+    for (uint32_t i = 0; i < params->n; i++) {
+        const struct json *p = &params->elems[i];
+        const char *word = p->type == JSON_STRING ? p->string : NULL;
+        const char *value =
+            word && str_starts(word, "--format=") ? strchr(word, '=') + 1 : NULL;
+        if (word && str_eq(word, "--format") && i + 1 < params->n &&
+            params->elems[i + 1].type == JSON_STRING) {
+            value = params->elems[++i].string;
+        }
+        if (!value) {
+            return err_new(ERR_SYNTAX, "\"set-options\": unknown option %s",
+                           word ? word : "of another type");
+        } else if (!str_eq(value, "json") && !str_eq(value, "text")) {
+            return err_new(ERR_SYNTAX, "option format has invalid value %s", value);
+        }
+        json = str_eq(value, "json");
+    }
+    c->json = json;
+    return NULL;
+}
+
 static void
 on_ctl_message(void *client, struct jsonrpc_msg *msg)
 {
@@ -121,7 +156,8 @@ on_ctl_message(void *client, struct jsonrpc_msg *msg)
         jsonrpc_msg_free(msg);
         return;
     }
-    struct err *e = ctl_run(s, msg, &text);
+    struct err *e = str_eq(msg->method, "set-options") ? set_options(c, &msg->params)
+                                                       : ctl_run(s, msg, &text);
     if (!e && str_eq(msg->method, "ovsdb-server/compact") && is_compacting(s)) {
         struct ctl_wait *w = NEW(struct ctl_wait);
         w->client = c;

@@ -38,6 +38,8 @@ do_memory(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED, stru
         all.n_cells += f.n_cells;
         all.n_rows += f.n_rows;
         all.n_monitors += f.n_monitors;
+        all.n_monitor_kinds += f.n_monitor_kinds;
+        all.n_weak_refs += f.n_weak_refs;
         all.n_history += f.n_history;
         all.n_history_atoms += f.n_history_atoms;
         LIST_FOR_EACH (struct pending, p, in_served, &served->parked) {
@@ -48,11 +50,13 @@ do_memory(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED, stru
         n_queued += p->out_bytes + jsonrpc_backlog_bytes(p->conn);
     }
     buf_printf(out,
-               "atoms:%" PRIu64 " backlog:%zu cells:%" PRIu64 " monitors:%" PRIu64
-               " rows:%" PRIu64 " sessions:%zu triggers:%zu txn-history:%" PRIu64
+               "atoms:%" PRIu64 " backlog:%zu cells:%" PRIu64 " json-caches:%" PRIu64
+               " monitors:%" PRIu64 " n-weak-refs:%" PRIu64 " rows:%" PRIu64
+               " sessions:%zu triggers:%zu txn-history:%" PRIu64
                " txn-history-atoms:%" PRIu64,
-               all.n_atoms, n_queued, all.n_cells, all.n_monitors, all.n_rows, s->n_peers,
-               n_parked, all.n_history, all.n_history_atoms);
+               all.n_atoms, n_queued, all.n_cells, all.n_monitor_kinds, all.n_monitors,
+               all.n_weak_refs, all.n_rows, s->n_peers, n_parked, all.n_history,
+               all.n_history_atoms);
     return NULL;
 }
 
@@ -61,29 +65,16 @@ do_vlog_set(struct dbserver *s UNUSED, const char **argv, size_t argc,
             struct buf *out UNUSED)
 {
     for (size_t i = 0; i < argc; i++) {
-        log_set_spec(argv[i]);
+        TRY(log_set_spec(argv[i]));
     }
-    if (argc == 0) {
-        log_set_spec("dbg");
-    }
-    return NULL;
+    return argc == 0 ? log_set_spec("dbg") : NULL;
 }
 
-/* All modules have the same levels, so only those that write here are named. */
 static struct err *
 do_vlog_list(struct dbserver *s UNUSED, const char **argv UNUSED, size_t argc UNUSED,
              struct buf *out)
 {
-    static const char *const modules[] = { "dbd", "dbserver", "socket_util" };
-    CLEANUP(free_drop) char *console = log_level_text(true);
-    CLEANUP(free_drop) char *file = log_level_text(false);
-
-    buf_str(out, "                 console    syslog    file\n"
-                 "                 -------    ------    ------");
-    for (size_t i = 0; i < N_ELEMS(modules); i++) {
-        buf_printf(out, "\n%-16s  %4s       %4s       %4s", modules[i], console, "OFF",
-                   file);
-    }
+    log_list(out);
     return NULL;
 }
 
@@ -162,6 +153,12 @@ do_add_remote(struct dbserver *s, const char **argv, size_t argc UNUSED,
               struct buf *out UNUSED)
 {
     TRY(config_refuse(s));
+    if (str_starts(argv[0], "pfd:")) {
+        return err_new(ERR_UNSUPPORTED,
+                       "%s: a descriptor is handed over on the command "
+                       "line only",
+                       argv[0]);
+    }
     return dbserver_add_remote(s, argv[0]);
 }
 
@@ -320,6 +317,9 @@ static const struct command {
     { "ovsdb-server/set-relay-source-probe-interval", "MSECS", 1, 1, do_set_relay_probe },
     { "ovsdb-server/set-sync-exclude-tables", "DB:TABLE,...", 1, 1, do_set_exclude },
     { "ovsdb-server/sync-status",             "",           0, 0, do_sync_status },
+    { "ovsdb-server/tlog-list",               "",           0, 0, do_tlog_list },
+    { "ovsdb-server/tlog-set",                "DB:TABLE on|off", 2, 2, do_tlog_set },
+    { "set-options",                          "[--format text|json]", 0, 2, do_nothing }, /* appctl.c */
     { "version",                              "",           0, 0, do_version },
     { "vlog/close",                           "",           0, 0, do_vlog_close },
     { "vlog/disable-rate-limit",              "[module]...", 0, SIZE_MAX, do_nothing },

@@ -13,4 +13,7 @@ ctl_fn do_set_active, do_get_active, do_connect_active, do_disconnect_active;
 ctl_fn do_set_active_probe, do_set_exclude, do_get_exclude, do_sync_status;
 ctl_fn do_set_relay_probe;
 
+/* commands_tlog.c */
+ctl_fn do_tlog_set, do_tlog_list;
+
 #endif /* dbserver/commands_i.h */

@@ -1,6 +1,5 @@
-/* dbserver/options.c: see options.h.  Options of ovsdb-server that change nothing here
- * (--monitor: byred watches over us) are accepted, so that scripts
- * work. */
+/* dbserver/options.c: see options.h.  Options of ovsdb-server that change nothing here are accepted, so
+ * that scripts work. */
 #include "dbserver/options.h"
 
 #include <getopt.h>
@@ -11,7 +10,7 @@
 const char options_usage[] =
     "usage: byre-dbd [OPTION]... DATABASE...\n"
     "Serves databases over RFC 7047: OVSDB files, and relay:NAME:REMOTE[,REMOTE...], which follows\n"
-    "the database NAME of another server.\n"
+    "the database NAME of another server.  Without any, and without --no-dbs: DBDIR/conf.db.\n"
     "  --remote=REMOTE      listen on punix:PATH, ptcp:[PORT][:HOST] or pssl:[PORT][:HOST], or\n"
     "                       call unix:PATH, tcp:HOST[:PORT] or ssl:HOST[:PORT], or do what\n"
     "                       db:DB,TABLE,COLUMN says; may be repeated\n"
@@ -20,12 +19,14 @@ const char options_usage[] =
     "  --bootstrap-ca-cert=FILE  as --ca-cert, but learn it from the first server if there is none\n"
     "  --peer-ca-cert=FILE  a CA certificate to send along with ours\n"
     "  --ssl-protocols=LIST, --ssl-ciphers=LIST, --ssl-ciphersuites=LIST\n"
+    "  --no-dbs             serve no database but those added later\n"
     "  --config-file=FILE   databases and remotes from a JSON file, in place of the above\n"
     "  --unixctl=PATH       control socket for ovs-appctl (default RUNDIR/byre-dbd.PID.ctl)\n"
     "  --pidfile[=FILE]     write and lock a pid file (default RUNDIR/byre-dbd.pid)\n"
     "  --log-file[=FILE]    log there (default LOGDIR/byre-dbd.log)\n"
     "  -v, --verbose[=SPEC] log more; SPEC as in ovs-appctl(8), for example console:dbg\n"
     "  --detach             go to the background once everything is open\n"
+    "  --monitor            with --detach: start again after a crash\n"
     "  --no-chdir           stay in this directory when detaching\n"
     "  --user=USER[:GROUP]  become that user before any file but the pid file is opened\n"
     "  --run=COMMAND        run a shell command once listening and end with it\n"
@@ -49,6 +50,9 @@ enum {
     OPT_NO_DURABLE,
     OPT_CONFIG_FILE,
     OPT_USER,
+    OPT_MONITOR,
+    OPT_RECORD,
+    OPT_NO_DBS,
     OPT_SYNC_FROM,
     OPT_SYNC_EXCLUDE,
     OPT_ACTIVE,
@@ -79,9 +83,11 @@ static const struct option long_options[] = {
     { "relay-leader-only", no_argument, NULL, OPT_RELAY_LEADER_ONLY },
     { "help", no_argument, NULL, 'h' },
     { "version", no_argument, NULL, 'V' },
-    { "monitor", no_argument, NULL, OPT_IGNORED },
+    { "monitor", no_argument, NULL, OPT_MONITOR },
+    { "record", optional_argument, NULL, OPT_RECORD },
+    { "replay", optional_argument, NULL, OPT_RECORD },
     { "overwrite-pidfile", no_argument, NULL, OPT_IGNORED },
-    { "no-dbs", no_argument, NULL, OPT_IGNORED },
+    { "no-dbs", no_argument, NULL, OPT_NO_DBS },
     { "syslog-target", required_argument, NULL, OPT_IGNORED },
     { "syslog-method", required_argument, NULL, OPT_IGNORED },
     { "no-self-confinement", no_argument, NULL, OPT_IGNORED },
@@ -135,6 +141,17 @@ log_dir(void)
     return dir && *dir ? dir : "/var/log/byre";
 }
 
+static const char *
+db_dir(void)
+{
+    const char *dir = getenv("BYRE_DBDIR");
+
+    if (!dir || !*dir) {
+        dir = getenv("OVS_DBDIR");
+    }
+    return dir && *dir ? dir : "/var/lib/byre/db";
+}
+
 static struct err *
 apply(struct options *o, int c, const char *arg)
 {
@@ -152,6 +169,13 @@ apply(struct options *o, int c, const char *arg)
     case OPT_RUN: set(&o->run, str_dup(arg)); return NULL;
     case OPT_USER: set(&o->user, str_dup(arg)); return NULL;
     case OPT_CONFIG_FILE: set(&o->config_file, path_absolute(arg)); return NULL;
+    case OPT_MONITOR: o->monitor = true; return NULL;
+    case OPT_NO_DBS: o->no_dbs = true; return NULL;
+    case OPT_RECORD:
+        return err_hint(
+            err_new(ERR_UNSUPPORTED, "--record and --replay are not supported"),
+            "they test Open vSwitch itself; byre-dbd's journal tells what happened: "
+            "byre-dbtool show-log");
     case OPT_SYNC_FROM: set(&o->sync_from, str_dup(arg)); return NULL;
     case OPT_SYNC_EXCLUDE: set(&o->sync_exclude, str_dup(arg)); return NULL;
     case OPT_ACTIVE: o->active = true; return NULL;
@@ -197,6 +221,9 @@ options_parse(int argc, char **argv, struct options *ret)
         e = err_hint(err_new(ERR_SYNTAX,
                              "--config-file excludes databases, --remote and --sync-from"),
                      "name them in the file");
+    }
+    if (!e && !o.databases.n && !o.config_file && !o.no_dbs && o.mode == OPTIONS_RUN) {
+        strvec_take(&o.databases, path_join(db_dir(), "conf.db"));
     }
     if (e) {
         options_done(&o);

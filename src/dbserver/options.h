@@ -24,6 +24,8 @@ struct options {
     bool bootstrap_ca;              /* 'ca_cert' may be learnt. */
     char *sync_from, *sync_exclude; /* Whose backup we are, and which tables not. */
     bool active;                    /* But not before ovs-appctl says so. */
+    bool no_dbs;                    /* None is the default one. */
+    bool monitor;                   /* --monitor: start again after a crash. */
     bool detach, chdir, no_durable, relay_leader_only;
 };
 

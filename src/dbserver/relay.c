@@ -571,6 +571,8 @@ on_notification(void *relay, struct jsonrpc_msg *note)
     CLEANUP(free_drop) char *ours = NULL;
     struct relay *r = relay;
 
+    log_write(LOG_DBG, "jsonrpc", "%s: received notification, method=\"%s\"",
+              session_io_remote(r->session), msg->method);
     if (str_starts(msg->method, "update")) {
         on_update(r, msg);
     } else if (str_eq(msg->method, "monitor_canceled") && msg->params.n == 1 &&

@@ -128,7 +128,7 @@ connect_now(void *entry)
 static void
 resolve_path(struct remote *remote)
 {
-    if (remote->kind == REMOTE_UNIX && remote->path[0] != '/') {
+    if (remote->kind == REMOTE_UNIX && remote->path && remote->path[0] != '/') {
         char *path = path_join(dbserver_rundir(), remote->path);
         free(remote->path);
         remote->path = path;
@@ -178,7 +178,7 @@ listen_now(struct remote_entry *r)
         log_write(LOG_INFO, "socket_util", "%s: listening on port %u",
                   where ? where + 1 : r->name, (unsigned) listener_port(r->listener));
     } else {
-        log_info("listening on %s", r->remote.path);
+        log_info("listening on %s", r->remote.path ? r->remote.path : r->name);
     }
     return NULL;
 }
@@ -192,6 +192,9 @@ remote_add(struct dbserver *s, const char *name, struct remote_options *options,
     options->role = NULL;
 
     struct err *e = remote_parse(name, &remote);
+    if (!e && remote.fd && from_db) { /* Rows are no command line. */
+        e = err_new(ERR_DENIED, "a descriptor is handed over on the command line only");
+    }
     if (e) {
         free(taken.role);
         return err_wrap(e, "remote %s", name);

@@ -135,6 +135,7 @@ served_free(struct served *s)
         compact_cancel(s);
         db_free(s->db);
         journal_close(s->journal);
+        strvec_done(&s->logged);
         free(s->name);
         free(s->path);
         free(s);
@@ -168,6 +169,7 @@ served_commit(struct served *s, struct txn *txn, struct buf *reply)
         if (s->journal && record->n) { /* What is in no file has a name of its own. */
             db_txn_set_id(txn, journal_id(s->journal));
         }
+        tlog_write(s, record);
         db_txn_commit(txn, monitors_deliver, NULL);
         monitors_delivered(s->server);
         dbremotes_changed(s->server);

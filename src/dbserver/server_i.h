@@ -69,6 +69,7 @@ struct served {
     char *path;                    /* As given, "relay:..." too; NULL for _Server. */
     struct replication *backup;    /* It is another server's; NULL: it is our own. */
     bool sync_failed;              /* It was a backup, which did not work. */
+    struct strvec logged;          /* Tables whose transactions go to the log. */
     struct list parked;            /* Of struct pending, by 'in_served'. */
     struct list forwarded;         /* Also: those for a relay's source. */
     struct list monitors;          /* Of struct peer_monitor, by 'in_served'. */
@@ -151,6 +152,9 @@ void dbremotes_changed(struct dbserver *);
 void
 ctl_compacted(struct dbserver *); /* Those who wait for compactions may get their answer. */
 void ctl_free(struct ctl *);
+
+/* commands_tlog.c: a record is being committed. */
+void tlog_write(const struct served *, const struct buf *record);
 
 /* commands.c: runs the command that a request names.  Appends its text to 'out'. */
 struct err *ctl_run(struct dbserver *, const struct jsonrpc_msg *,

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -182,10 +183,36 @@ on_starved(void *l_)
     loop_fd_set(l->watch, LOOP_READ);
 }
 
+/* A socket that we were given. */
+static struct err *
+adopt(struct listener *l)
+{
+    int fd = l->remote.fd, on = 0, type = 0;
+    socklen_t n = sizeof on;
+    struct sockaddr_storage address;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0) {
+        return err_io(errno, "descriptor %d", fd);
+    } else if (!on || type != SOCK_STREAM) {
+        return err_new(ERR_CONSTRAINT, "descriptor %d is no listening stream socket", fd);
+    }
+    n = sizeof address;
+    if (getsockname(fd, (struct sockaddr *) &address, &n) < 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+        return err_io(errno, "descriptor %d", fd);
+    }
+    l->remote.kind = address.ss_family == AF_UNIX ? REMOTE_UNIX : REMOTE_TCP;
+    l->fd = fd;
+    return NULL;
+}
+
 static struct err *
 listener_open(struct listener *l, mode_t mode)
 {
-    TRY(l->remote.kind == REMOTE_UNIX ? unix_bind(l, mode) : tcp_bind(l));
+    TRY(l->remote.fd                    ? adopt(l)
+        : l->remote.kind == REMOTE_UNIX ? unix_bind(l, mode)
+                                        : tcp_bind(l));
     if (listen(l->fd, BACKLOG) < 0) {
         return err_io(errno, "listen");
     }

@@ -90,6 +90,19 @@ parse_path(const char *text, const char *path, struct remote *r)
     return NULL;
 }
 
+static struct err *
+parse_fd(const char *text, const char *number, struct remote *r)
+{
+    char *end;
+    long fd = strtol(number, &end, 10);
+    if (end == number || *end || fd < 3 || fd > INT32_MAX) {
+        return err_hint(err_new(ERR_SYNTAX, "%s: not the number of a socket", text),
+                        "write pfd:FD with a listening socket from 3 on");
+    }
+    r->fd = (int) fd;
+    return NULL;
+}
+
 static const struct scheme {
     const char *prefix;
     enum remote_kind kind;
@@ -98,6 +111,7 @@ static const struct scheme {
 } schemes[] = {
     { "unix:", REMOTE_UNIX, false, false, parse_path },
     { "punix:", REMOTE_UNIX, true, false, parse_path },
+    { "pfd:", REMOTE_UNIX, true, false, parse_fd },
     { "tcp:", REMOTE_TCP, false, false, parse_host_port },
     { "ptcp:", REMOTE_TCP, true, false, parse_port_host },
     { "ssl:", REMOTE_TCP, false, true, parse_host_port },
@@ -137,7 +151,9 @@ char *
 remote_text(const struct remote *r)
 {
     const char *p = r->passive ? "p" : "";
-    if (r->kind == REMOTE_UNIX) {
+    if (r->fd) {
+        return str_dupf("pfd:%d", r->fd);
+    } else if (r->kind == REMOTE_UNIX) {
         return str_dupf("%sunix:%s", p, r->path);
     }
     bool v6 = r->host && strchr(r->host, ':');

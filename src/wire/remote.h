@@ -2,6 +2,7 @@
  *
  *     unix:PATH        tcp:HOST[:PORT]      ssl:HOST[:PORT]       to connect to
  *     punix:PATH       ptcp:[PORT][:HOST]   pssl:[PORT][:HOST]    to listen on
+ *     pfd:FD                                                      the same, open already
  *
  * IPv6 addresses are in brackets.  The default port is 6640; listening on port 0 lets the kernel
  * choose.  Passive without HOST: all IPv4 addresses; [::]: both families.
@@ -26,6 +27,7 @@ struct remote {
     char *path;      /* Unix; owned. */
     char *host;      /* TCP, without brackets; owned.  NULL: any (passive only). */
     uint16_t port;
+    int fd; /* A listening socket that we were given; 0: none. */
 };
 
 struct err *remote_parse(const char *text, struct remote *ret) MUST_CHECK;

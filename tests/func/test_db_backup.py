@@ -184,7 +184,7 @@ def test_config_file(active, make_dbd, state_dir, program, test_schema):
 def test_added_later(active, make_dbd, program, state_dir, test_schema):
     """A database that is added follows like the others; with --active it does not, until asked."""
     backup = make_dbd(name="backup", args=("--sync-from=" + active.remote, "--active"))
-    backup.argv.pop()
+    backup.argv[-1] = "--no-dbs"
     backup.start()
     appctl(program, backup, "ovsdb-server/add-db", str(backup.db))
     with backup.connect() as b, active.connect() as c:

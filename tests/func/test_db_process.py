@@ -1,0 +1,148 @@
+"""byre-dbd as a process: ovsdb-server's options and ovs-appctl's commands that no other file covers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import rpc
+from conftest import ASAN
+from rpc import wait_for
+from test_dbserver import appctl, insert, names
+
+
+def run_dbd(program, *args, **env):
+    return subprocess.run([program("byre-dbd"), *args], capture_output=True, text=True, timeout=30, env=dict(os.environ, **ASAN, **env))
+
+
+def test_given_socket(make_dbd):
+    """pfd:FD: a socket that systemd opened."""
+    server = make_dbd()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(server.sock))
+    listener.listen()
+    server.argv[1] = "--remote=pfd:%d" % listener.fileno()
+    env = dict(os.environ, BYRE_RUNDIR=str(server.dir), **ASAN)
+    server.process = subprocess.Popen(server.argv, pass_fds=[listener.fileno()], env=env, stderr=subprocess.DEVNULL)
+    with server.connect() as c:
+        assert "T" in c.result("list_dbs")
+
+
+def test_bad_descriptors(program, dbd, state_dir):
+    with open("/dev/null") as null:
+        for fd in (1, 99, "x", null.fileno()):
+            done = run_dbd(program, "--no-dbs", "--unixctl=none", "--remote=pfd:%s" % fd)
+            assert done.returncode == 1 and "pfd:%s" % fd in done.stderr, done.stderr
+    assert "command line only" in appctl(program, dbd, "ovsdb-server/add-remote", "pfd:5", ok=False)
+
+
+def test_default_database(program, make_dbd, state_dir):
+    server = make_dbd(name="conf")
+    done = run_dbd(program, "--unixctl=none", "--run=true", OVS_DBDIR=str(state_dir))
+    assert done.returncode == 0, done.stderr
+    assert "database T" in done.stderr
+    server.db.unlink()
+    done = run_dbd(program, "--unixctl=none", "--run=true", OVS_DBDIR=str(state_dir))
+    assert done.returncode == 1 and "conf.db" in done.stderr
+    assert run_dbd(program, "--unixctl=none", "--no-dbs", "--run=true", OVS_DBDIR=str(state_dir)).returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--record", "--replay=/tmp"])
+def test_refused(program, option):
+    done = run_dbd(program, option)
+    assert done.returncode == 1 and "not supported" in done.stderr and "next:" in done.stderr
+
+
+def test_monitor(program, make_dbd, state_dir):
+    """--detach --monitor: killed by its own fault, the server is there again; told to exit, it stays away."""
+    server = make_dbd()
+    pidfile, log = state_dir / "dbd.pid", state_dir / "dbd.log"
+    done = run_dbd(program, "--detach", "--monitor", "--no-chdir", "--pidfile=%s" % pidfile, "--log-file=%s" % log, *server.argv[1:], BYRE_RUNDIR=str(state_dir))
+    assert done.returncode == 0, done.stderr
+    first = int(pidfile.read_text())
+    try:
+        with server.connect() as c:
+            c.transact("T", insert(name="x"))
+        os.kill(first, signal.SIGABRT)  # The sanitizers take SIGSEGV for themselves.
+        wait_for("another", lambda: pidfile.exists() and pidfile.read_text().strip() not in ("", str(first)) and rpc.listening(server.sock), 60)
+
+        def there():
+            try:
+                with server.connect() as c:
+                    return names(c) == ["x"]
+            except OSError:
+                return False
+
+        wait_for("its socket", there)
+        assert "died, killed (Aborted)" in log.read_text()
+    finally:
+        second = int(pidfile.read_text())
+        appctl(program, server, "exit")
+        wait_for("its end", lambda: not rpc.alive(second))
+    wait_for("the pid file to go", lambda: not pidfile.exists())
+
+
+def test_levels(program, dbd):
+    """A level a module and a place."""
+
+    def levels():
+        return {line.split()[0]: line.split()[1:] for line in appctl(program, dbd, "vlog/list").splitlines()[2:]}
+
+    assert levels()["dbserver"] == ["INFO", "OFF", "INFO"]
+    appctl(program, dbd, "vlog/set", "dbserver:console:dbg", "jsonrpc:file:dbg")
+    assert levels()["dbserver"] == ["DBG", "OFF", "INFO"] and levels()["jsonrpc"] == ["INFO", "OFF", "DBG"] and levels()["dbd"] == ["INFO", "OFF", "INFO"]
+    with dbd.connect():
+        wait_for("a line", lambda: "|dbserver|DBG|" in dbd.text())
+    appctl(program, dbd, "vlog/set", "any:console:off")
+    assert levels()["dbserver"] == ["OFF", "OFF", "INFO"]
+    n = len(dbd.text())
+    appctl(program, dbd, "ovsdb-server/reconnect")
+    assert len(dbd.text()) == n
+    assert 'no destination, level, or module "nonsense"' in appctl(program, dbd, "vlog/set", "nonsense:dbg", ok=False)
+    appctl(program, dbd, "vlog/set", "PATTERN:file:%m")
+    appctl(program, dbd, "vlog/set")
+    assert set(map(tuple, levels().values())) == {("DBG", "DBG", "DBG")}
+
+
+def test_unknown_level_is_no_failure(program):
+    assert run_dbd(program, "-vnonsense:dbg", "-vvlog:off", "-vraft", "--no-dbs", "--unixctl=none", "--run=true").returncode == 0
+
+
+def test_table_log(program, dbd):
+    listing = appctl(program, dbd, "ovsdb-server/tlog-list").splitlines()
+    assert listing[0].split() == ["database", "table", "logging"] and ["A", "OFF"] in [line.split() for line in listing]
+    appctl(program, dbd, "ovsdb-server/tlog-set", "T:A", "on")
+    assert ["A", "ON"] in [line.split() for line in appctl(program, dbd, "ovsdb-server/tlog-list").splitlines()]
+    with dbd.connect() as c:
+        c.transact("T", insert(name="seen"), insert("B", k="orphan"), {"op": "comment", "comment": "because"})
+        wait_for("the line", lambda: "|transaction|INFO|T:A: {" in dbd.text())
+        assert '"name":"seen"' in dbd.text() and "because" in dbd.text()
+        appctl(program, dbd, "ovsdb-server/tlog-set", "T:A", "off")
+        c.transact("T", insert(name="unseen"))
+    assert "unseen" not in dbd.text()
+    for args in (("X:A", "on"), ("T:X", "on"), ("T", "on"), ("T:A", "perhaps")):
+        appctl(program, dbd, "ovsdb-server/tlog-set", *args, ok=False)
+
+
+def test_replies_as_json(dbd):
+    with rpc.Rpc("unix:%s" % dbd.ctl) as c:
+        assert c.result("version").startswith("byre-dbd")
+        c.result("set-options", "--format", "json")
+        assert c.result("version") == {"reply-format": "plain", "reply": c.result("version")["reply"]}
+        c.result("set-options", "--format=text")
+        assert isinstance(c.result("version"), str)
+        assert "invalid value" in c.call("set-options", "--format", "xml")["error"]
+
+
+def test_figures(program, dbd):
+    with dbd.connect() as c:
+        c.transact("T", insert(name="x"))
+        c.result("monitor", "T", "m", {"A": {}})
+        figures = dict(word.split(":") for word in appctl(program, dbd, "memory/show").split())
+    assert {"atoms", "backlog", "cells", "json-caches", "monitors", "n-weak-refs", "sessions", "triggers", "txn-history", "txn-history-atoms"} <= set(figures)
+    assert figures["sessions"] == "1" and figures["monitors"] == "1"
+    assert appctl(program, dbd, "ovsdb-server/get-db-storage-status", "T").strip() == "status: ok"
+    assert "Failed to find" in appctl(program, dbd, "ovsdb-server/get-db-storage-status", "X", ok=False)
