@@ -350,8 +350,8 @@ class Watcher(Client):
 # The judge.
 
 def judge(txns, watchers, final, late_s=0):
-    """Raises Wrong.  'late_s': how long after the client lost its connection its transaction may still be committed, because
-    a relay passed it on.  'final': {"Counter", "Done", "Reg", "Item"} as read in the end, in the model's form.  Returns how many
+    """Raises Wrong.  'late_s': there were relays: how long after the client lost its connection its transaction may still be
+    committed.  'final': {"Counter", "Done", "Reg", "Item"} as read in the end, in the model's form.  Returns how many
     transactions were committed."""
     done = {row["id"] for row in final["Done"].values()}
     for txn in txns:
@@ -372,7 +372,7 @@ def judge(txns, watchers, final, late_s=0):
     if seen_text(states["last"]) != seen_text(final):
         raise Wrong("in the end the database has\n%s\nbut it should have\n%s" % (seen_text(final), seen_text(states["last"])))
     judge_time(by_n, n_all)
-    judge_failures(txns, by_n, states, n_all)
+    judge_failures(txns, by_n, states, n_all, late_s > 0)
     for w in watchers:
         judge_watcher(w, states)
     judge_ids(watchers)
@@ -446,10 +446,11 @@ def judge_time(by_n, n_all):
             latest = txn if not latest or txn.begin > latest.begin else latest
 
 
-def judge_failures(txns, by_n, states, n_all):
-    """What failed must have had a reason in some state between its begin and its end."""
+def judge_failures(txns, by_n, states, n_all, behind):
+    """What failed must have had a reason in some state between its begin and its end; or earlier, because a relay refuses by its
+    own copy."""
     for txn in [t for t in txns if t.error]:
-        before = max([n for n, t in by_n.items() if t.end < txn.begin], default=0)
+        before = 0 if behind else max([n for n, t in by_n.items() if t.end < txn.begin], default=0)
         after = max([n for n, t in by_n.items() if t.begin < txn.end], default=0)
         for n in range(before, min(n_all, after + 8) + 1):  # Some had no reply.
             try:
