@@ -77,9 +77,8 @@ open_device(const char *path, bool write, int *ret_fd)
     int fd = open(path, (write ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 && errno == EBUSY) {
-        return err_hint(
-            err_tag(err_new(ERR_BUSY, "device '%s' is in use", path), VE_OPERATION_INVALID),
-            "see who has it: lsblk %s; fuser -v %s", path, path);
+        return err_hint(store_err(VE_OPERATION_INVALID, "device '%s' is in use", path),
+                        "see who has it: lsblk %s; fuser -v %s", path, path);
     } else if (fd < 0 && errno == ENOENT) {
         return err_hint(store_err(VE_INVALID_ARG, "device path '%s' doesn't exist", path),
                         "lsblk lists the devices of this host");

@@ -36,7 +36,7 @@ def test_build_and_start():
 def test_linear_volume():
     byre = guest.byre()
     byre.byre("vol", "create-as", "hostvg", "a-b.c", "10M")
-    vol = byre.vols("hostvg")["a-b.c"]
+    vol = byre.json("vol", "info", "hostvg/a-b.c")
     assert vol["capacity"] == 12 << 20 and vol["filepath"] == "/dev/host-vg/a-b.c" and vol["type"] == "block", vol
     assert vol["key"] == lvs("lv_uuid", what="host-vg/a-b.c")[0]["lv_uuid"]
     assert oct(guest.os.stat("/dev/host-vg/a-b.c").st_mode)[-3:] == "600"

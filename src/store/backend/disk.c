@@ -652,11 +652,10 @@ delete_part(const struct plan_seen *seen, const void *aux, struct plan *plan)
     } else if (p->kind == PART_EXTENDED) {
         for (size_t i = 0; i < t.n; i++) {
             if (t.parts[i].kind == PART_LOGICAL) {
-                return err_hint(
-                    err_tag(err_new(ERR_BUSY, "partition '%s' holds logical partitions",
-                                    d->name),
-                            VE_OPERATION_INVALID),
-                    "delete those first");
+                return err_hint(store_err(VE_OPERATION_INVALID,
+                                          "partition '%s' holds logical partitions",
+                                          d->name),
+                                "delete those first");
             }
         }
     } else {

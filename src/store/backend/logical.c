@@ -310,9 +310,9 @@ stop(const struct plan_seen *seen, const void *aux, struct plan *plan)
         }
     }
     if (users.n) {
-        return err_hint(err_tag(err_new(ERR_BUSY, "volumes of pool '%s' are in use: %s",
-                                        l->pool->name, buf_cstr(&users)),
-                                VE_OPERATION_INVALID),
+        return err_hint(store_err(VE_OPERATION_INVALID,
+                                  "volumes of pool '%s' are in use: %s", l->pool->name,
+                                  buf_cstr(&users)),
                         "stop the machines, or unmount what is mounted; lsblk shows who "
                         "has them");
     } else if (!active) {
@@ -573,9 +573,9 @@ parse_free(const struct plan_seen *seen, const void *aux,
     if (!row) {
         return no_such_volume(l);
     } else if (*lvm_cell(row, "lv_device_open")) {
-        return err_hint(err_tag(err_new(ERR_BUSY, "volume '%s' is still in use.", l->name),
-                                VE_OPERATION_INVALID),
-                        "stop the machine or unmount it; lsblk shows who has it");
+        return err_hint(
+            store_err(VE_OPERATION_INVALID, "volume '%s' is still in use.", l->name),
+            "stop the machine or unmount it; lsblk shows who has it");
     }
     return NULL;
 }
