@@ -50,6 +50,10 @@ to_be_off(const struct pool_want *want, const struct pool_memo *memo)
 
     if (!memo->checked) {
         d.step = POOL_DO_CHECK;
+    } else if (memo->active && want->generation == 0) {
+        /* Nobody asked for anything since it was defined: that its group is active or its
+         * file system mounted is the administrator's doing, and no matter of ours yet. */
+        d.state = "inactive";
     } else if (memo->active && want->users) {
         d.error = want->users;
         d.state = memo->scanned ? "running" : NULL;

@@ -832,6 +832,8 @@ static const struct pool_case {
     { "a look is due", ON, RUNS(.look_at_ms = NOW), "check", false, "running", NULL, NOW },
     { "to be off: look first", OFF, { 0 }, "check", false, NULL, NULL, 0 },
     { "to be off, is on", OFF, { .checked = true, .active = true }, "stop", false, NULL, NULL, 0 },
+    { "only defined: what is there is left alone", { .generation = 0 }, { .checked = true, .active = true }, "nothing", true,
+      "inactive", NULL, 0 },
     { "to be off, in use", { .generation = 1, .users = "by vm" }, RUNS(.look_at_ms = 1), "nothing", true, "running", "by vm", 0 },
     { "off, whoever would use it", { .generation = 1, .users = "by vm" }, { .checked = true }, "nothing", true, "inactive", NULL, 0 },
     { "off", OFF, { .checked = true }, "nothing", true, "inactive", NULL, 0 },

@@ -33,7 +33,7 @@ def test_start_and_volumes():
     row = byre.pool("f")
     assert row["state"] == "running" and 900 << 20 < row["capacity"] < 1 << 30, row
     byre.byre("vol", "create-as", "f", "a", "10M")
-    byre.byre("vol", "create-as", "f", "b.qcow2", "2G", "--format", "qcow2")
+    byre.byre("vol", "create-as", "f", "b.qcow2", "512M", "--format", "qcow2")
     assert os.path.getsize(TARGET + "/a") == 10 << 20
     byre.byre("vol", "delete", "f/a")
 

@@ -132,6 +132,7 @@ const struct pool_ops pool_fs_ops = {
     .stop = fs_stop,
     .delete = fs_delete,
     .scan = file_scan,
+    .watch = file_watch,
     .vol_create = file_vol_create,
     .vol_clone = file_vol_clone,
     .vol_stat = file_vol_stat,
