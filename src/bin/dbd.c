@@ -4,7 +4,7 @@
  * anew, all else is in room dbserver.  With --detach a parent stays until databases and
  * sockets are open, so that its exit status tells. */
 #define LOG_MODULE "dbd"
-#include "dbd_i.h"
+#include "bin/dbd_i.h"
 
 #include <errno.h>
 #include <fcntl.h>

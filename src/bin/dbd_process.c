@@ -1,6 +1,6 @@
 /* bin/dbd_process.c: byre-dbd as a process: in the background, watched over, another user. */
 #define LOG_MODULE "daemon_unix"
-#include "dbd_i.h"
+#include "bin/dbd_i.h"
 
 #include <errno.h>
 #include <fcntl.h>
