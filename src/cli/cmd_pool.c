@@ -111,6 +111,18 @@ delete_one(struct cli *cli, const struct args *args, struct storage_pool *s)
     return add_job(cli, s, "pool.delete", "deleted", NULL, &plan, NULL);
 }
 
+static struct json
+keep_active(struct arena *a, const struct uuid *pool)
+{
+    struct json op = json_object(), row = json_object();
+    json_put(a, &op, "op", json_string_ref("update"));
+    json_put(a, &op, "table", json_string_ref("pool"));
+    json_put(a, &op, "where", q_where_uuid(a, pool));
+    json_put(a, &row, "active", json_bool(true));
+    json_put(a, &op, "row", row);
+    return op;
+}
+
 static struct err *
 set_active(struct cli *cli, struct storage_pool *s, bool active)
 {
@@ -127,6 +139,9 @@ set_active(struct cli *cli, struct storage_pool *s, bool active)
     change_update(cli, "pool", &s->pool.uuid, row);
     change_await(cli, GOAL_APPLIED, "pool", &s->pool.uuid, -1, label,
                  active ? "started" : "stopped");
+    if (!active && row_bool(s->pool.row, "active")) { /* It must not vanish later. */
+        change_take_back(cli, keep_active(&cli->arena, &s->pool.uuid));
+    }
     return NULL;
 }
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import guest
+import servers
 
 
 def host_of(node):
@@ -70,7 +71,7 @@ def test_multipath_with_a_path_that_fails():
     pathlib.Path("/etc/multipath.conf").write_text(
         "defaults {\n user_friendly_names yes\n find_multipaths yes\n polling_interval 1\n max_polling_interval 2\n}\n"
         "blacklist {\n protocol \"scsi:unspec\"\n}\nblacklist_exceptions {\n protocol \"scsi:unspec\"\n}\n")
-    guest.run("multipathd")
+    servers.daemon("multipathd")
     guest.wait_for("the map", lambda: "mpath" in guest.run("dmsetup", "ls", "--target", "multipath"))
     byre.byre("pool", "define-as", "mp", "mpath", "--target", "/dev/mapper")
     byre.byre("pool", "start", "mp")

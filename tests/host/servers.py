@@ -2,8 +2,14 @@
 
 import os
 import pathlib
+import subprocess
 
 from guest import run, sh, wait_for
+
+
+def daemon(*command):
+    """Starts what goes into the background but keeps its output open."""
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=300)
 
 
 def nfs(*exports):
@@ -45,9 +51,9 @@ def tgt():
     for place in ("/etc/iscsi/nodes", "/etc/iscsi/ifaces", "/etc/iscsi/static", "/etc/iscsi/send_targets"):
         os.makedirs(place, exist_ok=True)
         run("mount", "-t", "tmpfs", "tmpfs", place)
-    run("tgtd")
+    daemon("tgtd")
     wait_for("tgtd", lambda: "error" not in run("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "sys", check=False).lower())
-    run("iscsid")
+    daemon("iscsid")
 
 
 def tgtadm(operation, mode, **options):
