@@ -186,7 +186,11 @@ work_end(struct job_work *w)
         w->e = err_wrap(TAKE(w->e), "%s", w->kind->name);
     }
     ticket_end(w->ticket, w->e, w->reply.note);
-    agent_touch(w->agent);
+    if (w->request.verb == PRIV_POOL_REFRESH && !w->e) {
+        agent_touch_jobs(w->agent); /* What it found is for feed.c to tell. */
+    } else {
+        agent_touch(w->agent);
+    }
     work_done_free(w);
 }
 
