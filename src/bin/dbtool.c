@@ -141,6 +141,13 @@ static const struct command {
     { "db-cksum", "[DB]", "its schema's checksum", 0, 1, tool_db_cksum },
     { "db-is-standalone", "DB", "exit status 0 for yes, 2 for no", 1, 1, tool_db_is_standalone },
     { "db-is-clustered", "DB", "exit status 0 for yes, 2 for no", 1, 1, tool_db_is_clustered },
+    { "db-cid", "DB", "the cluster's ID, of a clustered database's file", 1, 1, tool_db_cid },
+    { "db-sid", "DB", "the server's ID in it", 1, 1, tool_db_sid },
+    { "db-local-address", "DB", "the server's address in it", 1, 1, tool_db_local_address },
+    { "create-cluster", "DB CONTENTS LOCAL", "the first member's file, from a schema or a database file", 3, 3, tool_create_cluster },
+    { "join-cluster", "DB NAME LOCAL REMOTE...", "a further member's file", 4, TOOL_ARGS_MAX, tool_join_cluster },
+    { "check-cluster", "DB...", "do the members' files fit each other?", 1, TOOL_ARGS_MAX, tool_check_cluster },
+    { "cluster-to-standalone", "DB CLUSTER-DB", "the content of a member's file in a new file of its own", 2, 2, tool_cluster_to_standalone },
     { "schema-name", "[SCHEMA]", "the name in a schema file", 0, 1, tool_schema_name },
     { "schema-version", "[SCHEMA]", "its version", 0, 1, tool_schema_version },
     { "schema-cksum", "[SCHEMA]", "its checksum", 0, 1, tool_schema_cksum },
@@ -153,7 +160,7 @@ print_usage(FILE *to)
 {
     fputs("usage: byre-dbtool [OPTION]... COMMAND [ARG]...\n", to);
     for (size_t i = 0; i < N_ELEMS(commands); i++) {
-        fprintf(to, "  %-16s %-19s %s\n", commands[i].name, commands[i].args,
+        fprintf(to, "  %-21s %-23s %s\n", commands[i].name, commands[i].args,
                 commands[i].help);
     }
     fputs(
@@ -161,7 +168,8 @@ print_usage(FILE *to)
         "options: --if-not-exists (create), --cut (compact: drop what is behind damage; it is\n"
         "         saved beside the file), -m, --more (show-log, compact), -a, --archive (show-log:\n"
         "         first what compaction took out of the file), --rbac-role=ROLE\n"
-        "         (query, transact), -h, --help, -V, --version\n",
+        "         (query, transact), --election-timer=MS (create-cluster), --cid=UUID (join-cluster),\n"
+        "         -h, --help, -V, --version\n",
         to);
 }
 
@@ -174,6 +182,8 @@ parse_options(int argc, char **argv)
         { "more", no_argument, NULL, 'm' },
         { "archive", no_argument, NULL, 'a' },
         { "rbac-role", required_argument, NULL, 'r' },
+        { "cid", required_argument, NULL, 'C' },
+        { "election-timer", required_argument, NULL, 'e' },
         { "verbose", optional_argument, NULL, 'v' }, /* ovsdb-tool's; nothing to say. */
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
@@ -189,6 +199,8 @@ parse_options(int argc, char **argv)
         case 'm': t.more++; break;
         case 'a': t.archive = true; break;
         case 'r': t.rbac_role = optarg; break;
+        case 'C': t.cid = optarg; break;
+        case 'e': t.election_ms = strtoll(optarg, NULL, 10); break;
         case 'v': break;
         case 'h': print_usage(stdout); exit(0);
         case 'V': puts("byre-dbtool " BYRE_VERSION); exit(0);

@@ -39,6 +39,9 @@ fact_of_schema(const char *path, enum fact fact)
 struct err *
 tool_db_name(struct tool *t UNUSED, const char **args)
 {
+    if (tool_is_cluster(tool_db(args[0]))) {
+        return tool_cluster_name(tool_db(args[0]));
+    }
     return fact_of_db(args[0], FACT_NAME);
 }
 

@@ -9,13 +9,15 @@
 #include "dbserver/dbfile.h"
 #include "journal/journal.h"
 
-#define TOOL_ARGS_MAX 3
+#define TOOL_ARGS_MAX 16
 #define TOOL_NO 2 /* Exit status of a question whose answer is no, as ovsdb-tool has it. */
 
 struct tool {
     bool if_not_exists, cut, archive;
     int more;              /* So many -m. */
     const char *rbac_role; /* NULL without. */
+    const char *cid;       /* --cid of join-cluster; NULL without. */
+    int64_t election_ms;   /* --election-timer of create-cluster; 0 without. */
     int status;            /* Exit status of success. */
 };
 
@@ -45,5 +47,16 @@ tool_fn tool_db_name, tool_db_version, tool_db_cksum, tool_db_is_standalone,
     tool_needs_conversion, tool_compare_versions;
 /* dbtool_txn.c */
 tool_fn tool_query, tool_transact;
+/* dbtool_rewrite.c: the content in a new file, which appears whole or not at all. */
+struct err *tool_write_db(const char *path, const struct db *,
+                          const char *comment) MUST_CHECK;
+/* dbtool_cluster.c: files of ovsdb-server's clusters. */
+tool_fn tool_db_cid, tool_db_sid, tool_db_local_address, tool_check_cluster,
+    tool_cluster_to_standalone;
+/* dbtool_join.c */
+tool_fn tool_create_cluster, tool_join_cluster;
+bool tool_is_cluster(const char *path);
+/* The name of the database in a cluster's file. */
+struct err *tool_cluster_name(const char *path) MUST_CHECK;
 
 #endif /* bin/dbtool_i.h */

@@ -32,8 +32,8 @@ fill(const char *path, const struct db *db, const char *comment)
 }
 
 /* Writes beside 'path' and then takes its place. */
-static MUST_CHECK struct err *
-write_new(const char *path, const struct db *db, const char *comment)
+struct err *
+tool_write_db(const char *path, const struct db *db, const char *comment)
 {
     CLEANUP(free_drop) char *new = str_dupf("%s.tmp", path);
     CLEANUP(free_drop) char *dir = path_dir(path);
@@ -69,7 +69,7 @@ tool_compact(struct tool *t, const char **args)
                             "damage",
                             path);
         }
-        return write_new(args[1], db, comment);
+        return tool_write_db(args[1], db, comment);
     }
     int64_t before = journal_size(journal);
     if (t->cut) {
@@ -95,6 +95,6 @@ tool_convert(struct tool *t UNUSED, const char **args)
     TRY(tool_schema(args[1], &schema));
     TRY(tool_open_good(tool_db(args[0]), args[2] ? JOURNAL_READ_ONLY : 0, &journal, &db));
     TRY(db_convert(db, schema, &converted));
-    return args[2] ? write_new(args[2], converted, comment)
+    return args[2] ? tool_write_db(args[2], converted, comment)
                    : dbfile_replace(journal, converted, comment);
 }

@@ -42,29 +42,41 @@ sha1_text(const void *data, size_t n_bytes, const char *more,
     out[RECORD_SUM_CHARS] = '\0';
 }
 
-void
-record_header(const void *data, size_t n_bytes, struct buf *out)
+static void
+print_header(const char *word, const void *data, size_t n_bytes, struct buf *out)
 {
     char sum[RECORD_SUM_CHARS + 1];
 
     sha1_text(data, n_bytes, "\n", sum);
-    buf_add(out, magic, strlen(magic));
+    buf_str(out, word);
     buf_i64(out, (int64_t) n_bytes + 1);
     buf_char(out, ' ');
     buf_add(out, sum, RECORD_SUM_CHARS);
     buf_char(out, '\n');
 }
 
-/* Decodes a header line without its line feed. */
+void
+record_header(const void *data, size_t n_bytes, struct buf *out)
+{
+    print_header(magic, data, n_bytes, out);
+}
+
+void
+record_header_cluster(const void *data, size_t n_bytes, struct buf *out)
+{
+    print_header(cluster_magic, data, n_bytes, out);
+}
+
+/* Decodes a header line without its line feed; 'word' is what it begins with. */
 static bool
-header_parse(const char *line, size_t n_chars, size_t *ret_n_bytes,
+header_parse(const char *word, const char *line, size_t n_chars, size_t *ret_n_bytes,
              char sum[RECORD_SUM_CHARS + 1])
 {
-    const char *at = line + strlen(magic);
+    const char *at = line + strlen(word);
     const char *end = line + n_chars;
     uint64_t n_bytes = 0;
 
-    if (n_chars < strlen(magic) || memcmp(line, magic, strlen(magic)) != 0) {
+    if (n_chars < strlen(word) || memcmp(line, word, strlen(word)) != 0) {
         return false;
     }
     for (; at < end && *at >= '0' && *at <= '9'; at++) {
@@ -131,11 +143,13 @@ reader_fill(struct record_reader *r, size_t n_bytes)
 static struct err *
 header_error(const struct record_reader *r, const char *line, size_t n_chars)
 {
-    if (r->offset == 0 && n_chars >= strlen(cluster_magic) &&
+    if (!r->cluster && r->offset == 0 && n_chars >= strlen(cluster_magic) &&
         memcmp(line, cluster_magic, strlen(cluster_magic)) == 0) {
         return err_hint(
             err_new(ERR_UNSUPPORTED, "%s: this is a clustered database file", r->path),
-            "make a standalone copy with: ovsdb-tool cluster-to-standalone");
+            "a member of a cluster is ovsdb-server's to serve, with relays of ours before it; "
+            "for a standalone copy: byre-dbtool cluster-to-standalone NEW %s",
+            r->path);
     } else if (r->offset == 0 && (n_chars < 6 || memcmp(line, magic, 6) != 0)) {
         return err_new(ERR_SYNTAX, "%s: cannot identify file type", r->path);
     }
@@ -171,7 +185,8 @@ record_read(struct record_reader *r, const char **ret_data, size_t *ret_n_bytes)
     size_t n_bytes;
     size_t n_look = n_ahead < RECORD_HEADER_MAX ? n_ahead : RECORD_HEADER_MAX;
     const char *lf = memchr(line, '\n', n_look);
-    if (!lf || !header_parse(line, (size_t) (lf - line), &n_bytes, want)) {
+    if (!lf || !header_parse(r->cluster ? cluster_magic : magic, line, (size_t) (lf - line),
+                             &n_bytes, want)) {
         return header_error(r, line, lf ? (size_t) (lf - line) : n_look);
     }
     size_t n_header = (size_t) (lf - line) + 1;

@@ -24,6 +24,8 @@
 /* Appends the header for 'data', JSON text to which the caller adds a line feed; it ends with the
  * SHA-1 and a line feed. */
 void record_header(const void *data, size_t n_bytes, struct buf *out);
+/* The same for a file of ovsdb-server's cluster, whose records have another word: "OVSDB CLUSTER". */
+void record_header_cluster(const void *data, size_t n_bytes, struct buf *out);
 
 struct record_reader {
     const char *path; /* For texts.  Borrowed. */
@@ -31,6 +33,7 @@ struct record_reader {
     int64_t offset;   /* File offset of the next record: all before it is good. */
     struct buf chunk; /* File content that was read ahead. */
     size_t chunk_at;  /* Where 'offset' lies in it. */
+    bool cluster;     /* Its records are a cluster's. */
     bool at_end;      /* The file gave no more bytes. */
     char sum[RECORD_SUM_CHARS + 1]; /* Of the record that was read last. */
 };
