@@ -230,6 +230,12 @@ void vm_obj_orphan(struct vm_obj *); /* Its row is gone. */
 const char *vms_user_of(struct agent *, const struct uuid *volume);
 bool vms_is_on(const struct virt_dom *);
 
+/* Its start is under way. */
+bool vm_is_starting(const struct row_vm *);
+
+/* memory.c: is there memory for one machine more, by the cluster's rules?  ERR_NO_SPACE with the sums. */
+struct err *memory_admit(struct agent *, const struct row_vm *) MUST_CHECK;
+
 /* strangers.c: domains that are not ours. */
 void strangers_pass(struct agent *, struct row_hostnode *own);
 

@@ -489,6 +489,31 @@ vm_facts(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
     facts_end(&f);
 }
 
+bool
+vm_is_starting(const struct row_vm *row)
+{
+    const struct vm_obj *obj = row->base.user;
+    return obj && obj->job &&
+           (obj->job->step == VM_DO_START || obj->job->step == VM_DO_START_PAUSED);
+}
+
+/* Before a start: is there room?  If not, that is the answer to this want. */
+static bool
+is_refused(struct agent *a, struct vm_obj *obj, enum vm_step step, const struct wanted *w,
+           const struct row_vm *row)
+{
+    bool starts = step == VM_DO_START || step == VM_DO_START_PAUSED;
+    CLEANUP(err_drop) struct err *e = starts ? memory_admit(a, row) : NULL;
+    if (!e) {
+        return false;
+    }
+    CLEANUP(free_drop) char *text = error_text(e);
+    log_info("%s: %s: %s", row->name, vm_step_name(step), err_text(e));
+    vm_memo_failed(&obj->memo, &w->want, text);
+    agent_touch(a); /* Its row tells in the next pass. */
+    return true;
+}
+
 static void
 vm_pass(struct agent *a, const struct row_vm *row)
 {
@@ -517,7 +542,7 @@ vm_pass(struct agent *a, const struct row_vm *row)
         vm_facts(a, row, seen, &w, &(struct vm_decision){ .error = obj->o.trouble });
     } else if (is_row_step) {
         begin_row_step(a, obj, d.step, row);
-    } else {
+    } else if (!is_refused(a, obj, d.step, &w, row)) {
         begin(a, obj, d.step, &w, row);
     }
     a->unsettled |= !d.settled || obj->o.busy;
