@@ -3,26 +3,10 @@
  * The input is a JSON array: an array in it is a transaction's operations, an object a monitor's
  * requests.  Every second prepared transaction is taken back, which must leave the content as it
  * was; in the end a snapshot must make the same content again. */
-#include "db/db.h"
 #include "db/monitor.h"
+#include "db_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
-
-static const char schema_text[] =
-    "{\"name\":\"D\",\"tables\":{"
-    "\"R\":{\"isRoot\":true,\"maxRows\":9,\"indexes\":[[\"k\"],[\"s\",\"i\"]],\"columns\":{"
-    "\"k\":{\"type\":\"integer\"},\"s\":{\"type\":\"string\"},\"i\":{\"type\":\"integer\"},"
-    "\"r\":{\"type\":{\"key\":{\"type\":\"real\",\"minReal\":-5}}},\"b\":{\"type\":\"boolean\"},"
-    "\"e\":{\"type\":{\"key\":{\"type\":\"string\",\"enum\":[\"set\",[\"\",\"x\",\"y\"]]}}},"
-    "\"o\":{\"type\":{\"key\":{\"type\":\"integer\",\"maxInteger\":7},\"min\":0}},"
-    "\"n\":{\"type\":{\"key\":\"integer\",\"min\":0,\"max\":4},\"ephemeral\":true},"
-    "\"m\":{\"type\":{\"key\":\"string\",\"value\":\"integer\",\"min\":0,\"max\":\"unlimited\"}},"
-    "\"f\":{\"type\":{\"key\":{\"type\":\"string\",\"maxLength\":3}},\"mutable\":false},"
-    "\"c\":{\"type\":{\"key\":{\"type\":\"uuid\",\"refTable\":\"C\"},\"min\":0,\"max\":\"unlimited\"}},"
-    "\"w\":{\"type\":{\"key\":{\"type\":\"uuid\",\"refTable\":\"R\",\"refType\":\"weak\"},\"min\":0,"
-    "\"max\":3}}}},"
-    "\"C\":{\"columns\":{\"v\":{\"type\":\"integer\"},\"p\":{\"type\":{\"key\":\"string\",\"value\":"
-    "{\"type\":\"uuid\",\"refTable\":\"R\",\"refType\":\"weak\"},\"min\":0,\"max\":\"unlimited\"}}}}}}";
 
 enum { MAX_MONITORS = 8 };
 
@@ -32,18 +16,6 @@ struct fuzz {
     size_t n_monitors;
     unsigned n_prepared;
 };
-
-static char *
-content(const struct db *db)
-{
-    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
-    CLEANUP(buf_done) struct buf text = BUF_INIT;
-    struct json j;
-    db_snapshot(db, 0, NULL, &text);
-    struct err *e = json_parse(&arena, text.data, text.n, &j);
-    ASSERT(!e);
-    return json_text(&j, JSON_SORTED | JSON_15G);
-}
 
 static void
 check_json(const char *text, size_t n)
