@@ -91,9 +91,11 @@ struct pool_obj {
     struct obj o;
     struct pool_memo memo;
     bool has_stat;
-    struct pool_stat stat; /* Without strings. */
-    bool degraded;         /* It works, but something is wrong: see 'warnings'. */
-    int64_t refreshed_at;  /* Wall clock; 0: never by this agent. */
+    struct pool_stat stat;    /* Without strings. */
+    struct pool_extent *free; /* Of a disk: where partitions can be made; owned. */
+    size_t n_free;
+    bool degraded;        /* It works, but something is wrong: see 'warnings'. */
+    int64_t refreshed_at; /* Wall clock; 0: never by this agent. */
     struct strvec warnings;
     struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
     bool refreshing;

@@ -94,6 +94,12 @@ pool_prepare(struct request *r, const struct uuid *uuid)
     const struct pool_obj *obj = pool_obj_of(r->agent, pool);
     if (pool_ready(pool, obj) && obj->has_stat) {
         r->pool.target.perms = obj->stat.perms; /* As it is, not as it was asked for. */
+        if (obj->n_free && r->pool.source.n_devices) {
+            struct pool_device *device = &r->pool.source.devices[0];
+            device->free = arena_alloc(&r->pool.arena, obj->n_free * sizeof *device->free);
+            memcpy(device->free, obj->free, obj->n_free * sizeof *device->free);
+            device->n_free = obj->n_free;
+        }
     }
     vol_init(&r->vol);
     r->has_models = true;

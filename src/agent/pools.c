@@ -76,6 +76,7 @@ static void
 pool_obj_free(struct pool_obj *obj)
 {
     pool_memo_done(&obj->memo);
+    free(obj->free);
     strvec_done(&obj->warnings);
     strvec_done(&obj->touched);
     watch_pool_done(obj);
@@ -120,6 +121,14 @@ pool_stat_set(struct pool_obj *obj, const struct priv_reply *reply)
         obj->stat.perms.label = NULL; /* Borrowed from the reply, and of no use here. */
         obj->degraded = reply->stat.degraded != NULL;
         obj->stat.degraded = NULL;
+        free(obj->free);
+        obj->n_free = reply->stat.n_free;
+        obj->free = xcalloc(obj->n_free + 1, sizeof *obj->free);
+        if (obj->n_free) {
+            memcpy(obj->free, reply->stat.free, obj->n_free * sizeof *obj->free);
+        }
+        obj->stat.free = NULL;
+        obj->stat.n_free = 0;
     }
 }
 

@@ -4,6 +4,7 @@
  *     {"method":"console","vm":ROW[,"log":true]}   -> {"result":{}} and then bytes
  *     {"method":"upload","volume":ROW,"offset":0,"length":0} + fd
  *     {"method":"xml",...}                         see describe.c
+ *     {"method":"sources",...}                     see sources.c
  *     {"method":"top"}, {"method":"stats",...}     see stats.h
  *     {"method":"download", the same}              -> {"progress":R,"message":S}...  {"result":{"bytes":N}} */
 #include <errno.h>
@@ -306,6 +307,8 @@ request_prepare(struct request *r)
         return transfer_prepare(r, &d, method);
     } else if (str_eq(method, "xml")) {
         return describe_prepare(r, &d);
+    } else if (str_eq(method, "sources")) {
+        return sources_prepare(r, &d);
     } else if (str_eq(method, "top")) {
         return stats_top_prepare(r, &d);
     } else if (str_eq(method, "stats")) {

@@ -11,6 +11,11 @@ extern const struct opt_spec opts_pool_define[], opts_pool_define_as[];
 struct err *pool_auth(struct cli *, const struct args *) MUST_CHECK;
 extern const struct opt_spec opts_pool_auth[];
 
+/* pool_find.c: libvirt's pool source discovery; by XML, and by options. */
+struct err *pool_find(struct cli *, const struct args *) MUST_CHECK;
+struct err *pool_find_as(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_pool_find[], opts_pool_find_xml[];
+
 /* pool_grow.c */
 struct err *pool_grow(struct cli *, const struct args *) MUST_CHECK;
 extern const struct opt_spec opts_pool_grow[];
