@@ -291,6 +291,57 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     return NULL;
 }
 
+static struct err *
+cmd_event(struct cli *cli, const struct args *args)
+{
+    TRY(cli_connect(cli));
+    struct list l = { .names = args->pos.v, .n_names = args->pos.n, .action = true };
+    TRY(db_table(cli, "pool", &l.table));
+    return list_run(cli, args, &l);
+}
+
+static struct err *
+cmd_name(struct cli *cli, const struct args *args)
+{
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    struct arena *a = &cli->arena;
+    struct uuid uuid;
+    pool_init(&s.value);
+    if (uuid_parse(args->pos.v[0], &uuid)) { /* libvirt's, not the row's, if it has one. */
+        struct json ops = json_array(), where = json_array(), results;
+        TRY(cli_connect(cli));
+        json_add(a, &where, q_clause(a, "uuid", "==", q_uuid(a, &uuid)));
+        json_add(a, &ops, q_select(a, "pool", where, "name"));
+        TRY(db_transact(cli, &ops, &results));
+        const struct json *rows = q_rows(&results, 0);
+        if (rows->n == 1) {
+            puts(row_string(&rows->elems[0], "name"));
+            return NULL;
+        }
+    }
+    TRY(storage_pool_find(cli, args->pos.v[0], &s));
+    puts(s.value.name);
+    return NULL;
+}
+
+static struct err *
+cmd_uuid(struct cli *cli, const struct args *args)
+{
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    TRY(storage_pool_find(cli, args->pos.v[0], &s));
+    puts(UUID_TEXT(&s.value.uuid));
+    return NULL;
+}
+
+static struct err *
+cmd_capabilities(struct cli *cli UNUSED, const struct args *args UNUSED)
+{
+    CLEANUP(buf_done) struct buf xml = BUF_INIT;
+    poolcaps_format(&xml);
+    fputs(buf_cstr(&xml), stdout);
+    return NULL;
+}
+
 static const struct opt_spec opts_build[] = {
     { "overwrite", NULL, "even if something is there" },
     { "no-overwrite", NULL, "only if nothing is there" },
@@ -317,6 +368,14 @@ const struct command cmds_pool[] = {
     { "pool", "define-as", "NAME [TYPE]", "defines a pool by options", pool_define_as,
       CMD_CHANGE, opts_pool_define_as, NULL,
       "byre pool define-as fast --target /srv/fast\n" },
+    { "pool", "create", "FILE", "defines a pool by libvirt's XML and starts it",
+      pool_define, CMD_CHANGE, opts_pool_define, "file",
+      "It stays defined when it is stopped: there are no pools that live in memory only.\n" },
+    { "pool", "create-as", "NAME [TYPE]", "defines a pool by options and starts it",
+      pool_define_as, CMD_CHANGE, opts_pool_define_as, NULL,
+      "byre pool create-as fast --target /srv/fast\n" },
+    { "pool", "edit", "NAME", "its definition in an editor", pool_edit, CMD_CHANGE,
+      opts_pool_define, "pool", "EDITOR=nano byre pool edit fast\n" },
     { "pool", "auth", "NAME", "sets the name and password of an iscsi pool", pool_auth,
       CMD_CHANGE, opts_pool_auth, "pool" },
     { "pool", "build", "NAME...", "makes what is underneath (a directory, a file system)",
@@ -324,6 +383,8 @@ const struct command cmds_pool[] = {
     { "pool", "start", "NAME...", "makes it usable, and keeps it so", cmd_start, CMD_CHANGE,
       opts_start, "pool" },
     { "pool", "stop", "NAME...", "stops it; nothing is lost", cmd_stop, CMD_CHANGE, NULL,
+      "pool" },
+    { "pool", "destroy", "NAME...", "as stop; nothing is lost", cmd_stop, CMD_CHANGE, NULL,
       "pool" },
     { "pool", "refresh", "NAME...", "scans it for volumes", cmd_refresh, CMD_CHANGE, NULL,
       "pool" },
@@ -348,5 +409,12 @@ const struct command cmds_pool[] = {
     { "pool", "info", "NAME...", "all that is known of a pool", cmd_info, 0, NULL, "pool" },
     { "pool", "dumpxml", "NAME", "the pool as libvirt's XML", cmd_dumpxml, 0, opts_dumpxml,
       "pool" },
+    { "pool", "name", "POOL", "the name of the pool with that UUID", cmd_name, 0, NULL,
+      "pool" },
+    { "pool", "uuid", "NAME", "its UUID", cmd_uuid, 0, NULL, "pool" },
+    { "pool", "event", "[NAME...]", "what happens to pools, as it happens", cmd_event,
+      CMD_LIST, NULL, "pool", "byre pool event --timeout 60\n" },
+    { "pool", "capabilities", "", "the types of pools and their formats, as XML",
+      cmd_capabilities, CMD_OFFLINE, NULL, NULL },
     { NULL },
 };

@@ -103,7 +103,8 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
     struct arena *a = &cli->arena;
     const struct json *metapool, *there;
     struct named node;
-    struct uuid metapool_uuid;
+    struct uuid metapool_uuid, pool_uuid;
+    bool starts = str_starts(args->command->verb, "create");
 
     TRY(fail_unless_name("pool", pool->name));
     TRY(storage_refusal(gate_pool_define(pool), "pool %s", pool->name));
@@ -135,9 +136,24 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
             json_put(a, &p, "uuid", q_uuid(a, &pool->uuid));
         }
         json_put(a, &p, "autostart", json_bool(args_has(args, "autostart")));
-        change_insert(cli, "pool", p, NULL);
+        if (starts) {
+            json_put(a, &p, "active", json_bool(true));
+            json_put(a, &p, "generation", json_int(1));
+        }
+        change_insert(cli, "pool", p, &pool_uuid);
+    } else {
+        pool_uuid = row_uuid(there);
+    }
+    if (starts && there) {
+        struct json p = json_object();
+        json_put(a, &p, "active", json_bool(true));
+        change_update(cli, "pool", &pool_uuid, p);
     }
     change_say(cli, "pool %s: defined", pool->name);
+    if (starts) {
+        change_await(cli, GOAL_APPLIED, "pool", &pool_uuid, there ? -1 : 1,
+                     arena_printf(a, "pool %s", pool->name), "started");
+    }
     return NULL;
 }
 
@@ -145,11 +161,18 @@ struct err *
 pool_define(struct cli *cli, const struct args *args)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT;
+    TRY(read_input(args->pos.v[0], &text));
+    CLEANUP(free_drop) char *what = str_dupf("the XML of %s", args->pos.v[0]);
+    return pool_define_text(cli, args, what, &text);
+}
+
+struct err *
+pool_define_text(struct cli *cli, const struct args *args, const char *what,
+                 const struct buf *text)
+{
     CLEANUP(pool_done) struct pool pool;
     pool_init(&pool);
-    TRY(read_input(args->pos.v[0], &text));
-    TRY(as_usage(storage_refusal(poolxml_parse(text.data, text.n, &pool), "the XML of %s",
-                                 args->pos.v[0])));
+    TRY(as_usage(storage_refusal(poolxml_parse(text->data, text->n, &pool), "%s", what)));
     return define(cli, args, &pool);
 }
 

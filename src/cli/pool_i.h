@@ -5,6 +5,11 @@
 #include "cli/query_i.h"
 
 struct err *pool_define(struct cli *, const struct args *) MUST_CHECK;
+/* The XML 'text' of what messages call 'what'. */
+struct err *pool_define_text(struct cli *, const struct args *, const char *what,
+                             const struct buf *text) MUST_CHECK;
+/* pool_edit.c */
+struct err *pool_edit(struct cli *, const struct args *) MUST_CHECK;
 struct err *pool_define_as(struct cli *, const struct args *) MUST_CHECK;
 extern const struct opt_spec opts_pool_define[], opts_pool_define_as[];
 /* pool_auth.c */

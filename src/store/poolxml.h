@@ -18,4 +18,7 @@ struct err *poolxml_parse_source(const char *text, size_t n_bytes, enum pool_typ
 /* What virsh pool-dumpxml prints, newline included. */
 void poolxml_format(const struct pool *, struct buf *out);
 
+/* What virsh pool-capabilities prints; poolcaps.c. */
+void poolcaps_format(struct buf *out);
+
 #endif /* store/poolxml.h */
