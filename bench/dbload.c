@@ -12,7 +12,7 @@
  *            of table W; one writer, one at a time; with "row" each watcher has a condition on a row of
  *            its own (of the first WATCHERS), else all see all.  The clock stops when all arrived.
  *     dbload SOCKET clients CLIENTS SECONDS PID      {"connect_ms":...,"kib":...,"lost":...,"per_s":...,...}
- *            as watch with "row", and the memory that the server PID took for each client, and
+ *            of table C, as watch with "row", and the memory that the server PID took for each client, and
  *            how many of them it had dropped in the end */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -368,7 +368,7 @@ rss_kib(int pid)
 }
 
 static struct conn *
-open_watchers(int n_watchers, bool by_row)
+open_watchers(int n_watchers, const char *table, bool by_row)
 {
     struct conn *conns = calloc((size_t) n_watchers, sizeof *conns);
     for (int i = 0; i < n_watchers; i++) {
@@ -377,7 +377,7 @@ open_watchers(int n_watchers, bool by_row)
             snprintf(where, sizeof where, ",\"where\":[[\"name\",\"==\",\"row-%d\"]]", i);
         }
         conn_open(&conns[i]);
-        say_monitor(&conns[i], "W", where);
+        say_monitor(&conns[i], table, where);
         call(&conns[i]);
         free(conns[i].out);
         conns[i].out = NULL;
@@ -389,7 +389,7 @@ open_watchers(int n_watchers, bool by_row)
 static void
 do_watch(int n_watchers, double seconds, bool by_row)
 {
-    open_watchers(n_watchers, by_row);
+    open_watchers(n_watchers, "W", by_row);
     struct conn w;
     uint64_t delivered = 0, n = 0;
     conn_open(&w);
@@ -445,14 +445,14 @@ do_clients(int n, double seconds, int pid)
     conn_open(&w);
     epoll_ctl(ep, EPOLL_CTL_DEL, w.fd, NULL);
     uint64_t kib = rss_kib(pid), begun = now_us();
-    struct conn *conns = open_watchers(n, true);
+    struct conn *conns = open_watchers(n, "C", true);
     double connect_ms = (double) (now_us() - begun) / 1e3;
     double each_kib = (double) (rss_kib(pid) - kib) / n;
     uint64_t delivered = 0, n_done = 0, stop = now_us() + (uint64_t) (seconds * 1e6);
     while (now_us() < stop) { /* Until its watcher has heard of it, too. */
         uint64_t at = now_us(), want = ++n_done;
         say(&w, "{\"id\":1,\"method\":\"transact\",\"params\":[\"B\",");
-        say_update(&w, "W", at % (uint64_t) n, false, at);
+        say_update(&w, "C", at % (uint64_t) n, false, at);
         say(&w, "]}");
         while (w.n_messages < want) {
             call(&w);
