@@ -2,10 +2,11 @@
  *
  * Order.   Whatever goes to a client goes through its queue: an update before the reply of the
  *          transaction that made it, nothing before the disk has what it tells of.
- * Turns.   Who waits for a reply is written to at once, with all that lies before the reply.  Those
- *          that only watch come in the turns that follow, for as long as the other work of a turn
- *          took; so a transaction costs its requester no write to a watcher, and under load a
- *          watcher gets in one write what several transactions queued meanwhile.
+ * Rounds.  Who waits for a reply is written to at once, with all that lies before the reply.  Those
+ *          that only watch come in rounds, each of which takes as many turns as it needs while
+ *          requests are served in between; and after a round the next one waits until rounds take
+ *          no more than an eighth of the time (ROUND_MAX_US at most).  So when it is calm a
+ *          watcher hears at once, and under load one write carries what many transactions changed.
  * Bounds.  While a client's socket is full nothing more is written to it, and of its updates at
  *          most LAG_BYTES are kept.  Then its monitors only remember where they stopped: further
  *          commits do nothing for them, and when the client reads again it is told the difference,
@@ -18,8 +19,11 @@
 #define BATCH_BYTES (256 * KIB) /* Handed to the socket at a time. */
 #define LAG_BYTES ((size_t) MIB)
 #define OUT_PAUSE_BYTES (8 * DBSERVER_PAUSE_BYTES) /* Waiting for the disk. */
-#define FAN_OUT_MIN_US 50                          /* For the watchers, each turn. */
-#define FAN_OUT_MAX_US 5000
+#define TURN_MIN_US 50 /* Of a round, before others have their turn. */
+#define TURN_MAX_US 5000
+#define ROUND_SHARE 8
+#define ROUND_MAX_US                                                                       \
+    10000 /* From one round's begin to the next one's, but for its own work. */
 
 /* A piece of a message; the pieces of one message lie next to each other. */
 struct outgoing {
@@ -367,6 +371,26 @@ flush_list(struct dbserver *s, struct list *list, int64_t until_us)
     }
 }
 
+/* Begins a round for the watchers that wait, or sees to it that one begins when its time comes. */
+static void
+start_round(struct dbserver *s)
+{
+    int64_t now_us = clock_mono_ns() / 1000;
+
+    if (now_us < s->next_round_us) {
+        if (!loop_timer_is_set(s->round_later)) {
+            loop_timer_set(s->round_later, (s->next_round_us - now_us + 999) / 1000);
+        }
+        return;
+    }
+    while (!list_empty(&s->watching)) {
+        list_push_back(&s->round, list_pop_front(&s->watching));
+    }
+    s->round_us = s->turn_us = now_us;
+    s->round_work_us = 0;
+    loop_idle_set(s->fan_out, true);
+}
+
 void
 server_flush(struct dbserver *s)
 {
@@ -376,11 +400,18 @@ server_flush(struct dbserver *s)
     s->flushing = true;
     flush_list(s, &s->ready, INT64_MAX);
     if (s->closing) {
+        flush_list(s, &s->round, INT64_MAX);
         flush_list(s, &s->watching, INT64_MAX);
-    } else if (!list_empty(&s->watching)) {
-        loop_idle_set(s->fan_out, true);
+    } else if (!list_empty(&s->watching) && list_empty(&s->round)) {
+        start_round(s);
     }
     s->flushing = false;
+}
+
+void
+output_round_later(void *server)
+{
+    server_flush(server);
 }
 
 void
@@ -388,12 +419,17 @@ output_fan_out(void *server)
 {
     struct dbserver *s = server;
     int64_t now_us = clock_mono_ns() / 1000;
-    int64_t budget_us = clamp64(now_us - s->fanned_out_us, FAN_OUT_MIN_US, FAN_OUT_MAX_US);
 
-    flush_list(s, &s->watching, now_us + budget_us);
-    s->fanned_out_us = clock_mono_ns() / 1000;
-    loop_idle_set(s->fan_out, !list_empty(&s->watching));
-    server_flush(s); /* Who was cut off may have had a lock. */
+    flush_list(s, &s->round,
+               now_us + clamp64(now_us - s->turn_us, TURN_MIN_US, TURN_MAX_US));
+    s->turn_us = clock_mono_ns() / 1000;
+    s->round_work_us += s->turn_us - now_us;
+    if (list_empty(&s->round)) {
+        loop_idle_set(s->fan_out, false);
+        s->next_round_us =
+            s->round_us + min64(ROUND_SHARE * s->round_work_us, ROUND_MAX_US);
+        server_flush(s);
+    }
 }
 
 void

@@ -22,7 +22,7 @@ struct peer {
     bool read_only;
     struct list in_server; /* In the server's 'peers'. */
     struct list
-        flow; /* In the server's 'ready', 'watching', 'blocked' or 'dead'; or nowhere. */
+        flow; /* In the server's 'ready', 'watching', 'round', 'blocked' or 'dead'; or nowhere. */
     bool is_urgent; /* It is, or was last, in 'ready'. */
     struct jsonrpc *conn;
     char *author;              /* Of peer_author(), or NULL so far. */
@@ -111,7 +111,8 @@ void output_schedule(struct peer *); /* Into the list where it belongs. */
 void output_forget_monitor(struct peer *, struct peer_monitor *);
 /* The database goes away, with all of it durable: nothing depends on it any more. */
 void peer_forget(struct peer *, const struct served *);
-void output_fan_out(void *server); /* A turn for the watchers. */
+void output_fan_out(void *server);     /* A turn for the watchers of this round. */
+void output_round_later(void *server); /* The next round may begin. */
 
 /* methods.c */
 void methods_run(struct peer *, struct jsonrpc_msg *); /* Takes the message. */

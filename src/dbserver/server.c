@@ -68,9 +68,11 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     list_init(&s->peers);
     list_init(&s->ready);
     list_init(&s->watching);
+    list_init(&s->round);
     list_init(&s->blocked);
     list_init(&s->dead);
     s->fan_out = loop_idle_new(loop, output_fan_out, s);
+    s->round_later = loop_timer_new(loop, output_round_later, s);
     s->self = self_new(s);
     map_put(&s->dbs, s->self->name, s->self);
     self_add(s, s->self);
@@ -110,6 +112,7 @@ dbserver_free(struct dbserver *s)
     map_done(&s->dbs);
     loop_timer_free(s->upkeep);
     loop_idle_free(s->fan_out);
+    loop_timer_free(s->round_later);
     monitors_delivered(s);
     if (!s->reap_posted) {
         free(s);

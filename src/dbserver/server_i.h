@@ -47,11 +47,15 @@ struct dbserver {
     size_t parked_bytes;      /* Of requests that wait. */
     size_t n_peers;
     struct list ready;    /* Of struct peer, by 'flow': has output that goes out now... */
-    struct list watching; /* ... or in turns, as it only has updates... */
+    struct list watching; /* ... or in the next round, as it only has updates... */
+    struct list round;    /* ... or in this one... */
     struct list blocked;  /* ... or has to wait for the disk. */
-    struct loop_idle *fan_out;    /* Gives those in 'watching' their turn. */
-    int64_t fanned_out_us;        /* The last turn's end. */
-    struct shared_update *shared; /* monitors.c */
+    struct loop_idle *fan_out;                /* Gives those in 'round' their turn. */
+    struct loop_timer *round_later;           /* Begins one. */
+    int64_t round_us, next_round_us, turn_us; /* When it began; when the next one may begin;
+                                                 when its last turn ended. */
+    int64_t round_work_us;                    /* What its turns took. */
+    struct shared_update *shared;             /* monitors.c */
     struct list dead; /* Of struct peer, by 'flow': to be freed by server_reap(). */
     bool flushing;    /* server_flush() is at work. */
     bool reap_posted;

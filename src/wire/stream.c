@@ -222,11 +222,12 @@ void
 stream_cork(struct stream *s, bool corked)
 {
     size_t before = s->n_backlog;
+    bool was_full = s->full;
     s->corked = corked;
     if (!corked && before > 0) {
         stream_flush(s);
-        if (s->paused &&
-            s->n_backlog < before) { /* Whoever paused may wait for just that. */
+        /* Whoever paused, or saw that it was full, may wait for just that. */
+        if ((s->paused && s->n_backlog < before) || (was_full && !s->full)) {
             s->tell_progress = true;
             loop_timer_set(s->later, 0);
         }
