@@ -134,6 +134,15 @@ device_zero_ends(struct engine *engine, const struct plan_step *step UNUSED)
     return NULL;
 }
 
+void
+device_close(struct engine *engine)
+{
+    struct stat st;
+    if (engine->file >= 0 && fstat(engine->file, &st) == 0 && S_ISBLK(st.st_mode)) {
+        fd_done(&engine->file);
+    }
+}
+
 struct err *
 device_sync(struct engine *engine, const struct plan_step *step UNUSED)
 {
@@ -150,8 +159,8 @@ look_at(struct engine *engine, struct vol *vol)
     struct stat st;
     CLEANUP(fd_done)
     int fd = open(vol->target.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
-        int errnum = fd < 0 || !S_ISBLK(st.st_mode) ? (fd < 0 ? errno : ENOTBLK) : errno;
+    int errnum = fd < 0 || fstat(fd, &st) < 0 ? errno : S_ISBLK(st.st_mode) ? 0 : ENOTBLK;
+    if (errnum) {
         vol->capacity = max64(vol->capacity, 0);
         vol->allocation = max64(vol->allocation, 0);
         if (!vol->error) {

@@ -302,6 +302,7 @@ static struct err *
 undo(struct engine *engine, size_t n, struct err *cause)
 {
     engine->undoing = true;
+    device_close(engine);
     while (n-- > 0) {
         const struct plan_step *done = engine->plan->steps.v[n];
         const struct plan_step *step = engine->ran.v[n] ? done->undo : NULL;

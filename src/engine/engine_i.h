@@ -110,6 +110,7 @@ struct err *device_node(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_open(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_open_source(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_zero_ends(struct engine *, const struct plan_step *) MUST_CHECK;
+void device_close(struct engine *); /* So that an undo can remove it. */
 struct err *device_sync(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_look(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_lock(struct engine *, const struct plan_step *) MUST_CHECK;

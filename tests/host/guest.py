@@ -147,7 +147,7 @@ class Guest(host.Host):
         if self.byre("vm", "info", name, check=False).returncode != 0:
             self.byre("vm", "create", name, "--mem", "96", "--vcpu", "1", "--vmi", "tiny", "--disk", volume)
         before = self.byre("vm", "console", name, "--log", check=False).stdout.count(" is up")
-        self.byre("vm", "start", name)
+        self.byre("vm", "start", name, seconds=30 * SLOW)
         seen = lambda: self.byre("vm", "console", name, "--log", check=False).stdout  # noqa: E731
         wait_for("the guest's line", lambda: seen().count(" is up") > before or "FAILED" in seen(), every=1)
         return [line for line in seen().splitlines() if " is up" in line or "FAILED" in line][-1]

@@ -69,9 +69,9 @@ def test_clone():
     byre.byre("vol", "create-as", "files", "img.qcow2", "12M", "--format", "qcow2")
     sh("qemu-img convert -O qcow2 /tmp/up /tmp/up.qcow2")
     byre.byre("vol", "upload", "files/img.qcow2", "/tmp/up.qcow2")
-    byre.byre("vol", "clone", "files/img.qcow2", "hostvg/from-file")
+    byre.byre("vol", "clone", "files/img.qcow2", "from-file", "--pool", "hostvg")
     run("cmp", "/tmp/up", "/dev/host-vg/from-file")
-    byre.byre("vol", "clone", "hostvg/copy", "files/from-lv")
+    byre.byre("vol", "clone", "hostvg/copy", "from-lv", "--pool", "files")
     run("cmp", "/tmp/up", "/var/lib/byre-test/files/from-lv")
     byre.byre("vol", "delete", "hostvg/from-file", "hostvg/copy")
 
@@ -173,6 +173,11 @@ def test_thin_pool_full():
     byre.byre("pool", "stop", "thin")
     byre.byre("pool", "delete", "thin")
     assert "tvg" not in sh("vgs")
+
+
+def test_find_sources():
+    xml = guest.byre().byre("pool", "find-sources-as", "logical").stdout
+    assert "<name>host-vg</name>" in xml and "<format type='lvm2'/>" in xml and "<device path='/dev/sda'>" in xml, xml
 
 
 def test_missing_disk():
