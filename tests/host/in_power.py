@@ -16,7 +16,7 @@ import guest
 from guest import disk, run, sh
 
 KEPT = pathlib.Path("/var/lib/byre-test/kept")
-FILES = "/var/lib/byre-test/files"
+FILES = str(KEPT / "files")  # A mount point that lasts, too.
 SOURCE_MIB = 160
 
 
