@@ -104,10 +104,18 @@ adopt(struct vol_job *job, struct err *exists)
                                  .pool = &job->pool,
                                  .vol = &job->vol };
 
+    if (job->has_source && job->pool.type == POOL_DISK) {
+        /* A partition cannot be filled under another name first: nobody knows how much of the
+         * copy is there. */
+        return err_hint(exists,
+                        "the copy was interrupted and may be half there: delete the "
+                        "partition, then give the command again");
+    }
     struct err *e = stored_call(job->agent->stored, &stat, -1, NULL, &job->reply);
-    bool same = !e && job->reply.vols.vols.n == 1 &&
-                job->reply.vols.vols.v[0].capacity >= job->vol.capacity &&
-                str_eq(job->reply.vols.vols.v[0].target.format, job->vol.target.format);
+    const struct vol *found = job->reply.vols.vols.n == 1 ? job->reply.vols.vols.v : NULL;
+    bool same = !e && found && found->capacity >= job->vol.capacity &&
+                (found->type == VOL_BLOCK || /* What a device holds says nothing of it. */
+                 str_eq(found->target.format, job->vol.target.format));
     if (e || same) {
         err_free(exists);
         return e;
