@@ -168,9 +168,10 @@ struct pool_want {
 };
 
 struct pool_memo {
-    bool checked;       /* This agent has looked ... */
-    bool active;        /* ... and the pool is active. */
-    bool scanned;       /* A refresh ended well since it became active. */
+    bool checked; /* This agent has looked ... */
+    bool active;  /* ... and the pool is active. */
+    bool started; /* By this agent: found active is not enough, it may be another's. */
+    bool scanned; /* A refresh ended well since it became active. */
     int64_t look_at_ms; /* Of a pool that runs: when to look whether it still does. */
     bool failed;        /* At this want: */
     int64_t failed_generation;

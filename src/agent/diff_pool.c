@@ -31,7 +31,7 @@ to_be_on(const struct pool_memo *memo, int64_t now_ms)
 {
     struct pool_decision d = { .step = POOL_DO_NOTHING };
 
-    if (!memo->active) {
+    if (!memo->active || !memo->started) {
         d.step = POOL_DO_START;
     } else if (!memo->scanned) {
         d.step = POOL_DO_REFRESH;
@@ -91,7 +91,8 @@ pool_memo_failed(struct pool_memo *memo, const struct pool_want *want, const cha
     memo->failed = true;
     memo->failed_generation = want->generation;
     memo->failed_active = want->active;
-    memo->checked = memo->active = memo->scanned = false; /* Nobody knows. */
+    memo->checked = memo->active = memo->started = memo->scanned =
+        false; /* Nobody knows. */
     free(memo->error);
     memo->error = str_dup(error);
 }

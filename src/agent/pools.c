@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "store/code.h"
 
-#define MAX_USERS 8 /* That are named when a pool may not stop. */
+#define MAX_OTHERS 1000 /* Pools that a new one is compared with. */
+#define MAX_USERS 8     /* That are named when a pool may not stop. */
 
 /* One step, in a worker thread. */
 struct pool_job {
@@ -18,6 +19,8 @@ struct pool_job {
     struct pool_want want;
     int64_t begun_tick, since;
     struct pool pool;
+    struct pool **others; /* POOL_DO_START: those that run. */
+    size_t n_others;
     struct err *e;
     struct priv_reply reply;
 };
@@ -162,7 +165,9 @@ job_run(void *aux)
     struct pool_job *job = aux;
     struct priv_request request = { .verb = verbs[job->step],
                                     .pool = &job->pool,
-                                    .since = job->since };
+                                    .since = job->since,
+                                    .others = (const struct pool *const *) job->others,
+                                    .n_others = job->n_others };
 
     job->e = stored_call(job->agent->stored, &request, -1, NULL, &job->reply);
 }
@@ -182,8 +187,11 @@ step_worked(struct pool_job *job)
         memo->scanned &= memo->active; /* Gone: it is to be started again. */
         break;
     case POOL_DO_START:
-    case POOL_DO_REFRESH: pool_refreshed(job->obj, job->begun_tick, &job->reply); break;
-    case POOL_DO_STOP: memo->active = memo->scanned = false; break;
+    case POOL_DO_REFRESH:
+        memo->started |= job->step == POOL_DO_START;
+        pool_refreshed(job->obj, job->begun_tick, &job->reply);
+        break;
+    case POOL_DO_STOP: memo->active = memo->started = memo->scanned = false; break;
     default: break;
     }
 }
@@ -226,8 +234,41 @@ job_done(void *aux, bool dropped)
     }
     err_free(job->e);
     priv_reply_done(&job->reply);
+    for (size_t i = 0; i < job->n_others; i++) {
+        pool_done(job->others[i]);
+        free(job->others[i]);
+    }
+    free(job->others);
     pool_done(&job->pool);
     free(job);
+}
+
+/* The pools that run here; one that cannot be reached would only keep us. */
+static void
+take_others(struct agent *a, struct pool_job *job, const struct row_pool *row)
+{
+    size_t cap = 0;
+
+    ROW_FOR_EACH (struct row_pool, other, row_pool_table(a->replica)) {
+        struct pool *pool = NULL;
+        if (other != row && other->active && agent_is_own(a, &other->hostnode) &&
+            pool_obj_of(a, other)->memo.scanned && job->n_others < MAX_OTHERS) {
+            pool = NEW(struct pool);
+            struct err *e = pool_model(other, pool);
+            if (e) {
+                err_free(e);
+                free(TAKE(pool));
+            }
+        }
+        if (pool && job->n_others == cap) {
+            cap = cap ? 2 * cap : 16;
+            job->others = xrealloc(job->others, cap * sizeof *job->others);
+        }
+        if (pool) {
+            pool->source.auth.password = NULL; /* Nobody needs it for that. */
+            job->others[job->n_others++] = pool;
+        }
+    }
 }
 
 static void
@@ -254,6 +295,9 @@ begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
     job->begun_tick = a->tick;
     job->since = feed_since(obj);
     priv_reply_init(&job->reply);
+    if (step == POOL_DO_START) {
+        take_others(a, job, row);
+    }
     obj->o.busy = true;
     obj->refreshing = step == POOL_DO_REFRESH || step == POOL_DO_START;
     if (step != POOL_DO_CHECK) { /* That happens all the time. */

@@ -818,7 +818,7 @@ static const struct pool_case {
     }
 #define RUNS(...)                                                                          \
     {                                                                                      \
-        .checked = true, .active = true, .scanned = true, __VA_ARGS__                      \
+        .checked = true, .active = true, .started = true, .scanned = true, __VA_ARGS__     \
     }
 #define FAILED(at)                                                                         \
     {                                                                                      \
@@ -827,7 +827,8 @@ static const struct pool_case {
     }
     /* clang-format off */
     { "start", ON, { 0 }, "start", false, NULL, NULL, 0 },
-    { "scan", ON, { .checked = true, .active = true }, "refresh", false, NULL, NULL, 0 },
+    { "scan", ON, { .checked = true, .active = true, .started = true }, "refresh", false, NULL, NULL, 0 },
+    { "found active: that may be another's", ON, { .checked = true, .active = true }, "start", false, NULL, NULL, 0 },
     { "running", ON, RUNS(.look_at_ms = NOW + 9), "nothing", true, "running", NULL, NOW + 9 },
     { "a look is due", ON, RUNS(.look_at_ms = NOW), "check", false, "running", NULL, NOW },
     { "to be off: look first", OFF, { 0 }, "check", false, NULL, NULL, 0 },

@@ -45,6 +45,9 @@ struct err *luns_scan(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_idle(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_open(struct engine *, const struct plan_step *) MUST_CHECK;
 
+/* distinct.c */
+struct err *distinct_check(struct engine *, const struct plan_step *) MUST_CHECK;
+
 /* grow.c */
 struct err *grow_look_step(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *grow_rescan_step(struct engine *, const struct plan_step *) MUST_CHECK;

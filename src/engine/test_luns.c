@@ -134,3 +134,29 @@ TEST(adapters)
     CLEANUP(free_drop) char *clean = str_dupf("rm -r %s", root);
     CHECK_INT("tidy", system(clean), 0);
 }
+
+TEST(one_thing_by_two_names)
+{
+    static const struct {
+        const char *why, *a, *b;
+        bool hosts, same;
+    } cases[] = {
+        { "a host and its address", "localhost", "127.0.0.1", true, true },
+        { "another address of it", "127.0.0.1", "127.0.0.7", true, true },
+        { "two hosts", "192.0.2.1", "192.0.2.2", true, false },
+        { "one elsewhere", "localhost", "192.0.2.1", true, false },
+        { "no host at all", "nobody.invalid", "127.0.0.1", true, false },
+        { "a directory and a way round", "/proc/self/../..", "/", false, true },
+        { "two directories", "/proc", "/", false, false },
+        { "what is not there", "/nowhere", "/nowhere/", false, false },
+    };
+    for (size_t i = 0; i < N_ELEMS(cases); i++) {
+        struct plan_step step = { .kind = STEP_DISTINCT,
+                                  .name = "p",
+                                  .dir = cases[i].a,
+                                  .backing = cases[i].b,
+                                  .strict = cases[i].hosts };
+        CLEANUP(err_drop) struct err *e = distinct_check(NULL, &step);
+        CHECK_INT(cases[i].why, e != NULL, cases[i].same);
+    }
+}

@@ -5,6 +5,7 @@
 #include "json/decode.h"
 #include "priv/codec_i.h"
 
+#define MAX_OTHERS 1024
 #define MAX_TIMEOUT_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 enum member {
@@ -15,7 +16,8 @@ enum member {
     HAS_CAPACITY = 16,
     HAS_RANGE = 32,
     HAS_ALGORITHM = 64,
-    HAS_SINCE = 128
+    HAS_SINCE = 128,
+    HAS_OTHERS = 256
 };
 
 /* What each verb carries besides the pool. */
@@ -25,7 +27,7 @@ static const struct verb_row {
 } verbs[N_PRIV_VERBS] = {
     [PRIV_POOL_CHECK] = { "pool_check", 0 },
     [PRIV_POOL_BUILD] = { "pool_build", HAS_BUILD_FLAGS },
-    [PRIV_POOL_START] = { "pool_start", 0 },
+    [PRIV_POOL_START] = { "pool_start", HAS_OTHERS },
     [PRIV_POOL_STOP] = { "pool_stop", 0 },
     [PRIV_POOL_REFRESH] = { "pool_refresh", HAS_SINCE },
     [PRIV_POOL_WATCH] = { "pool_watch", 0 }, /* With inotify's descriptor. */
@@ -101,6 +103,13 @@ priv_request_encode(struct arena *arena, const struct priv_request *r)
     if (members & HAS_SINCE) {
         put_int(arena, &j, "since", r->since, 0);
     }
+    if (members & HAS_OTHERS && r->n_others) {
+        struct json others = json_array();
+        for (size_t i = 0; i < r->n_others; i++) {
+            json_add(arena, &others, pool_encode(arena, r->others[i]));
+        }
+        json_put(arena, &j, "others", others);
+    }
     return j;
 }
 
@@ -120,6 +129,25 @@ get_vol(struct arena *arena, struct decode *d, const char *name)
     const struct json *j = decode_member(d, name, DECODE_OBJECT);
     decode_fail(d, j ? vol_decode(arena, j, vol) : NULL);
     return vol;
+}
+
+static void
+get_others(struct arena *arena, struct decode *d, struct priv_request *ret)
+{
+    const struct json *j = decode_member(d, "others", DECODE_ARRAY | DECODE_OPTIONAL);
+    size_t n = j ? j->n : 0;
+    if (n > MAX_OTHERS) {
+        decode_fail(d, err_new(ERR_SYNTAX, "more than %d other pools", MAX_OTHERS));
+        return;
+    }
+    const struct pool **others = arena_zalloc(arena, (n + 1) * sizeof *others);
+    for (size_t i = 0; i < n; i++) {
+        struct pool *pool = ARENA_NEW(arena, struct pool);
+        decode_fail(d, pool_decode(arena, &j->elems[i], pool));
+        others[i] = pool;
+    }
+    ret->others = others;
+    ret->n_others = n;
 }
 
 static enum priv_verb
@@ -178,6 +206,9 @@ priv_request_decode(struct arena *arena, const struct json *j, struct priv_reque
     }
     if (members & HAS_SINCE) {
         ret->since = get_int(&d, "since", 0);
+    }
+    if (members & HAS_OTHERS) {
+        get_others(arena, &d, ret);
     }
     return decode_end(&d);
 }

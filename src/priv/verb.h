@@ -34,9 +34,12 @@ struct priv_request {
     const struct vol *vol; /* All vol_*.  Existing ones: name and target.format at least. */
     const struct pool *source_pool; /* vol_clone. */
     const struct vol *source;       /* vol_clone: name, format, capacity, allocation. */
-    int build_flags;                /* pool_build: enum build_flags. */
-    int vol_flags;                  /* vol_create, vol_clone, vol_resize: enum vol_flags. */
-    int64_t capacity;               /* vol_resize: bytes. */
+    /* pool_start: what else is on this host and could be the same thing.  May be none. */
+    const struct pool *const *others;
+    size_t n_others;
+    int build_flags;        /* pool_build: enum build_flags. */
+    int vol_flags;          /* vol_create, vol_clone, vol_resize: enum vol_flags. */
+    int64_t capacity;       /* vol_resize: bytes. */
     int64_t offset, length; /* vol_upload, vol_download: bytes; length 0: to the end. */
     enum wipe_algorithm algorithm; /* vol_wipe. */
     int64_t since; /* pool_refresh: the scan (vols.scan) whose list is at hand; 0: none. */

@@ -94,7 +94,9 @@ make_plan(const struct priv_request *r, struct plan *plan)
     switch (r->verb) {
     case PRIV_POOL_CHECK: return gate_pool_check(pool, plan);
     case PRIV_POOL_BUILD: return gate_pool_build(pool, r->build_flags, plan);
-    case PRIV_POOL_START: return gate_pool_start(pool, plan);
+    case PRIV_POOL_START:
+        TRY(gate_pool_distinct(pool, r->others, r->n_others, plan));
+        return gate_pool_start(pool, plan);
     case PRIV_POOL_STOP: return gate_pool_stop(pool, plan);
     case PRIV_POOL_REFRESH: return gate_pool_refresh(pool, plan);
     case PRIV_POOL_WATCH: return gate_pool_watch(pool, plan);

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "store/code.h"
+#include "store/plan.h"
 
 static bool
 share_device(const struct pool_source *a, const struct pool_source *b)
@@ -85,4 +86,46 @@ conflict_check(const struct pool *pool, const struct pool *const *others, size_t
         }
     }
     return NULL;
+}
+
+static void
+plan_distinct(struct plan *plan, const char *other, const char *a, const char *b,
+              bool are_hosts)
+{
+    if (!str_eq(a, b)) { /* Else conflict_check() has said so. */
+        struct plan_step *step = plan_add(plan, STEP_DISTINCT, other);
+        step->dir = arena_str(&plan->arena, a);
+        step->backing = arena_str(&plan->arena, b);
+        step->strict = are_hosts;
+    }
+}
+
+static void
+plan_other(const struct pool *a, const struct pool *b, struct plan *plan)
+{
+    if (a->type == POOL_DIR && b->type == POOL_DIR) {
+        plan_distinct(plan, b->name, a->target.path, b->target.path, false);
+    } else if (a->type == POOL_NETFS && b->type == POOL_NETFS && a->source.n_hosts == 1 &&
+               b->source.n_hosts == 1 && str_eq(a->source.dir, b->source.dir)) {
+        plan_distinct(plan, b->name, a->source.hosts[0].name, b->source.hosts[0].name,
+                      true);
+    } else if (is_block(a->type) && is_block(b->type)) {
+        for (size_t i = 0; i < a->source.n_devices; i++) {
+            for (size_t j = 0; j < b->source.n_devices; j++) {
+                plan_distinct(plan, b->name, a->source.devices[i].path,
+                              b->source.devices[j].path, false);
+            }
+        }
+    }
+}
+
+void
+conflict_plan(const struct pool *pool, const struct pool *const *others, size_t n_others,
+              struct plan *plan)
+{
+    for (size_t i = 0; i < n_others; i++) {
+        if (!str_eq(pool->name, others[i]->name)) {
+            plan_other(pool, others[i], plan);
+        }
+    }
 }

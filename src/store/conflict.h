@@ -9,4 +9,10 @@
 struct err *conflict_check(const struct pool *pool, const struct pool *const *others,
                            size_t n_others) MUST_CHECK;
 
+/* What text cannot tell: links, several names of a device, several names of a host.  Adds the steps
+ * that look at the machine. */
+struct plan;
+void conflict_plan(const struct pool *pool, const struct pool *const *others,
+                   size_t n_others, struct plan *);
+
 #endif /* store/conflict.h */

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "store/code.h"
+#include "store/conflict.h"
 #include "store/grow.h"
 #include "store/pool_ops.h"
 
@@ -192,6 +193,20 @@ gate_pool_start(const struct pool *pool, struct plan *plan)
     }
     /* A pool has started when it can be listed. */
     return leave(ops->scan(pool, plan), plan);
+}
+
+struct err *
+gate_pool_distinct(const struct pool *pool, const struct pool *const *others,
+                   size_t n_others, struct plan *plan)
+{
+    const struct pool_ops *ops;
+    TRY(enter(pool, &ops));
+    for (size_t i = 0; i < n_others; i++) {
+        TRY(enter(others[i], &ops));
+    }
+    TRY(conflict_check(pool, others, n_others));
+    conflict_plan(pool, others, n_others, plan);
+    return NULL;
 }
 
 struct err *

@@ -36,6 +36,9 @@ struct err *gate_find_sources(const struct pool *spec, struct plan *) MUST_CHECK
 struct err *gate_pool_check(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_build(const struct pool *, int build_flags, struct plan *) MUST_CHECK;
 struct err *gate_pool_start(const struct pool *, struct plan *) MUST_CHECK;
+/* Before any of 'others' on this host: none may have the same source, however it is spelled. */
+struct err *gate_pool_distinct(const struct pool *, const struct pool *const *others,
+                               size_t n_others, struct plan *) MUST_CHECK;
 struct err *gate_pool_stop(const struct pool *, struct plan *) MUST_CHECK;
 struct err *gate_pool_refresh(const struct pool *, struct plan *) MUST_CHECK;
 /* VE_NO_SUPPORT if the pool's volumes are no files. */

@@ -356,6 +356,7 @@ static const struct step_words {
     [STEP_LUNS] = { "list LUNs of ", NULL },
     [STEP_IDLE] = { "make sure that nothing uses a LUN of ", NULL },
     [STEP_LUN] = { "open LUN ", NULL },
+    [STEP_DISTINCT] = { "make sure that it is not the source of pool ", NULL },
     [STEP_GROW_LOOK] = { "look at what lies below ", NULL },
     [STEP_GROW_RESCAN] = { "echo 1 > /sys/class/block/", NULL },
     [STEP_LOCK] = { "take the lock ", NULL },
@@ -387,7 +388,7 @@ put_action(struct buf *out, const struct plan_step *step)
     if (words[step->kind].before_size) {
         buf_printf(out, "%" PRId64 " bytes", step->size);
     } else if (step->name) {
-        if (step->dir) {
+        if (step->dir && step->kind != STEP_DISTINCT) {
             buf_printf(out, "%s/", step->dir);
         }
         buf_str(out, step->name);
@@ -415,6 +416,7 @@ put_action(struct buf *out, const struct plan_step *step)
     case STEP_WIPE:
         buf_printf(out, ": %s", wipe_algorithm_name((enum wipe_algorithm) step->algorithm));
         break;
+    case STEP_DISTINCT: buf_printf(out, ": %s, %s", step->dir, step->backing); break;
     case STEP_GROW_RESCAN: buf_str(out, "/device/rescan"); break;
     case STEP_COPY: buf_str(out, step->sparse ? ", keeping holes" : ""); break;
     default: break;

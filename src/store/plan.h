@@ -78,12 +78,14 @@ enum step_kind {
                    * 'active'.  'strict': an error if it is down. */
     STEP_CHAP,    /* Name and password of the pool 'aux' into its node record (0600). */
     STEP_ADAPTER, /* Is the adapter of the pool 'aux' there?  Sets 'active'; 'strict': must be. */
-    STEP_VPORT,     /* Make ('write') or remove the virtual port of the pool 'aux'. */
-    STEP_RESCAN,    /* Ask the hosts of the pool 'aux' for new LUNs and new sizes. */
-    STEP_LUNS,      /* List the LUNs of the hosts of the pool 'aux'. */
-    STEP_IDLE,      /* Refuse if somebody uses one of them. */
-    STEP_LUN,       /* Open the LUN or map 'name' of the pool 'aux' as the file in work. */
-    STEP_GROW_LOOK, /* What lies below the pool 'aux', as "look", for store/grow.h. */
+    STEP_VPORT,    /* Make ('write') or remove the virtual port of the pool 'aux'. */
+    STEP_RESCAN,   /* Ask the hosts of the pool 'aux' for new LUNs and new sizes. */
+    STEP_LUNS,     /* List the LUNs of the hosts of the pool 'aux'. */
+    STEP_IDLE,     /* Refuse if somebody uses one of them. */
+    STEP_LUN,      /* Open the LUN or map 'name' of the pool 'aux' as the file in work. */
+    STEP_DISTINCT, /* Refuse if 'dir' and 'backing', two paths, or hosts ('strict'), are one
+                    * thing: pool 'name' would have the same source. */
+    STEP_GROW_LOOK,   /* What lies below the pool 'aux', as "look", for store/grow.h. */
     STEP_GROW_RESCAN, /* Have the kernel ask the disk 'name' for its size. */
     STEP_LOCK, /* Hold the lock 'name' of this host till the end; 'write': alone.  'strict': if
                 * that would have to wait, the plan ends here, and well. */

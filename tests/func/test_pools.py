@@ -1,4 +1,4 @@
-"""byre pool grow: a file system on a device that grew, with real ones on a loop device.  LUNs, paths and maps: tests/host."""
+"""Pools on a real machine: growing, stopping, what goes away, what is one thing by two names.  LUNs, paths and maps: tests/host."""
 
 import os
 import pathlib
@@ -86,3 +86,31 @@ def test_stopping_a_pool_in_use_names_who(host, loop):
         assert "is not mounted on" in said.stderr, said.stderr
     subprocess.run(["umount", str(target)], check=False, capture_output=True)
     assert not (target / "v").exists()  # Looked at where the file system is not.
+
+
+def test_one_directory_by_two_names_is_refused(host):
+    real = host.state / "pools" / "a"
+    link = host.state / "pools" / "b"
+    host.byre("pool", "define-as", "a", "dir", "--target", str(real))
+    host.byre("pool", "start", "a", "--build")
+    link.symlink_to(real)
+    host.byre("pool", "define-as", "b", "dir", "--target", str(link))
+    said = host.byre("pool", "start", "b", check=False)
+    assert said.returncode != 0 and "Storage source conflict with pool: 'a'" in said.stderr, said.stderr
+    link.unlink()
+    link.mkdir()
+    host.byre("pool", "start", "b")
+    assert host.json("pool", "info", "b")["state"] == "running"
+
+
+def test_one_device_by_two_names_is_refused(host, loop):
+    device, _ = loop
+    link = host.state / "disk"
+    link.symlink_to(device)
+    host.byre("pool", "define-as", "g", "fs", "--source-dev", device, "--source-format", "xfs", "--target",
+              str(host.state / "pools" / "g"))
+    host.byre("pool", "start", "g", "--build", "--overwrite")
+    host.byre("pool", "define-as", "h", "fs", "--source-dev", str(link), "--source-format", "xfs", "--target",
+              str(host.state / "pools" / "h"))
+    said = host.byre("pool", "start", "h", check=False)
+    assert said.returncode != 0 and "conflict with pool: 'g'" in said.stderr, said.stderr

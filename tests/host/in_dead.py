@@ -1,0 +1,103 @@
+# testhost: -d 1G -d 256M -T 3400 -m 2560
+"""Nothing hangs: an NFS server that is cut off, a disk whose I/O stands still.  Only their pools are inaccessible.
+
+BYRE_DEAD_S says for how long the server is cut off (60 seconds by default)."""
+
+import os
+import pathlib
+import time
+
+import guest
+import servers
+
+DEAD_S = int(os.environ.get("BYRE_DEAD_S", "60"))
+CUT = ["INPUT", "-i", "lo", "-p", "tcp", "--dport", "2049", "-j", "DROP"]
+
+
+def operations(byre, name):
+    """Five things that people do elsewhere; the time that each took."""
+    times = []
+    for arguments in (["vol", "create-as", "d", name, "1M"], ["pool", "list"], ["vol", "list"], ["vol", "info", "d/" + name],
+                      ["vol", "delete", "d/" + name]):
+        began = time.monotonic()
+        byre.byre(*arguments)
+        times.append(time.monotonic() - began)
+    return times
+
+
+def test_pools():
+    servers.nfs(guest.disk(0), "/srv/x")
+    byre = guest.byre()
+    byre.byre("pool", "define-as", "d", "dir", "--target", "/var/lib/byre-test/d")
+    byre.byre("pool", "start", "d", "--build")
+    byre.byre("pool", "define-as", "nf", "netfs", "--source-host", "127.0.0.1", "--source-path", "/srv/x", "--target", "/srv/nf",
+              "--source-format", "nfs", "--autostart")
+    byre.byre("pool", "start", "nf", "--build")
+    byre.byre("vol", "create-as", "nf", "a", "1M")
+
+
+def test_a_server_that_is_cut_off_keeps_nobody_else():
+    byre = guest.byre()
+    operations(byre, "warm")
+    normal = [operations(byre, "n%d" % i) for i in range(4)]
+    guest.run("iptables", "-I", *CUT)
+    cut_at = time.monotonic()
+    row = guest.wait_for("the trouble to be told", lambda: byre.pool("nf")["state"] == "inaccessible" and byre.pool("nf"))
+    print("told after %.0f s: %s" % (time.monotonic() - cut_at, row["error"].replace("\n", " | ")), flush=True)
+    assert row["state_since"] and "does not answer" in row["error"], row
+    assert byre.vols("nf")["a"]["state"] == "inaccessible", "the last scan is still listed, and marked"
+    assert "inaccessible" in byre.byre("pool", "list").stdout
+    meanwhile, i = [], 0
+    while time.monotonic() < cut_at + DEAD_S or i < 10:
+        meanwhile.append(operations(byre, "m%d" % i))
+        i += 1
+    late = [max(m[k] for m in meanwhile) - max(n[k] for n in normal) for k in range(5)]
+    print("%d operations meanwhile; the slowest of each kind beyond the slowest before, ms: %s"
+          % (5 * i, ["%.0f" % (1000 * x) for x in late]), flush=True)
+    assert max(late) < 10, late  # A dead server costs 20 s; a loaded machine less.
+    said = byre.fails("vol", "create-as", "nf", "b", "1M")
+    assert "inaccessible" in said or "does not" in said or "not work" in said, said
+    guest.run("iptables", "-D", *CUT)
+    guest.wait_for("the pool to come back by itself", lambda: byre.pool("nf")["state"] == "running")
+    assert byre.vols("nf")["a"]["state"] == "ready"
+    byre.byre("vol", "delete", "nf/a")
+
+
+def test_what_runs_is_what_was_wanted_after_a_restart():
+    byre = guest.byre()
+    byre.byre("pool", "stop", "d")
+    guest.run("umount", "/srv/nf")
+    byre.stop(seconds=300)
+    guest.run("iptables", "-I", *CUT)
+    (pathlib.Path(byre.state) / "run" / "agent-boot").write_text("another boot")
+    byre.start(seconds=600)
+    guest.wait_for("the trouble to be told", lambda: byre.pool("nf")["state"] == "inaccessible" and byre.pool("nf")["error"])
+    assert byre.pool("d")["state"] == "inactive", "what was stopped stays stopped"
+    guest.run("iptables", "-D", *CUT)
+    guest.wait_for("the pool to start at last", lambda: byre.pool("nf")["state"] == "running")
+    byre.byre("pool", "stop", "nf")
+
+
+def test_a_disk_that_stands_still_leaves_its_worker_behind():
+    """A suspended device: whoever touches it sleeps in the kernel, and SIGKILL does not wake him."""
+    byre = guest.byre()
+    byre.byre("pool", "start", "d")
+    size = guest.size_of(guest.disk(1)) // 512
+    guest.run("dmsetup", "create", "still", "--table", "0 %d linear %s 0" % (size, guest.disk(1)))
+    byre.byre("pool", "define-as", "fs", "fs", "--source-dev", "/dev/mapper/still", "--source-format", "ext4", "--target", "/srv/fs")
+    byre.byre("pool", "start", "fs", "--build", "--overwrite")
+    for i in range(3):
+        byre.byre("vol", "create-as", "fs", "v%d" % i, "1M")
+    guest.run("dmsetup", "suspend", "--nolockfs", "still")
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+    byre.byre("pool", "refresh", "fs", "--no-wait")
+    row = guest.wait_for("the trouble to be told", lambda: byre.pool("fs")["state"] == "inaccessible" and byre.pool("fs"))
+    print("told: %s" % row["error"].replace("\n", " | "), flush=True)
+    assert "does not answer" in row["error"] or "hang" in row["error"], row["error"]
+    operations(byre, "other")
+    guest.run("dmsetup", "resume", "still")
+    guest.wait_for("the pool to come back by itself", lambda: byre.pool("fs")["state"] == "running")
+    byre.byre("pool", "stop", "fs")
+
+
+guest.main(globals())
