@@ -15,7 +15,8 @@
  *
  * No way back.  A member of a cluster, or another relay, may be behind what we have seen.  The
  * index in its _Server must not be smaller than ours; and a source that does not know our state is
- * asked again until it has caught up, or RELAY_CATCH_UP_MS are over (then it has forgotten it).
+ * asked again until it has caught up, or RELAY_CATCH_UP_MS are over: then the others are asked, and
+ * if none of them knows it, it is forgotten everywhere and what there is is taken.
  *
  * Not followed: _version, which is each server's own.
  * Source.  ovsdb(7), "Relay Service Model"; ovsdb-server(7) 4.1.14 for monitor_cond_since. */
@@ -252,6 +253,7 @@ ready(struct relay *r)
     r->phase = RELAY_READY;
     r->patient = true;
     r->catch_up_until_ms = 0;
+    r->n_behind = 0;
     loop_timer_clear(r->patience);
     note_index(r);
     session_io_settled(r->session);
@@ -371,6 +373,16 @@ cancel_monitor(struct relay *r)
     session_io_request_text(r->session, "monitor_cancel", id, NULL, NULL);
 }
 
+static unsigned
+n_remotes(const struct relay *r)
+{
+    unsigned n = 1;
+    for (const char *p = r->remotes; *p; p++) {
+        n += *p == ',';
+    }
+    return n;
+}
+
 static void
 on_probe(void *relay, struct jsonrpc_msg *reply, struct err *e)
 {
@@ -386,8 +398,12 @@ on_probe(void *relay, struct jsonrpc_msg *reply, struct err *e)
     if (msg->kind == JSONRPC_REPLY) {
         cancel_monitor(r);
     }
-    if (found || msg->kind == JSONRPC_ERROR ||
-        loop_now_ms(r->served->server->loop) >= r->catch_up_until_ms) {
+    bool late = loop_now_ms(r->served->server->loop) >= r->catch_up_until_ms;
+    if (late && !found && ++r->n_behind < n_remotes(r)) {
+        give_up(r,
+                err_new(ERR_BUSY, "%s: does not know the state of database %s that we have",
+                        session_io_remote(r->session), r->served->name));
+    } else if (found || late || msg->kind == JSONRPC_ERROR) { /* Late: nobody knows it. */
         ask_content(r);
     } else {
         loop_timer_set(r->again, RELAY_ASK_AGAIN_MS);

@@ -9,7 +9,8 @@
 
 /* So long a lost source is not told to clients: it mostly is back by then. */
 #define RELAY_PATIENCE_MS (30 * 1000)
-/* So long a source that does not know our state may take to catch up with it. */
+/* So long a source that does not know our state may take to catch up with it; then another one has its
+ * turn. */
 #define RELAY_CATCH_UP_MS 5000
 #define RELAY_ASK_AGAIN_MS 100
 
@@ -47,6 +48,7 @@ struct relay {
     int64_t min_index;         /* Of a cluster: what we have seen.  No way back. */
     char cid[UUID_CHARS + 1];  /* The cluster that we follow; "": none so far. */
     int64_t catch_up_until_ms; /* 0: no look at whether the source is behind. */
+    unsigned n_behind;         /* Sources in a row that were behind, and stayed so. */
     bool patient;              /* It was ready, and may be again soon. */
     char *last_why;            /* Of the last lost connection: said once. */
     uint64_t n_cancels; /* So often the source canceled our monitor: it was converted. */

@@ -320,6 +320,31 @@ def test_three_tiers(source, make_relay, test_schema):
         assert names(c) == ["from above", "from below", "meanwhile"]
 
 
+def test_no_way_back(dbd, make_dbd, make_relay):
+    """A second source that is behind what the relay has seen is not followed while another one may be had."""
+    import shutil
+    with dbd.connect() as c:
+        c.transact("T", insert(name="n", i=1))
+        c.transact("T", update_i("n", 2))
+    behind = make_dbd(name="behind")
+    shutil.copy(dbd.db, behind.db)
+    behind.start()
+    near, late = connected(make_relay("near", dbd.remote)), connected(make_relay("late", behind.remote))
+    relay = connected(make_relay("relay", near.remote, late.remote, args=("-vconsole:info",)))
+    with relay.connect() as c, dbd.connect() as direct:
+        c.result("monitor_cond", "T", "m", {"A": {"columns": ["i"]}})
+        for i in range(3, 8):
+            direct.transact("T", update_i("n", i))
+            assert values(c.note()) == [i]
+        near.kill()
+        wait_for("the break", lambda: "the source is lost" in relay.text())
+        assert c.quiet(2)
+        near.start()
+        direct.transact("T", update_i("n", 8))
+        assert values(c.note(60)) == [8]
+        assert "does not know the state" in relay.text()
+
+
 def test_read_only(dbd, make_relay, state_dir):
     relay = make_relay("relay", dbd.remote, start=False)
     config = state_dir / "relay.json"
