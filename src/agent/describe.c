@@ -2,12 +2,14 @@
  *
  *     {"method":"xml","volume":ROW}   -> {"result":{"xml":TEXT}}
  *     {"method":"xml","pool":ROW}
+ *     {"method":"look","pool":ROW,"name":N}   -> {"result":{"found":true}}, and soon there is a row
  *
  * Rows hold what people sort and wait by; times, owners and what an image's header says beyond
  * that are read from the file when somebody asks. */
 #include "agent/service_i.h"
 
 #include "json/decode.h"
+#include "store/code.h"
 #include "store/poolxml.h"
 #include "store/volxml.h"
 
@@ -120,4 +122,69 @@ describe_prepare(struct request *r, struct decode *d)
         return err_new(ERR_SYNTAX, "'%s' is no UUID of a row", volume ? volume : pool);
     }
     return volume ? vol_prepare(r, &uuid) : pool_prepare(r, &uuid);
+}
+
+static void
+look_serve(struct request *r)
+{
+    struct json answer = json_object(), result = json_object();
+    CLEANUP(buf_done) struct buf line = BUF_INIT;
+    struct err *e = stored_call(r->agent->stored, &r->priv, -1, NULL, &r->reply);
+
+    if (e && err_code(e) != VE_NO_VOL) {
+        service_send_error(r->fd, e);
+        err_free(e);
+        return;
+    }
+    r->worked = !e;
+    err_free(e);
+    json_put(&r->arena, &result, "found", json_bool(r->worked));
+    json_put(&r->arena, &answer, "result", result);
+    json_print(&answer, 0, &line);
+    service_send_line(r->fd, &line);
+}
+
+/* What was found goes the way of a scan: it makes the row. */
+static void
+look_done(struct request *r)
+{
+    const struct row_pool *row = row_pool_find(r->agent->replica, &r->vol_row);
+
+    if (r->worked && row && r->reply.vols.vols.n == 1) {
+        struct pool_obj *obj = pool_obj_of(r->agent, row);
+        int64_t since = feed_since(obj);
+        r->reply.vols.since = since ? since : 1;
+        r->reply.vols.scan = since;
+        feed_begin(obj, r->agent->tick, &r->reply.vols);
+    }
+}
+
+struct err *
+look_prepare(struct request *r, struct decode *d)
+{
+    const char *text = decode_string(d, "pool", 0, NULL);
+    const char *name = decode_string(d, "name", 0, NULL);
+    struct uuid uuid;
+
+    TRY(decode_end(d));
+    const struct row_pool *pool =
+        uuid_parse(text, &uuid) ? row_pool_find(r->agent->replica, &uuid) : NULL;
+    if (!pool || !agent_is_own(r->agent, &pool->hostnode)) {
+        return not_here("pool", pool ? pool->name : "of that row");
+    } else if (!pool_ready(pool, pool_obj_of(r->agent, pool))) {
+        return err_new(ERR_CONSTRAINT, "pool %s is not running", pool->name);
+    }
+    TRY(vol_name_check(name));
+    TRY(pool_model(pool, &r->pool));
+    vol_init(&r->vol);
+    r->vol.name = arena_str(&r->vol.arena, name);
+    r->vol.target.format = pool_traits(r->pool.type)->default_vol_format;
+    r->has_models = true;
+    r->vol_row = uuid;
+    priv_reply_init(&r->reply);
+    r->priv =
+        (struct priv_request){ .verb = PRIV_VOL_STAT, .pool = &r->pool, .vol = &r->vol };
+    r->run = look_serve;
+    r->done = look_done;
+    return NULL;
 }

@@ -295,7 +295,8 @@ request_prepare(struct request *r)
     decode_begin(&d, &r->json, "request");
     const char *method = decode_string(&d, "method", 0, NULL);
     bool needs_rows = str_eq(method, "console") || str_eq(method, "upload") ||
-                      str_eq(method, "download") || str_eq(method, "xml");
+                      str_eq(method, "download") || str_eq(method, "xml") ||
+                      str_eq(method, "look");
     if (needs_rows && !replica_is_ready(r->agent->replica)) {
         decode_ignore_rest(&d);
         err_free(decode_end(&d));
@@ -305,6 +306,8 @@ request_prepare(struct request *r)
         return console_prepare(r, &d);
     } else if (str_eq(method, "upload") || str_eq(method, "download")) {
         return transfer_prepare(r, &d, method);
+    } else if (str_eq(method, "look")) {
+        return look_prepare(r, &d);
     } else if (str_eq(method, "xml")) {
         return describe_prepare(r, &d);
     } else if (str_eq(method, "sources")) {

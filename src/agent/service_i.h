@@ -50,6 +50,7 @@ struct request {
 /* Reads the request, and from the rows what it needs.  'run' is set then. */
 struct decode;
 struct err *describe_prepare(struct request *, struct decode *) MUST_CHECK; /* describe.c */
+struct err *look_prepare(struct request *, struct decode *) MUST_CHECK;
 struct err *sources_prepare(struct request *, struct decode *) MUST_CHECK;  /* sources.c */
 struct err *request_prepare(struct request *) MUST_CHECK;
 void request_submit(struct request *); /* Takes it. */

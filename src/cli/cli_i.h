@@ -25,7 +25,8 @@ struct cli {
     int64_t timeout_ms; /* For effects; 0: for ever. */
     enum out_format format;
     bool no_wait, dry_run, quiet, exact, raw;
-    bool joined; /* More than one command in this line. */
+    bool looked_up; /* The agent was asked for a volume without a row. */
+    bool joined;    /* More than one command in this line. */
     bool tty_in, tty_out, tty_err;
     int columns_out;     /* Width of the terminal on stderr. */
     int64_t patience_ms; /* For a database that refuses at the moment. */

@@ -5,6 +5,7 @@
 
 #include <fnmatch.h>
 
+#include "cli/storage_i.h"
 #include "cli/suggest_i.h"
 
 #define UUID_PREFIX_MIN 8 /* Hex digits of a UUID that stand for the whole. */
@@ -359,9 +360,9 @@ match_one(struct search *s, const struct spec *spec, const struct json *rows,
     return e;
 }
 
-struct err *
-names_match(struct cli *cli, const char *table_name, char *const *specs, size_t n,
-            const char *columns, struct named_list *ret)
+static struct err *
+match_all(struct cli *cli, const char *table_name, char *const *specs, size_t n,
+          const char *columns, struct named_list *ret)
 {
     TRY(cli_connect(cli));
     struct search s = { .cli = cli, .parents = LABELS_INIT };
@@ -391,6 +392,21 @@ names_match(struct cli *cli, const char *table_name, char *const *specs, size_t 
     }
     free(parsed);
     labels_done(&s.parents);
+    return e;
+}
+
+struct err *
+names_match(struct cli *cli, const char *table_name, char *const *specs, size_t n,
+            const char *columns, struct named_list *ret)
+{
+    size_t n_before = ret->n;
+    struct err *e = match_all(cli, table_name, specs, n, columns, ret);
+    if (err_is(e, ERR_NOT_FOUND) && str_eq(table_name, "volume") && n == 1 &&
+        live_look_up(cli, specs[0])) {
+        err_free(e);
+        ret->n = n_before;
+        return match_all(cli, table_name, specs, n, columns, ret);
+    }
     return e;
 }
 

@@ -32,6 +32,10 @@ struct err *storage_volume(struct cli *, const struct storage_pool *,
 struct err *live_xml(struct cli *, const char *noun, const struct uuid *row,
                      const char *label, const char **ret_xml) MUST_CHECK;
 
+/* A volume POOL/NAME without a row: is there such a file?  The host's agent looks, once a
+ * command; true: there is a row now. */
+bool live_look_up(struct cli *, const char *spec);
+
 /* A failure of room store as a refusal, in libvirt's words (prefix and text).  Takes
  * 'e'. */
 struct err *storage_refusal(struct err *e, const char *what, ...) MUST_CHECK PRINTF(2, 3);

@@ -77,6 +77,15 @@ def test_a_file_that_comes_changes_and_goes(host, pool):
     assert refreshed_at(host) == before, "one file is no reason to scan all"
 
 
+def test_a_look_up_finds_what_no_row_tells_of(host, pool):
+    """Where the kernel tells nothing, on a server's files, this is how one is found without a refresh."""
+    for i in range(5):
+        image(pool / ("now%d.qcow2" % i), "2M")
+        assert "now%d.qcow2" % i in host.byre("vol", "info", "default/now%d.qcow2" % i).stdout
+    done = host.byre("vol", "info", "default/never", check=False)
+    assert done.returncode == 3 and 'there is no vol "default/never"' in done.stderr
+
+
 def test_many_at_once(host, pool):
     for i in range(N_MANY):
         (pool / ("many%03d" % i)).write_bytes(b"x" * i)
