@@ -199,7 +199,7 @@ do_compact(struct dbserver *s, const char **argv, size_t argc, struct buf *out U
         if (served->journal) {
             served->compact_failed = false;
             TRY(compact_start(served, "compacting database online"));
-        } else if (argc) {
+        } else if (argc && !served->relay) { /* A relay has no file: it is compact. */
             return err_new(ERR_DENIED, "cannot compact built-in databases");
         }
     }

@@ -169,7 +169,7 @@ dbserver_add_db(struct dbserver *s, const char *path)
     struct err *e =
         relay ? open_relay(s, path + 6, &served) : served_open(s, path, &served);
     if (e) {
-        return err_wrap(e, "open database %s", path);
+        return err_wrap(e, "failed to open database %s", path);
     }
     return server_add_served(s, served, path);
 }
@@ -180,10 +180,11 @@ server_add_served(struct dbserver *s, struct served *served, const char *path)
     struct err *e;
 
     if (map_has(&s->dbs, served->name)) {
-        e = err_hint(err_new(ERR_EXISTS,
-                             "open database %s: another file has database %s already", path,
-                             served->name),
-                     "give each database file once");
+        e = err_hint(
+            err_new(ERR_EXISTS,
+                    "failed to open database %s: another file has database %s already",
+                    path, served->name),
+            "give each database file once");
         served_free(served);
         return e;
     }

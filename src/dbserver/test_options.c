@@ -23,7 +23,12 @@ options_text(const struct options *o)
                  { "tls", o->ssl_protocols },
                  { "ciphers", o->ssl_ciphers },
                  { "suites", o->ssl_ciphersuites },
-                 { "config", o->config_file } };
+                 { "config", o->config_file },
+                 { "from", o->sync_from },
+                 { "exclude", o->sync_exclude },
+                 { "monitor", o->monitor ? "yes" : NULL },
+                 { "active", o->active ? "yes" : NULL },
+                 { "leader", o->relay_leader_only ? "yes" : NULL } };
     struct buf text = BUF_INIT;
     buf_printf(&text, "mode=%d dbs=%s remotes=%s v=%s ctl=%s pid=%s log=%s run=%s%s%s%s",
                o->mode, dbs, remotes, verbosity, o->unixctl ? o->unixctl : "-",
@@ -49,7 +54,7 @@ static const struct {
     const char *want; /* NULL: refused. */
 } cases[] = {
     /* clang-format off */
-    { "nothing", "", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=-" },
+    { "nothing", "", "mode=0 dbs=/db/conf.db remotes= v= ctl=- pid=- log=- run=-" },
     { "byred's",
       "--remote=punix:/s/db.sock --remote=ptcp:1 --unixctl=/s/c.ctl --pidfile=/s/p --log-file=/s/l /s/a.db",
       "mode=0 dbs=/s/a.db remotes=punix:/s/db.sock,ptcp:1 v= ctl=/s/c.ctl pid=/s/p log=/s/l run=-" },
@@ -57,16 +62,22 @@ static const struct {
       "/d/conf.db -vconsole:emer -vsyslog:err -vfile:info --remote=punix:/r/db.sock "
       "--private-key=db:O,SSL,private_key --no-chdir --log-file=/l/x --pidfile --detach --monitor",
       "mode=0 dbs=/d/conf.db remotes=punix:/r/db.sock v=console:emer,syslog:err,file:info ctl=- "
-      "pid=/run/test/byre-dbd.pid log=/l/x run=- detach no-chdir key=db:O,SSL,private_key" },
+      "pid=/run/test/byre-dbd.pid log=/l/x run=- detach no-chdir key=db:O,SSL,private_key monitor=yes" },
     { "names without a directory", "--pidfile=p --log-file=l",
-      "mode=0 dbs= remotes= v= ctl=- pid=/run/test/p log=/log/test/l run=-" },
+      "mode=0 dbs=/db/conf.db remotes= v= ctl=- pid=/run/test/p log=/log/test/l run=-" },
     { "separate values", "--remote ptcp:0 --run true --no-durable -v --verbose",
-      "mode=0 dbs= remotes=ptcp:0 v=dbg,dbg ctl=- pid=- log=- run=true no-durable" },
+      "mode=0 dbs=/db/conf.db remotes=ptcp:0 v=dbg,dbg ctl=- pid=- log=- run=true no-durable" },
     { "keys", "-p k -c /c --bootstrap-ca-cert=db:D,T,ca --ssl-protocols=TLSv1.3 --remote=pssl:",
-      "mode=0 dbs= remotes=pssl: v= ctl=- pid=- log=- run=- key=CWD/k cert=/c ca=db:D,T,ca bootstrap tls=TLSv1.3" },
-    { "anybody's certificate", "-C none", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=- ca=none" },
+      "mode=0 dbs=/db/conf.db remotes=pssl: v= ctl=- pid=- log=- run=- key=CWD/k cert=/c ca=db:D,T,ca bootstrap tls=TLSv1.3" },
+    { "anybody's certificate", "-C none", "mode=0 dbs=/db/conf.db remotes= v= ctl=- pid=- log=- run=- ca=none" },
     { "a configuration file", "--config-file=/c.json", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=- config=/c.json" },
     { "a configuration file is all", "--config-file=/c.json /x.db", NULL },
+    { "no database", "--no-dbs", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=-" },
+    { "a relay", "--relay-leader-only relay:T:tcp:a:1,unix:b",
+      "mode=0 dbs=relay:T:tcp:a:1,unix:b remotes= v= ctl=- pid=- log=- run=- leader=yes" },
+    { "a backup", "--sync-from=tcp:a:1 --sync-exclude-tables=T:A --active /x.db",
+      "mode=0 dbs=/x.db remotes= v= ctl=- pid=- log=- run=- from=tcp:a:1 exclude=T:A active=yes" },
+    { "a configuration file tells whose backup", "--config-file=/c.json --sync-from=tcp:a:1", NULL },
     { "help", "-h", "mode=1 dbs= remotes= v= ctl=- pid=- log=- run=-" },
     { "version", "--version", "mode=2 dbs= remotes= v= ctl=- pid=- log=- run=-" },
     { "unknown", "--bogus", NULL },
@@ -78,6 +89,7 @@ TEST(command_lines)
 {
     setenv("BYRE_RUNDIR", "/run/test", 1);
     setenv("BYRE_LOGDIR", "/log/test", 1);
+    setenv("BYRE_DBDIR", "/db", 1);
     opterr = 0;
     for (size_t i = 0; i < N_ELEMS(cases); i++) {
         struct strvec words = STRVEC_INIT;
