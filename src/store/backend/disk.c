@@ -1,40 +1,16 @@
 /* store/backend/disk.c: partitions of a disk.  Command: parted(8).
  *
- * `parted --script --json DEVICE unit B print free` tells the table, its partitions and what is
- * free; the last byte is included, and "path" is the device with its links resolved:
- *   {"disk": {"path": "/dev/sdc", "size": "536870912B", "label": "msdos", "partitions": [
- *     {"number": 1, "start": "1048576B", "end": "20971519B", "type": "primary"},
- *     {"number": 2, "start": "20971520B", "end": "419430399B", "type": "extended"},
- *     {"number": 0, "start": "52428800B", "end": "419430399B", "type": "free"}, ...]}}
- * Where a new partition goes is decided when that is known: in the smallest free stretch that
- * holds it, beginning at a whole MiB (libvirt aligns to nothing). */
+ * What is on the disk is read by table.c; what a new partition will be, and where, is decided when
+ * that is known. */
 #include "base/str.h"
-#include "json/json.h"
 #include "store/backend/blank_i.h"
 #include "store/backend/block_i.h"
+#include "store/backend/table_i.h"
 #include "store/code.h"
 #include "store/pool_ops.h"
 
-#define ALIGN_BYTES MIB
 #define SECTOR_BYTES 4096 /* Sizes are whole ones, also where the disk's are smaller. */
-#define MAX_PARTITIONS 1024
-#define DOS_PRIMARIES 4
-#define PARTED_FAILED 1 /* Also if there is no table. */
-
-enum part_kind { PART_PRIMARY, PART_EXTENDED, PART_LOGICAL, PART_FREE };
-
-struct part {
-    enum part_kind kind;
-    int number;         /* 0: free. */
-    int64_t start, end; /* [start, end). */
-    bool inside;        /* Free: of the extended partition. */
-};
-
-struct table {
-    const char *path, *label;
-    struct part *parts;
-    size_t n;
-};
+#define PARTED_FAILED 1   /* Also if there is no table. */
 
 /* What parsing and deciding need; in the plan's arena. */
 struct disk {
@@ -81,90 +57,6 @@ enter(const struct pool *pool, const struct vol *vol, struct plan *plan)
         d->size = max64(vol_wanted_allocation(vol), vol->capacity);
     }
     return d;
-}
-
-/* "1048576B" */
-static int64_t
-bytes_of(const struct json *object, const char *member)
-{
-    const char *text = json_get_string(object, member);
-    uint64_t value;
-    CLEANUP(free_drop) char *digits = str_dup(text ? text : "");
-    size_t n = strlen(digits);
-    if (n && digits[n - 1] == 'B') {
-        digits[n - 1] = '\0';
-    }
-    return str_to_u64(digits, &value) && value < INT64_MAX ? (int64_t) value : -1;
-}
-
-static struct err *
-part_read(const struct json *j, struct part *ret)
-{
-    const char *type = json_get_string(j, "type");
-    int64_t number = 0;
-    json_get_int(j, "number", &number);
-    *ret = (struct part){
-        .kind = str_eq(type, "free")       ? PART_FREE
-                : str_eq(type, "extended") ? PART_EXTENDED
-                : str_eq(type, "logical")  ? PART_LOGICAL
-                                           : PART_PRIMARY,
-        .number = (int) clamp64(number, 0, INT32_MAX),
-        .start = bytes_of(j, "start"),
-        .end = bytes_of(j, "end") + 1,
-    };
-    if (ret->start < 0 || ret->end <= ret->start) {
-        return err_new(ERR_SYNTAX, "parted tells of a partition from nowhere");
-    }
-    return NULL;
-}
-
-static const struct part *
-find_extended(const struct table *t)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->parts[i].kind == PART_EXTENDED) {
-            return &t->parts[i];
-        }
-    }
-    return NULL;
-}
-
-static struct err *
-table_read(struct arena *arena, const struct plan_seen *seen, struct table *ret)
-{
-    const char *text = strchr(plan_seen_text(seen, "parted"), '{');
-    struct json *j = ARENA_NEW(arena, struct json);
-    if (!text) {
-        return err_new(ERR_SYNTAX, "parted printed no table");
-    }
-    TRY(err_wrap(json_parse_str(arena, text, j), "what parted printed"));
-    const struct json *disk = json_is(j, JSON_OBJECT) ? json_get(j, "disk") : NULL;
-    if (!json_is(disk, JSON_OBJECT) || !json_get_string(disk, "path") ||
-        !json_get_string(disk, "label")) {
-        return err_new(ERR_SYNTAX, "parted printed no disk");
-    }
-    const struct json *parts = json_get(disk, "partitions");
-    *ret = (struct table){ json_get_string(disk, "path"), json_get_string(disk, "label"),
-                           NULL, 0 };
-    size_t n = json_is(parts, JSON_ARRAY) ? parts->n : 0;
-    if (n > MAX_PARTITIONS) {
-        return err_new(ERR_CONSTRAINT, "the disk has more than %d partitions",
-                       MAX_PARTITIONS);
-    }
-    ret->parts = arena_zalloc(arena, (n + 1) * sizeof *ret->parts);
-    for (size_t i = 0; i < n; i++) {
-        if (!json_is(&parts->elems[i], JSON_OBJECT)) {
-            return err_new(ERR_SYNTAX, "parted printed no partition");
-        }
-        TRY(part_read(&parts->elems[i], &ret->parts[ret->n++]));
-    }
-    const struct part *extended = find_extended(ret);
-    for (size_t i = 0; i < n && extended; i++) {
-        struct part *p = &ret->parts[i];
-        p->inside =
-            p->kind == PART_FREE && p->start >= extended->start && p->end <= extended->end;
-    }
-    return NULL;
 }
 
 /* The node of a partition: "p" stands between where the disk's name ends in a digit. */
@@ -385,24 +277,13 @@ disk_delete(const struct pool *pool, struct plan *plan)
     return NULL;
 }
 
-static bool
-has_number(const struct table *t, int number)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->parts[i].kind != PART_FREE && t->parts[i].number == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Which kind it will be.  For dos the first four are primary or extended; a name that says a
  * higher number means a logical one, if there can be one. */
 static struct err *
 choose_kind(const struct disk *d, const struct table *t, struct arena *arena,
             enum part_kind *ret)
 {
-    bool extended = find_extended(t), dos = str_eq(t->label, "msdos");
+    bool extended = table_extended(t), dos = str_eq(t->label, "msdos");
     size_t n_primary = 0;
     for (size_t i = 0; i < t->n; i++) {
         n_primary += t->parts[i].kind == PART_PRIMARY || t->parts[i].kind == PART_EXTENDED;
@@ -418,63 +299,18 @@ choose_kind(const struct disk *d, const struct table *t, struct arena *arena,
         *ret = PART_EXTENDED;
     } else if (dos && extended) {
         bool named_primary = false;
-        for (int n = 1; n <= DOS_PRIMARIES; n++) {
+        for (int n = 1; n <= TABLE_DOS_PRIMARIES; n++) {
             named_primary |= str_eq(base_of(node_of(arena, d->pool, t->path, n)), d->name);
         }
-        *ret = n_primary >= DOS_PRIMARIES || !named_primary ? PART_LOGICAL : PART_PRIMARY;
+        *ret = n_primary >= TABLE_DOS_PRIMARIES || !named_primary ? PART_LOGICAL
+                                                                  : PART_PRIMARY;
     }
-    if (dos && *ret != PART_LOGICAL && n_primary >= DOS_PRIMARIES) {
+    if (dos && *ret != PART_LOGICAL && n_primary >= TABLE_DOS_PRIMARIES) {
         return err_hint(store_err(VE_INTERNAL, "no extended partition found and no primary "
                                                "partition available"),
                         "a disk with a table of format gpt takes more partitions");
     }
     return NULL;
-}
-
-static int64_t
-align_up(int64_t x, int64_t unit)
-{
-    return (int64_t) div_up((uint64_t) x, (uint64_t) unit) * unit;
-}
-
-/* The smallest free stretch that holds it; *ret_start is where it begins. */
-static struct err *
-choose_place(const struct disk *d, const struct table *t, enum part_kind kind,
-             int64_t *ret_start)
-{
-    int64_t best = INT64_MAX, largest = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        const struct part *p = &t->parts[i];
-        if (p->kind != PART_FREE || p->inside != (kind == PART_LOGICAL)) {
-            continue;
-        }
-        /* A logical one has a record of its own before it. */
-        int64_t start =
-            align_up(max64(p->start + (kind == PART_LOGICAL), ALIGN_BYTES), ALIGN_BYTES);
-        largest = max64(largest, p->end - start);
-        if (p->end - start >= d->size && p->end - p->start < best) {
-            best = p->end - p->start;
-            *ret_start = start;
-        }
-    }
-    if (best < INT64_MAX) {
-        return NULL;
-    }
-    CLEANUP(free_drop) char *text = str_from_bytes(largest);
-    struct err *e =
-        err_tag(err_new(ERR_NO_SPACE, "no large enough free extent"), VE_INTERNAL);
-    return err_hint(e, "the largest that is free takes %" PRId64 " bytes (%s)", largest,
-                    text);
-}
-
-static int
-next_number(const struct table *t, enum part_kind kind)
-{
-    int number = kind == PART_LOGICAL ? DOS_PRIMARIES + 1 : 1;
-    while (has_number(t, number)) {
-        number++;
-    }
-    return number;
 }
 
 static void
@@ -523,7 +359,7 @@ create(const struct plan_seen *seen, const void *aux, struct plan *plan)
     struct table t;
     enum part_kind kind;
     int64_t start = 0;
-    d->size = align_up(max64(d->size, 1), SECTOR_BYTES);
+    d->size = table_align_up(max64(d->size, 1), SECTOR_BYTES);
     TRY(table_read(&plan->arena, seen, &t));
     TRY(check_label(d->pool, &t));
     for (size_t i = 0; i < t.n; i++) {
@@ -535,7 +371,7 @@ create(const struct plan_seen *seen, const void *aux, struct plan *plan)
         }
     }
     TRY(choose_kind(d, &t, &plan->arena, &kind));
-    int number = next_number(&t, kind);
+    int number = table_next_number(&t, kind);
     const char *node = node_of(&plan->arena, d->pool, t.path, number);
     if (!str_eq(base_of(node), d->name)) {
         return err_hint(store_err(VE_INVALID_ARG,
@@ -543,7 +379,7 @@ create(const struct plan_seen *seen, const void *aux, struct plan *plan)
                                   base_of(node)),
                         "a partition has the name that the kernel gives it");
     }
-    TRY(choose_place(d, &t, kind, &start));
+    TRY(table_place(&t, kind, d->size, &start));
     plan_mkpart(plan, d, &t, kind, number, start);
     plan_add(plan, STEP_SETTLE, NULL);
     plan_add(plan, STEP_NODE, node);
