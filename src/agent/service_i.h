@@ -51,7 +51,7 @@ struct request {
 struct decode;
 struct err *describe_prepare(struct request *, struct decode *) MUST_CHECK; /* describe.c */
 struct err *look_prepare(struct request *, struct decode *) MUST_CHECK;
-struct err *sources_prepare(struct request *, struct decode *) MUST_CHECK;  /* sources.c */
+struct err *sources_prepare(struct request *, struct decode *) MUST_CHECK; /* sources.c */
 struct err *request_prepare(struct request *) MUST_CHECK;
 void request_submit(struct request *); /* Takes it. */
 void request_free(struct request *);

@@ -2,6 +2,7 @@
  * row. */
 #include "cli/pool_i.h"
 #include "cli/storage_i.h"
+#include "store/code.h"
 #include "store/conflict.h"
 #include "store/gate.h"
 #include "store/poolxml.h"
@@ -61,6 +62,43 @@ check_conflict(struct cli *cli, const struct pool *pool, const struct uuid *node
     return e;
 }
 
+/* A name and a UUID belong together.  A definition that says no UUID keeps the one there is:
+ * libvirt makes up a new one, and then refuses it. */
+static struct err *
+check_identity(struct cli *cli, const struct pool *pool, const struct uuid *node)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array(), where = json_array(), results;
+    if (uuid_is_zero(&pool->uuid)) {
+        return NULL;
+    }
+    json_add(a, &where, q_clause(a, "hostnode", "==", q_uuid(a, node)));
+    json_add(a, &ops, q_select(a, "pool", where, "_uuid,name,uuid"));
+    TRY(db_transact(cli, &ops, &results));
+
+    const struct json *rows = q_rows(&results, 0);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const char *name = row_string(&rows->elems[i], "name");
+        struct uuid uuid;
+        if (!row_ref(&rows->elems[i], "uuid", &uuid)) {
+            uuid = row_uuid(&rows->elems[i]);
+        }
+        bool same_name = str_eq(name, pool->name), same_uuid = uuid_eq(&uuid, &pool->uuid);
+        if (same_uuid && !same_name) {
+            return storage_refusal(store_err(VE_OPERATION_FAILED,
+                                             "pool '%s' is already defined with uuid %s",
+                                             name, UUID_TEXT(&uuid)),
+                                   "pool %s", pool->name);
+        } else if (same_name && !same_uuid) {
+            return storage_refusal(store_err(VE_OPERATION_FAILED,
+                                             "pool '%s' already exists with uuid %s", name,
+                                             UUID_TEXT(&uuid)),
+                                   "pool %s", pool->name);
+        }
+    }
+    return NULL;
+}
+
 /* What a pool in use is made of must stay: its volumes' paths, and machines, depend on it. */
 static struct err *
 check_redefine(struct cli *cli, const struct json *metapool, const struct json *row,
@@ -110,6 +148,7 @@ define(struct cli *cli, const struct args *args, struct pool *pool)
     TRY(storage_refusal(gate_pool_define(pool), "pool %s", pool->name));
     TRY(pick_node(cli, args, &node));
     TRY(check_conflict(cli, pool, &node.uuid));
+    TRY(check_identity(cli, pool, &node.uuid));
     TRY(find_row(cli, "metapool", pool->name, &metapool));
     struct json row = storage_metapool_row(cli, pool);
     if (metapool) {
@@ -235,6 +274,7 @@ pool_define_as(struct cli *cli, const struct args *args)
         fputs(buf_cstr(&xml), stdout);
         return NULL;
     }
+    pool.uuid = (struct uuid){ 0 }; /* Nobody asked for one: a pool keeps its own. */
     return define(cli, args, &pool);
 }
 

@@ -180,6 +180,51 @@ def test_one_reads_the_other(host, case):
         host.byre("pool", "undefine", "--exact", name)
 
 
+def define_all(define, undefine, texts):
+    """Defines one after the other; the answers, and nothing stays."""
+    answers = []
+    try:
+        for text in texts:
+            ok, said = define(text)
+            answers.append((ok, None if ok else " ".join(said.split())))
+    finally:
+        for name in ["sbs-a", "sbs-b"]:
+            undefine(name)
+    return answers
+
+
+def pool_text(name, uuid, path):
+    return "<pool type='dir'><name>sbs-%s</name>%s<target><path>/srv/sbs/%s</path></target></pool>" % (
+        name, "<uuid>11111111-0000-4000-8000-00000000000%d</uuid>" % uuid if uuid else "", path)
+
+
+@pytest.mark.parametrize("why, texts", [
+    ("the same again", [("a", 1, "a"), ("a", 1, "a")]),
+    ("another name", [("a", 1, "a"), ("b", 1, "b")]),
+    ("another UUID", [("a", 1, "a"), ("a", 2, "a")]),
+    ("the same source", [("a", 1, "a"), ("b", 2, "a")]),
+    ("the source counts first", [("a", 1, "a"), ("b", 1, "a")]),
+    ("the source spelled otherwise", [("a", 1, "a"), ("b", 2, "//a/")]),
+])
+def test_one_after_the_other(host, why, texts):
+    texts = [pool_text(*t) for t in texts]
+    theirs = define_all(lambda t: run_virsh("pool-define", "/dev/stdin", stdin=t), lambda n: run_virsh("pool-undefine", n), texts)
+    ours = define_all(lambda t: run_byre(host, "pool", "define", "-", stdin=t),
+                      lambda n: run_byre(host, "pool", "undefine", "--exact", n), texts)
+    assert ours == theirs
+
+
+def test_a_definition_without_a_uuid_keeps_it(host):
+    """libvirt makes up a new one and refuses it."""
+    try:
+        host.byre("pool", "define", "-", stdin=pool_text("a", 3, "a"))
+        host.byre("pool", "define", "-", stdin=pool_text("a", 0, "other"))
+        xml = host.byre("pool", "dumpxml", "sbs-a").stdout
+        assert "<uuid>11111111-0000-4000-8000-000000000003</uuid>" in xml and "/srv/sbs/other" in xml
+    finally:
+        run_byre(host, "pool", "undefine", "sbs-a")
+
+
 # How each image is made, in its directory.
 IMAGES = {
     "raw": "qemu-img create -q -f raw i 3M",
