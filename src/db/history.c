@@ -386,12 +386,13 @@ history_since_seq(const struct db *db, uint64_t seq, struct arena *arena)
 {
     const struct history *h = db->history;
     const struct list *at = &h->entries;
-    if (seq < h->base_seq) {
-        return NULL;
-    }
     while (at->prev != &h->entries &&
            CONTAINER_OF(at->prev, struct past, in_order)->seq > seq) {
         at = at->prev;
     }
-    return gather(db, at, arena);
+    /* Not a state in the middle of what was folded. */
+    uint64_t before = at->prev == &h->entries
+                          ? h->base_seq
+                          : CONTAINER_OF(at->prev, struct past, in_order)->seq;
+    return before == seq ? gather(db, at, arena) : NULL;
 }

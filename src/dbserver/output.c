@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "dbserver/peer_i.h"
 
-#define BATCH_BYTES (256 * KIB) /* Handed to the socket at a time. */
 #define LAG_BYTES ((size_t) MIB)
 #define OUT_PAUSE_BYTES (8 * DBSERVER_PAUSE_BYTES) /* Waiting for the disk. */
 #define TURN_MIN_US 50 /* Of a round, before others have their turn. */
@@ -145,6 +144,38 @@ add(struct peer *p, enum outgoing_kind kind, struct served *on, struct bytes *by
     return o;
 }
 
+/* The history must be able to tell what comes from this update on: the first one since something
+ * was sent or came between that must not be overtaken. */
+static void
+hold(struct peer_monitor *m, uint64_t before)
+{
+    if (!m->hold) {
+        m->hold = db_hold(m->served->db, before);
+        m->held_seq = before;
+        m->peer->n_holding += m->hold != NULL;
+    }
+}
+
+static void
+unhold(struct peer_monitor *m)
+{
+    m->peer->n_holding -= m->hold != NULL;
+    db_unhold(m->served->db, TAKE(m->hold));
+}
+
+/* What waits now will be sent as it is. */
+static void
+unhold_all(struct peer *p)
+{
+    if (p->n_holding) {
+        LIST_FOR_EACH (struct peer_monitor, m, in_peer, &p->monitors) {
+            if (!m->lagging) {
+                unhold(m);
+            }
+        }
+    }
+}
+
 void
 peer_queue(struct peer *p, enum outgoing_kind kind, struct served *on, struct buf *head,
            struct bytes *body, const char *tail)
@@ -170,6 +201,7 @@ peer_queue_pieces(struct peer *p, enum outgoing_kind kind, struct served *on,
             bytes_unref(*piece);
         }
     } else {
+        unhold_all(p);
         add(p, kind, on, bytes_take(head))->more = *tail != '\0';
         VEC_FOR_EACH (struct bytes **piece, &body->v) {
             add(p, kind, on, *piece)->more = true;
@@ -180,24 +212,6 @@ peer_queue_pieces(struct peer *p, enum outgoing_kind kind, struct served *on,
     }
     VEC_DONE(&body->v);
     output_schedule(p);
-}
-
-/* The history must reach back to what the client was told before this. */
-static void
-hold(struct peer_monitor *m, uint64_t before)
-{
-    if (!m->hold) {
-        m->hold = db_hold(m->served->db, before);
-        m->held_seq = before;
-        m->peer->n_holding += m->hold != NULL;
-    }
-}
-
-static void
-unhold(struct peer_monitor *m)
-{
-    m->peer->n_holding -= m->hold != NULL;
-    db_unhold(m->served->db, TAKE(m->hold));
 }
 
 /* What waits for it is forgotten, back to the last message that is no update: that must come after
@@ -230,7 +244,9 @@ peer_queue_update(struct peer_monitor *m, struct bytes *head, struct bytes *body
     struct peer *p = m->peer;
     struct peer_monitor *of = before == OUTPUT_UNIQUE ? NULL : m;
 
-    if (of && jsonrpc_is_full(p->conn)) {
+    if (!of) {
+        unhold_all(p);
+    } else if (jsonrpc_is_full(p->conn)) {
         hold(m, before);
     }
     if (head) {
@@ -283,27 +299,25 @@ output_forget_monitor(struct peer *p, struct peer_monitor *m)
     }
 }
 
-/* One batch of whole messages.  True: the disk holds back the next one. */
+/* All that waits.  True: the disk holds back the rest. */
 static bool
-send_batch(struct peer *p)
+send_all(struct peer *p)
 {
-    size_t n_bytes = 0;
-    bool held = false, more = false;
+    bool held = false;
 
     jsonrpc_cork(p->conn, true);
-    while (!is_empty(p) && (more || n_bytes < BATCH_BYTES)) {
+    while (!is_empty(p)) {
         struct outgoing *o = first(p);
         held = o->on && !served_is_durable(o->on, o->seq);
         if (held) {
             break;
         }
-        more = o->more;
-        n_bytes += o->bytes->n;
         forget(p, o);
         p->out.head++;
         jsonrpc_send(p->conn, o->bytes);
     }
     shrink(p);
+    unhold_all(p);
     jsonrpc_cork(p->conn, false);
     return held;
 }
@@ -321,15 +335,10 @@ send_queued(struct peer *p)
         if (is_empty(p)) {
             break;
         }
-        held = send_batch(p);
+        held = send_all(p);
     }
     if (!p->closed) {
         set_paused(p);
-    }
-    if (p->n_holding && is_empty(p) && !jsonrpc_is_full(p->conn)) {
-        LIST_FOR_EACH (struct peer_monitor, m, in_peer, &p->monitors) {
-            unhold(m);
-        }
     }
     return !held;
 }
