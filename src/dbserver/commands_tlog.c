@@ -17,12 +17,11 @@ do_tlog_set(struct dbserver *s, const char **argv, size_t argc UNUSED,
     if (parts.n != 2) {
         return err_new(ERR_SYNTAX, "argument must be DB:TABLE");
     } else if (!found || !found->db) {
-        return err_new(ERR_NOT_FOUND, "no database named %s", parts.v[0]);
+        return err_new(ERR_NOT_FOUND, "no such database");
     } else if (!schema_find_table(db_schema(found->db), parts.v[1])) {
-        return err_new(ERR_NOT_FOUND, "no table named %s in database %s", parts.v[1],
-                       parts.v[0]);
+        return err_new(ERR_NOT_FOUND, "no such table");
     } else if (!on && !str_eq(argv[1], "off")) {
-        return err_new(ERR_SYNTAX, "Must be \"on\" or \"off\".");
+        return err_new(ERR_SYNTAX, "invalid command argument");
     }
     struct served *served = server_find_db(s, parts.v[0]);
     struct strvec old = served->logged;

@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-import rpc
 from conftest import TEST_SCHEMA, make_db
 from rpc import Closed, wait_for
 from test_db_remotes import reachable
@@ -87,7 +86,10 @@ COMMANDS = [
     ["ovsdb-server/get-db-storage-status", "T"], ["ovsdb-server/get-db-storage-status", "x"],
     ["ovsdb-server/remove-db", "x"], ["ovsdb-server/remove-db", "_Server"], ["ovsdb-server/compact"], ["ovsdb-server/compact", "_Server"],
     ["ovsdb-server/compact", "x"], ["ovsdb-server/sync-status"], ["ovsdb-server/list-dbs"], ["ovsdb-server/remove-remote", "x"], ["bogus"],
-    ["version", "x"],
+    ["version", "x"], ["vlog/set", "nonsense"], ["ovsdb-server/tlog-list"], ["ovsdb-server/tlog-set", "T:A"], ["ovsdb-server/tlog-set", "T:A", "x"],
+    ["ovsdb-server/tlog-set", "T:X", "on"], ["ovsdb-server/tlog-set", "X:A", "on"], ["ovsdb-server/tlog-set", "T:A", "on"], ["ovsdb-server/tlog-list"],
+    ["ovsdb-server/connect-active-ovsdb-server"], ["ovsdb-server/set-active-ovsdb-server-probe-interval", "x"],
+    ["ovsdb-server/set-sync-exclude-tables", "T:A,T:B"], ["ovsdb-server/get-sync-exclude-tables"],
 ]
 
 
@@ -95,6 +97,7 @@ def test_commands_as_ovsdb_server(make_dbd, make_reference, program):
     ours, theirs = make_dbd().start(), make_reference()
     theirs.ctl = theirs.dir / "ctl"
     theirs.start()
+    wait_for("its commands", theirs.ctl.exists)
     for command in COMMANDS:
         outputs = []
         for server in (theirs, ours):
