@@ -46,10 +46,9 @@ hmap_done(struct hmap *h)
 }
 
 static void
-hmap_grow(struct hmap *h)
+hmap_resize(struct hmap *h, uint32_t n_buckets)
 {
-    uint32_t n_buckets = h->buckets ? (h->mask + 1) * 2 : 8;
-    struct hmap_node **buckets = xcalloc(n_buckets, sizeof *buckets);
+    struct hmap_node **buckets = xcalloc(n_buckets, sizeof(struct hmap_node *));
 
     for (uint32_t i = 0; h->buckets && i <= h->mask; i++) {
         for (struct hmap_node *node = h->buckets[i], *next; node; node = next) {
@@ -64,10 +63,22 @@ hmap_grow(struct hmap *h)
 }
 
 void
+hmap_reserve(struct hmap *h, size_t n)
+{
+    uint32_t n_buckets = h->buckets ? h->mask + 1 : 8;
+    while (n_buckets < n && n_buckets < UINT32_MAX / 2) {
+        n_buckets *= 2;
+    }
+    if (!h->buckets || n_buckets > h->mask + 1) {
+        hmap_resize(h, n_buckets);
+    }
+}
+
+void
 hmap_insert(struct hmap *h, struct hmap_node *node, uint32_t hash)
 {
     if (!h->buckets || h->n > h->mask) {
-        hmap_grow(h);
+        hmap_reserve(h, h->n + 1);
     }
     node->hash = hash;
     node->next = h->buckets[hash & h->mask];

@@ -26,7 +26,8 @@ struct hmap {
 };
 #define HMAP_INIT ((struct hmap){ NULL, 0, 0 })
 
-void hmap_done(struct hmap *); /* Frees the buckets, not the nodes. */
+void hmap_done(struct hmap *);              /* Frees the buckets, not the nodes. */
+void hmap_reserve(struct hmap *, size_t n); /* Room for n nodes in all. */
 void hmap_insert(struct hmap *, struct hmap_node *, uint32_t hash);
 void hmap_remove(struct hmap *, struct hmap_node *); /* Must be in it. */
 

@@ -115,7 +115,7 @@ static struct err *
 count_change(struct txn *txn, struct change *ch)
 {
     struct table *t = ch->row->table;
-    for (size_t i = 0; i < t->n_fields; i++) {
+    for (size_t i = 0; t->has_refs && i < t->n_fields; i++) {
         const struct column *c = &t->schema->columns[i + N_SPECIAL_COLUMNS];
         if (!has_strong_ref(&c->type) || !change_touches(ch, i)) {
             continue;

@@ -113,6 +113,9 @@ replay_member(const struct replay *r, const struct json *record,
     } else if (m->value.type != JSON_OBJECT) {
         return rfc_syntax(&m->value, "object expected");
     }
+    if (t->rows.n == 0) {
+        hmap_reserve(&t->rows, m->value.n);
+    }
     for (uint32_t i = 0; i < m->value.n; i++) {
         TRY(replay_row(r, t, &m->value.members[i]));
     }

@@ -23,6 +23,8 @@ table_init(struct table *t, struct db *db, const struct table_schema *schema)
     }
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct type *type = &schema->columns[i + N_SPECIAL_COLUMNS].type;
+        t->has_refs =
+            t->has_refs || base_type_ref(&type->key) || base_type_ref(&type->value);
         datum_default(&t->defaults[i], type);
         struct err *e = datum_check(&t->defaults[i], type);
         t->default_is_bad[i] = e != NULL;

@@ -33,6 +33,7 @@ struct table {
     struct change *changes; /* By the running transaction, newest first. */
     struct change *stale;   /* Those whose index nodes lag behind (index.c). */
     bool *is_indexed;       /* n_fields: some index has the column. */
+    bool has_refs;          /* Some column refers to rows. */
     struct watch_table *watches; /* monitor_i.h. */
 };
 

@@ -116,7 +116,7 @@ weak_prune(struct txn *txn)
             }
             continue;
         }
-        for (size_t i = 0; i < row->table->n_fields; i++) {
+        for (size_t i = 0; row->table->has_refs && i < row->table->n_fields; i++) {
             const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
             if (change_touches(ch, i) && has_weak_ref(&c->type)) {
                 TRY(prune_cell(txn, row, c));
@@ -234,7 +234,7 @@ weak_commit(struct txn *txn)
     static const struct datum empty;
     TXN_FOR_EACH (ch, txn) {
         struct table *t = ch->row->table;
-        for (size_t i = 0; i < t->n_fields; i++) {
+        for (size_t i = 0; t->has_refs && i < t->n_fields; i++) {
             const struct column *c = &t->schema->columns[i + N_SPECIAL_COLUMNS];
             if (has_weak_ref(&c->type) && change_touches(ch, i)) {
                 struct datum ro, rn;
