@@ -183,7 +183,9 @@ class Episode:
         return (int(client), name) in self.partial
 
     def settle(self, client, want, got):
-        for w, g in zip([x for x in want if x[0] == "reply"], [x for x in got if x[0] == "reply"]):
+        replies = {item[1]: item for item in got if item[0] == "reply"}
+        for w in [item for item in want if item[0] == "reply" and item[1] in replies]:
+            g = replies[w[1]]
             method, params = self.reference.asked[client][w[1]]
             if method == "list_dbs":
                 w[2]["result"].sort()
