@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import rpc
 from conftest import TEST_SCHEMA, make_db
 from rpc import Closed, wait_for
 from test_db_remotes import reachable
