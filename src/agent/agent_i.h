@@ -75,6 +75,9 @@ struct vol_obj {
     struct vol_info info;
     bool begun; /* An earlier creation may have made the file: its answer was lost. */
     bool met;   /* By this agent, in a pass. */
+    bool
+        sized; /* A job has given it another capacity, and the row does not want that yet: */
+    int64_t sized_to, sized_generation;
     int64_t tick;
 };
 

@@ -106,36 +106,30 @@ work_run(void *aux)
     w->e = stored_call(w->agent->stored, &w->request, -1, &watch, &w->reply);
 }
 
-/* A new capacity becomes the want, or the volume would at once be resized back. */
-static void
-apply_capacity(struct job_work *w)
+void
+job_tell_volume(struct agent *a, struct row_volume *row, const struct priv_reply *reply,
+                int64_t wanted)
 {
-    const struct row_volume *row = row_volume_find(w->agent->replica, &w->vol_row);
-    struct txn *txn;
+    struct txn *txn = txn_new(replica_database(a->replica));
+    struct txn_row *out = txn_update(txn, "volume", &row->base.uuid);
 
-    if (!row) {
-        return;
+    if (reply->vols.vols.n == 1) {
+        const struct vol *vol = &reply->vols.vols.v[0];
+        vol_learn(vol_obj_of(a, row), vol);
+        txn_set_int(out, "capacity", max64(vol->capacity, 0));
+        txn_set_int(out, "allocation", max64(vol->allocation, 0));
+        txn_set_int(out, "physical", max64(vol->physical, 0));
     }
-    txn = txn_new(replica_database(w->agent->replica));
-    struct txn_row *out = txn_update(txn, "volume", &w->vol_row);
-    txn_set_int(out, "wanted_capacity", w->request.capacity);
-    txn_set_int(out, "size",
-                (int64_t) div_up((uint64_t) max64(w->request.capacity, 0), MIB));
-    txn_comment(txn, "byre-agentd: volume %s was resized", row->name);
-    txn_commit(txn, replica_session(w->agent->replica), NULL, NULL);
-}
-
-static void
-apply_to_volume(struct job_work *w)
-{
-    struct row_volume *row = row_volume_find(w->agent->replica, &w->vol_row);
-
-    if (row && w->reply.vols.vols.n == 1) {
-        vol_learn(vol_obj_of(w->agent, row), &w->reply.vols.vols.v[0]);
+    if (wanted >= 0) { /* Or the volume would at once be resized back. */
+        struct vol_obj *obj = vol_obj_of(a, row);
+        obj->sized = true;
+        obj->sized_to = wanted;
+        obj->sized_generation = row->generation;
+        txn_set_int(out, "wanted_capacity", wanted);
+        txn_set_int(out, "size", (int64_t) div_up((uint64_t) wanted, MIB));
+        txn_comment(txn, "byre-agentd: volume %s was resized", row->name);
     }
-    if (w->request.verb == PRIV_VOL_RESIZE) {
-        apply_capacity(w);
-    }
+    txn_commit(txn, replica_session(a->replica), NULL, NULL);
 }
 
 /* What the outcome means for the pool and the volume. */
@@ -163,8 +157,11 @@ apply(struct job_work *w)
     if (w->kind->verb == PRIV_POOL_BUILD) {
         pool_memo_worked(&pool->memo); /* Its start may work now. */
     }
-    if (w->has_vol && !w->e) {
-        apply_to_volume(w);
+    struct row_volume *vol =
+        w->has_vol ? row_volume_find(w->agent->replica, &w->vol_row) : NULL;
+    if (vol && !w->e) {
+        job_tell_volume(w->agent, vol, &w->reply,
+                        w->request.verb == PRIV_VOL_RESIZE ? w->request.capacity : -1);
     }
     strvec_done(&pool->touched);
 }

@@ -10,6 +10,11 @@ struct row_job *job_of_volume(struct agent *, const struct uuid *volume);
 /* Ends it as failed, or as cancelled.  Takes 'e'. */
 void job_refuse(struct agent *, const struct row_job *, struct err *e);
 
+/* What is known of the volume now, before the end of the job is told: who waits for that then
+ * reads no old figures.  'wanted': the capacity that it is to have from now on, or -1. */
+void job_tell_volume(struct agent *, struct row_volume *, const struct priv_reply *,
+                     int64_t wanted);
+
 void move_pass(struct agent *, const struct row_job *); /* move.c */
 
 /* ERR_BUSY if a machine that is on, or a job, has the volume in use: for one who writes, anybody;

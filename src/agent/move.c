@@ -98,6 +98,17 @@ point_all(struct agent *a, struct txn *txn, const struct uuid *from, const struc
     }
 }
 
+static bool
+is_used(struct agent *a, const struct uuid *volume)
+{
+    ROW_FOR_EACH (struct row_device, d, row_device_table(a->replica)) {
+        if (uuid_eq(&d->volume, volume)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 switch_over(struct agent *a, const struct row_job *row, const struct row_volume *old,
             const struct row_volume *new)
@@ -138,7 +149,8 @@ move_pass(struct agent *a, const struct row_job *row)
         ticket_end(ticket_take(a, row), NULL, NULL);
     } else if (!old) {
         give_up(a, row, new, err_new(ERR_NOT_FOUND, "the volume to move does not exist"));
-    } else if (old->deleted && ready) { /* It has moved; cancelling comes too late. */
+    } else if (old->deleted && ready && !is_used(a, &old->base.uuid)) {
+        /* It has moved; cancelling comes too late. */
         if (old->observed_generation >= old->generation && old->error) {
             struct err *e = err_new(ERR_IO, "volume %s could not be removed", old->name);
             job_refuse(a, row,

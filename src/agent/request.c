@@ -187,14 +187,13 @@ transfer_done(struct request *r)
     struct row_volume *row = row_volume_find(r->agent->replica, &r->vol_row);
     const struct row_pool *pool = row ? row_volume_get_pool(row) : NULL;
 
+    if (row && pool && r->worked) {
+        pool_stat_set(pool_obj_of(r->agent, pool), &r->reply);
+        if (r->reply.vols.vols.n == 1) {
+            job_tell_volume(r->agent, row, &r->reply, -1);
+        }
+    }
     ticket_end(TAKE(r->ticket), r->e, NULL);
-    if (!row || !pool || !r->worked) {
-        return;
-    }
-    if (r->reply.vols.vols.n == 1) {
-        vol_learn(vol_obj_of(r->agent, row), &r->reply.vols.vols.v[0]);
-    }
-    pool_stat_set(pool_obj_of(r->agent, pool), &r->reply);
     agent_touch(r->agent);
 }
 

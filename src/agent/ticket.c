@@ -120,7 +120,9 @@ ticket_take(struct agent *a, const struct row_job *row)
     t->job = row->base.uuid;
     t->cancel = row->cancel;
     txn_set_string(out, "state", "running");
-    txn_set_int(out, "started_at", clock_wall_ms());
+    if (!row->started_at.has) {
+        txn_set_int(out, "started_at", clock_wall_ms());
+    }
     txn_commit(txn, replica_session(a->replica), NULL, NULL);
     return t;
 }

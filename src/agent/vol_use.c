@@ -51,7 +51,10 @@ vol_refuse_used(struct agent *a, const struct row_volume *volume, bool writes,
             "stop the machine first: byre vm shutdown %s", machine);
     }
     const char *job = ticket_user_of(a, uuid, writes, but);
-    job = job || !writes ? job : move_of(a, uuid, but);
+    if (!job && writes &&
+        !volume->deleted) { /* Else it has moved, and this is what is left. */
+        job = move_of(a, uuid, but);
+    }
     if (job) {
         return err_hint(err_new(ERR_BUSY, "job %s has volume %s in use", job, volume->name),
                         "wait for it or cancel it: byre job list");

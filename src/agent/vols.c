@@ -19,7 +19,6 @@ struct vol_job {
     struct agent *agent;
     struct ticket
         *ticket; /* Of a step that takes long, or that a job asked for; else NULL. */
-    bool is_move;
     struct vol_obj *obj;
     enum vol_step step;
     struct vol_want want;
@@ -165,9 +164,6 @@ step_worked(struct vol_job *job)
 
     obj->memo.failed = false;
     obj_fine(&obj->o);
-    if (job->ticket && !job->is_move) { /* A move has its second half before it. */
-        ticket_end(TAKE(job->ticket), NULL, job->reply.note);
-    }
     if (job->step == VOL_DO_DELETE) {
         obj->memo.gone = true;
     } else {
@@ -211,7 +207,7 @@ step_failed(struct vol_job *job)
 static void
 job_free(struct vol_job *job)
 {
-    if (job->ticket) { /* It is tried again, by another one. */
+    if (job->ticket) { /* It is tried again; or jobs.c ends it once the volume's row says so. */
         ticket_release(job->ticket);
     }
     if (job->has_source) {
@@ -311,7 +307,6 @@ ticket_of(struct agent *a, struct vol_job *job, const struct row_volume *row)
         is_copy || (row->wanted_allocation.has && row->wanted_allocation.v >= LONG_BYTES);
 
     if (asked) {
-        job->is_move = str_eq(asked->kind, "vol.move");
         job->vol_flags =
             (typed_set_has(&asked->options, "reflink") ? VOL_REFLINK : 0) |
             (typed_set_has(&asked->options, "metadata") ? VOL_PREALLOC_METADATA : 0);
@@ -418,6 +413,18 @@ has_wish(const struct row_volume *row)
            row->size.v != (int64_t) div_up((uint64_t) row->capacity.v, MIB);
 }
 
+/* What a job has just set counts, until the row says it too or somebody wants something new. */
+static int64_t
+wanted_capacity(const struct row_volume *row, const struct vol_obj *obj)
+{
+    if (obj->sized && row->generation == obj->sized_generation) {
+        return obj->sized_to;
+    } else if (str_eq(row->format, "dir")) {
+        return -1; /* It has none. */
+    }
+    return has_wish(row) ? model_vol_capacity(row) : -1;
+}
+
 static struct vol_want
 want_of(struct agent *a, const struct row_volume *row, const struct row_pool *pool,
         const struct vol_obj *obj, struct texts *t)
@@ -448,7 +455,7 @@ want_of(struct agent *a, const struct row_volume *row, const struct row_pool *po
         .deleted = row->deleted,
         .generation = row->generation,
         .observed_generation = row->observed_generation,
-        .wanted_capacity = has_wish(row) ? model_vol_capacity(row) : -1,
+        .wanted_capacity = wanted_capacity(row, obj),
         .capacity = obj->info.known ? obj->info.capacity : capacity,
         .pool_ready = pool_ready(pool, pool_obj),
         .pool_error = t->pool_error,
@@ -468,6 +475,9 @@ vol_facts(struct agent *a, const struct row_volume *row, const struct row_pool *
     struct facts f = facts_begin(a, &row->base);
 
     facts_uuid(&f, "hostnode", &row->hostnode, &pool->hostnode);
+    if (obj->sized && row->generation == obj->sized_generation) {
+        facts_opt_int(&f, "wanted_capacity", &row->wanted_capacity, obj->sized_to);
+    }
     facts_string(&f, "state", row->state, vol_state_name(d->state));
     if (info->known && d->state == VOL_IS_READY) {
         facts_string(&f, "type", row->type, info->type);

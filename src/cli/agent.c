@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cli/job_i.h"
 
 #define LINE_MAX_BYTES ((size_t) 64 << 20) /* `top` of a very large host. */
 
@@ -141,18 +142,32 @@ agent_error(const struct json *error)
     return e;
 }
 
+static int64_t
+int_in(const struct json *object, const char *name)
+{
+    const struct json *value = json_get(object, name);
+    return value && value->type == JSON_INTEGER ? value->integer : 0;
+}
+
 static void
-show_progress(const struct cli *cli, const char *label, const struct json *answer)
+show_progress(const struct cli *cli, const char *label, const struct json *answer,
+              int64_t spent_ms)
 {
     const struct json *progress = json_get(answer, "progress");
-    const char *message = json_get_string(answer, "message");
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
     if (!cli->tty_err || cli->quiet || !progress) {
         return;
     }
-    double ratio =
+    struct bar bar = { .done = int_in(answer, "done"),
+                       .total = int_in(answer, "total"),
+                       .left_ms = -1 };
+    bar.fraction =
         progress->type == JSON_REAL ? progress->real : (double) progress->integer;
-    fprintf(stderr, "\r\033[K%s: %3.0f%% %.40s", label, 100 * ratio,
-            message ? message : "");
+    if (bar.fraction > 0.01 && spent_ms > 1000) {
+        bar.left_ms = (int64_t) ((double) spent_ms * (1 - bar.fraction) / bar.fraction);
+    }
+    bar_print(&b, &bar);
+    fprintf(stderr, "\r\033[K%s: %s", label, buf_cstr(&b));
 }
 
 struct err *
@@ -162,6 +177,7 @@ agent_call(struct cli *cli, const struct json *request, int pass_fd, int64_t dea
     CLEANUP(free_drop) char *path = NULL;
     CLEANUP(fd_done) int fd = -1;
     CLEANUP(buf_done) struct buf line = BUF_INIT;
+    int64_t start_ms = clock_mono_ms();
     TRY(cli_agent_socket(cli, &path));
     TRY(agent_connect(path, &fd));
     json_print(request, 0, &line);
@@ -188,6 +204,6 @@ agent_call(struct cli *cli, const struct json *request, int pass_fd, int64_t dea
             }
             return NULL;
         }
-        show_progress(cli, label, &answer);
+        show_progress(cli, label, &answer, clock_mono_ms() - start_ms);
     }
 }

@@ -49,7 +49,10 @@ struct goal {
     struct err *error; /* Why it failed; owned. */
     const char
         *seen; /* The latest progress, for the live line; in the goal's arena or NULL. */
-    double progress;       /* Jobs: 0-1; -1 unknown. */
+    double progress; /* Jobs: 0-1; -1 unknown. */
+    bool has_job;
+    struct uuid job;                  /* That reaches the goal. */
+    int64_t bytes, bytes_of, ends_at; /* What that job says; 0: nothing. */
     struct uuid owner;     /* GOAL_TAKEN_ALONG: the machine that takes it along. */
     const char *stale;     /* GOAL_TAKEN_ALONG: the error from before, or NULL. */
     bool asked_guest;      /* The guest was asked to shut down, and decides itself. */

@@ -77,6 +77,7 @@ read_options(struct cli *cli, const struct line *line)
         TRY(args_int(&line->commands[i], "timeout", 0, 86400 * 365, &timeout_s));
     }
     cli->timeout_ms = timeout_s * 1000;
+    cli->timeout_said = line_get(line, "timeout") != NULL;
     cli->no_wait = line_get(line, "no-wait");
     cli->dry_run = line_get(line, "dry-run");
     cli->quiet = line_get(line, "quiet");

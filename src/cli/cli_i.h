@@ -23,6 +23,7 @@ struct cli {
     struct arena arena; /* Everything of this run that is not freed earlier. */
     const char *remote;
     int64_t timeout_ms; /* For effects; 0: for ever. */
+    bool timeout_said;  /* Else a job at work is waited for as long as it takes. */
     enum out_format format;
     bool no_wait, dry_run, quiet, exact, raw;
     bool looked_up; /* The agent was asked for a volume without a row. */

@@ -3,7 +3,7 @@
  * A pool is two rows: the template (metapool), which is the same on all hosts, and the
  * pool on one host.  `define` writes both; `start` and `stop` say what the pool shall
  * be; what is no state (build, refresh, delete) is a job that the host's agent runs. */
-#include "base/clock.h"
+#include "cli/job_i.h"
 #include "cli/list_i.h"
 #include "cli/pool_i.h"
 #include "cli/storage_i.h"
@@ -16,25 +16,18 @@ add_job(struct cli *cli, const struct storage_pool *s, const char *kind, const c
         const char *overwrite, struct plan *plan, struct uuid *ret_job)
 {
     struct arena *a = &cli->arena;
-    struct json row = json_object();
-    struct uuid node, uuid;
+    struct json row = job_row(cli, kind, "pool", &s->pool.uuid, s->pool.row);
+    struct uuid uuid;
     const char *label = arena_printf(a, "pool %s", s->pool.label);
     if (plan && cli->dry_run) {
         show_plan(cli, label, plan);
     }
-    json_put(a, &row, "kind", json_string_ref(kind));
-    json_put(a, &row, "target", q_uuid(a, &s->pool.uuid));
-    json_put(a, &row, "target_table", json_string_ref("pool"));
-    if (row_ref(s->pool.row, "hostnode", &node)) {
-        json_put(a, &row, "hostnode", q_uuid(a, &node));
-    }
     if (overwrite) {
         json_put(a, &row, "overwrite", json_string_ref(overwrite));
     }
-    json_put(a, &row, "state", json_string_ref("queued"));
-    json_put(a, &row, "created_at", json_int(clock_wall_ms()));
     change_insert(cli, "job", row, &uuid);
     change_await_state(cli, GOAL_JOB, "job", &uuid, label, said);
+    job_await(cli, &uuid);
     if (ret_job) {
         *ret_job = uuid;
     }

@@ -2,14 +2,17 @@
  *
  * What can be seen to be impossible (a name with a slash, more bytes than the pool has)
  * is refused here by the same gate that the host uses, before a row is written. */
+#include "cli/job_i.h"
 #include "cli/list_i.h"
 #include "cli/vol_i.h"
 #include "store/gate.h"
 #include "store/volxml.h"
 
+#define LONG_BYTES (64 * MIB) /* To be allocated: then it is worth a job. */
+
 /* The pool must be in use, or about to be by this very line. */
-static struct err *
-check_pool(const struct storage_pool *s, const struct vol *v)
+struct err *
+vol_check_pool(const struct storage_pool *s, const struct vol *v)
 {
     const char *state = row_string(s->pool.row, "state");
     bool on = str_eq(state, "running") || str_eq(state, "degraded");
@@ -38,9 +41,9 @@ check_pool(const struct storage_pool *s, const struct vol *v)
     return NULL;
 }
 
-static struct err *
-check_new(struct cli *cli, const struct storage_pool *s, const char *name,
-          bool if_not_exists, bool *ret_there)
+struct err *
+vol_check_new(struct cli *cli, const struct storage_pool *s, const char *name,
+              bool if_not_exists, bool *ret_there)
 {
     struct arena *a = &cli->arena;
     struct json ops = json_array();
@@ -59,8 +62,8 @@ check_new(struct cli *cli, const struct storage_pool *s, const char *name,
     return NULL;
 }
 
-static struct err *
-check_format(const struct storage_pool *s, const struct vol *v)
+struct err *
+vol_check_format(const struct storage_pool *s, const struct vol *v)
 {
     const char *const *formats = pool_traits(s->value.type)->vol_formats;
     CLEANUP(strvec_done) struct strvec known = STRVEC_INIT;
@@ -97,8 +100,8 @@ find_backing(struct cli *cli, const char *spec, struct vol *v, struct uuid *ret)
 }
 
 /* A volume that could not be made leaves no row, so that the name is free for another try. */
-static struct json
-forget_failed(struct arena *a, const struct uuid *uuid)
+struct json
+vol_forget_failed(struct arena *a, const struct uuid *uuid)
 {
     struct json op = json_object(), where = q_where_uuid(a, uuid);
     json_add(a, &where, q_clause(a, "state", "==", json_string_ref("failed")));
@@ -126,12 +129,12 @@ vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
     if (e) {
         return fail_as(e, EXIT_USAGE);
     }
-    TRY(check_format(s, v));
-    TRY(err_wrap(check_new(cli, s, v->name, if_not_exists, &there), "%s", label));
+    TRY(vol_check_format(s, v));
+    TRY(err_wrap(vol_check_new(cli, s, v->name, if_not_exists, &there), "%s", label));
     if (there) {
         return NULL;
     }
-    TRY(err_wrap(check_pool(s, v), "%s", label));
+    TRY(err_wrap(vol_check_pool(s, v), "%s", label));
     TRY(storage_refusal(gate_vol_create(&s->value, v, 0, &plan), "vol %s/%s", s->pool.label,
                         v->name));
     if (cli->dry_run) {
@@ -146,7 +149,13 @@ vol_create(struct cli *cli, const struct storage_pool *s, struct vol *v,
     struct uuid uuid;
     change_insert(cli, "volume", row, &uuid);
     change_await(cli, GOAL_APPLIED, "volume", &uuid, 1, label, "created");
-    change_take_back(cli, forget_failed(a, &uuid));
+    change_take_back(cli, vol_forget_failed(a, &uuid));
+    if (v->allocation >= LONG_BYTES) {
+        struct uuid job;
+        change_insert(cli, "job", job_row(cli, "vol.create", "volume", &uuid, s->pool.row),
+                      &job);
+        job_await(cli, &job);
+    }
     if (ret_uuid) {
         *ret_uuid = uuid;
     }
@@ -219,6 +228,9 @@ cmd_list(struct cli *cli, const struct args *args)
     }
     TRY(db_table(cli, "volume", &table));
     l.table = table;
+    if (args_has(args, "details")) {
+        l.columns = "name,pool,filepath,type,format,capacity,allocation,state";
+    }
     return list_run(cli, args, &l);
 }
 
@@ -273,9 +285,9 @@ cmd_info(struct cli *cli, const struct args *args)
 }
 
 /* The volume's row and its pool. */
-static struct err *
-find_volume(struct cli *cli, const char *spec, struct named *ret,
-            struct storage_pool *ret_pool)
+struct err *
+vol_find(struct cli *cli, const char *spec, struct named *ret,
+         struct storage_pool *ret_pool)
 {
     struct uuid pool;
     pool_init(&ret_pool->value);
@@ -296,7 +308,7 @@ cmd_dumpxml(struct cli *cli, const struct args *args)
     vol_init(&v);
     const char *name = NULL;
     TRY(vol_name_arg(cli, args, 0, &name));
-    TRY(find_volume(cli, name, &named, &s));
+    TRY(vol_find(cli, name, &named, &s));
     const char *live;
     TRY(live_xml(cli, "volume", &named.uuid, name, &live));
     if (live) {
@@ -330,72 +342,93 @@ cmd_path(struct cli *cli, const struct args *args)
     return e;
 }
 
-static struct json
-old_value(struct arena *a, const struct json *row, const char *column)
+/* As names_match(); what no name or path fits may be a key. */
+static struct err *
+vol_match_keys(struct cli *cli, const struct strvec *specs, const char *columns,
+               struct named_list *list)
 {
-    const struct json *value = json_get(row, column);
-    return value ? json_copy(a, value) : q_unset(a);
+    struct arena *a = &cli->arena;
+    for (size_t i = 0; i < specs->n; i++) {
+        struct json ops = json_array(), where = json_array();
+        struct json results;
+        char *spec = specs->v[i];
+        json_add(a, &where, q_clause(a, "key", "==", json_string(a, spec)));
+        json_add(a, &ops, q_select(a, "volume", where, "_uuid"));
+        TRY(db_transact(cli, &ops, &results));
+        const struct json *rows = q_rows(&results, 0);
+        if (rows->n) {
+            struct uuid uuid = row_uuid(&rows->elems[0]);
+            spec = arena_printf(a, "%s", UUID_TEXT(&uuid));
+        }
+        TRY(names_match(cli, "volume", &spec, 1, columns, list));
+    }
+    return NULL;
 }
 
-/* A size that was refused is not wanted any more: else it would come when nobody expects it. */
-static struct json
-old_size(struct arena *a, const struct json *row, const struct uuid *uuid)
+/* Prints one thing of each volume that is named by path, key, name or UUID. */
+static struct err *
+print_each(struct cli *cli, const struct args *args, const char *columns,
+           struct err *(*print)(struct cli *, const struct named *) )
 {
-    struct json op = json_object(), values = json_object();
-    json_put(a, &values, "wanted_capacity", old_value(a, row, "wanted_capacity"));
-    json_put(a, &values, "size", old_value(a, row, "size"));
-    json_put(a, &op, "op", json_string_ref("update"));
-    json_put(a, &op, "table", json_string_ref("volume"));
-    json_put(a, &op, "where", q_where_uuid(a, uuid));
-    json_put(a, &op, "row", values);
-    return op;
+    struct named_list list = VEC_INIT;
+    struct strvec names;
+    TRY(volume_names(cli, args, 0, &names));
+    struct err *e = vol_match_keys(cli, &names, columns, &list);
+    for (size_t i = 0; i < list.n && !e; i++) {
+        e = print(cli, &list.v[i]);
+    }
+    VEC_DONE(&list);
+    return e;
 }
 
 static struct err *
-cmd_resize(struct cli *cli, const struct args *args)
+print_key(struct cli *cli UNUSED, const struct named *volume)
 {
-    struct arena *a = &cli->arena;
-    struct named named;
-    CLEANUP(storage_pool_done) struct storage_pool s;
-    CLEANUP(vol_done) struct vol v;
-    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
-    int64_t bytes;
-    const char *name = NULL;
-    const char *size = args->pos.v[args->pos.n - 1];
-    vol_init(&v);
-    TRY(vol_name_arg(cli, args, 1, &name));
-    TRY(find_volume(cli, name, &named, &s));
-    TRY(storage_volume(cli, &s, named.row, &v));
-    TRY(vol_check_at_rest(cli, &named));
-    TRY(parse_size("capacity", size, 1, &bytes));
-    if (args_has(args, "delta")) {
-        if (bytes > INT64_MAX - v.capacity) {
-            return err_new(ERR_SYNTAX, "--delta %s is too much", size);
-        }
-        bytes += v.capacity;
+    const char *key = row_string(volume->row, "key");
+    if (!key) {
+        return err_hint(err_new(ERR_NOT_FOUND, "volume %s has no key yet", volume->label),
+                        "byre vol info %s", volume->label);
     }
-    if (bytes < v.capacity) {
-        struct err *e = err_new(ERR_CONSTRAINT,
-                                "it has %" PRId64 " bytes; %" PRId64 " would cut off data",
-                                v.capacity, bytes);
-        return err_hint(err_wrap(e, "vol %s", named.label),
-                        "volumes only grow; copy the data to a smaller one");
-    }
-    v.capacity = bytes;
-    TRY(err_wrap(check_pool(&s, &v), "vol %s", named.label));
-    TRY(storage_refusal(gate_vol_resize(&s.value, &v, bytes, 0, &plan), "vol %s/%s",
-                        s.pool.label, v.name));
-    const char *label = arena_printf(a, "vol %s", named.label);
-    if (cli->dry_run) {
-        show_plan(cli, label, &plan);
-    }
-    struct json row = json_object();
-    json_put(a, &row, "wanted_capacity", json_int(bytes));
-    json_put(a, &row, "size", json_int((int64_t) div_up((uint64_t) bytes, MIB)));
-    change_update(cli, "volume", &named.uuid, row);
-    change_await(cli, GOAL_APPLIED, "volume", &named.uuid, -1, label, "resized");
-    change_take_back(cli, old_size(a, named.row, &named.uuid));
+    printf("%s\n", key);
     return NULL;
+}
+
+static struct err *
+print_name(struct cli *cli UNUSED, const struct named *volume)
+{
+    printf("%s\n", row_string(volume->row, "name"));
+    return NULL;
+}
+
+static struct err *
+print_pool(struct cli *cli, const struct named *volume)
+{
+    struct uuid uuid;
+    struct named pool;
+    if (!row_ref(volume->row, "pool", &uuid)) {
+        return err_new(ERR_BUG, "volume %s has no pool", volume->label);
+    }
+    TRY(names_find(cli, "pool", UUID_TEXT(&uuid), "name", &pool));
+    printf("%s\n", row_string(pool.row, "name"));
+    return NULL;
+}
+
+static struct err *
+cmd_key(struct cli *cli, const struct args *args)
+{
+    return print_each(cli, args, "key", print_key);
+}
+
+static struct err *
+cmd_name(struct cli *cli, const struct args *args)
+{
+    return print_each(cli, args, "name", print_name);
+}
+
+static struct err *
+cmd_pool_of(struct cli *cli, const struct args *args)
+{
+    return print_each(cli, args, "pool", print_pool);
 }
 
 static struct err *
@@ -459,7 +492,40 @@ static const struct opt_spec opts_create_as[] = {
     { NULL },
 };
 static const struct opt_spec opts_resize[] = {
-    { "delta", NULL, "CAPACITY is what to add" },
+    { "delta", NULL, "CAPACITY is what to add, or with --shrink to take away" },
+    { "shrink", NULL, "it may become smaller: the data behind are lost" },
+    { "allocate", NULL, "have blocks for all of it" },
+    { NULL },
+};
+static const struct opt_spec opts_list_vol[] = {
+    { "details", NULL, "path and type too" },
+    { NULL },
+};
+static const struct opt_spec opts_wipe[] = {
+    { "algorithm", "NAME", "how (zero)",
+      "zero|nnsa|dod|bsi|gutmann|schneier|pfitzner7|pfitzner33|random|trim" },
+    { NULL },
+};
+static const struct opt_spec opts_clone[] = {
+    { "pool", "POOL", "where the copy lies (beside its source)", "pool" },
+    { "format", "FORMAT", "of the copy (its source's)", "raw|qcow2|qcow|qed|vmdk|vdi|vpc" },
+    { "capacity", "SIZE", "of the copy, if it is to be larger" },
+    { "allocation", "SIZE", "bytes to have blocks for (as its source)" },
+    { "reflink", NULL, "share blocks with the source, or fail" },
+    { "prealloc-metadata", NULL, "allocate the tables of a qcow2 at once" },
+    { "if-not-exists", NULL, "a volume of that name that is there already is no error" },
+    { NULL },
+};
+static const struct opt_spec opts_create_from[] = {
+    { "inputpool", "POOL", "where the source lies, if VOLUME does not say", "pool" },
+    { "reflink", NULL, "share blocks with the source, or fail" },
+    { "prealloc-metadata", NULL, "allocate the tables of a qcow2 at once" },
+    { "if-not-exists", NULL, "a volume of that name that is there already is no error" },
+    { NULL },
+};
+static const struct opt_spec opts_move[] = {
+    { "to", "POOL", "the pool to move to", "pool" },
+    { "name", "NAME", "its name there (the same)" },
     { NULL },
 };
 static const struct opt_spec opts_delete[] = {
@@ -479,14 +545,31 @@ const struct command cmds_vol[] = {
     { "vol", "create-as", "POOL NAME [CAPACITY]", "makes a volume by options",
       cmd_create_as, CMD_CHANGE, opts_create_as, "pool file",
       "byre vol create-as default db.qcow2 20G --format qcow2\n" },
-    { "vol", "list", "[POOL]", "volumes", cmd_list, CMD_LIST, NULL, "pool" },
+    { "vol", "list", "[POOL]", "volumes", cmd_list, CMD_LIST, opts_list_vol, "pool" },
     { "vol", "info", "VOLUME...", "all that is known of a volume", cmd_info, 0, NULL,
       "volume", "VOLUME is POOL/NAME; POOL NAME... also does.\n" },
     { "vol", "dumpxml", "[POOL] VOLUME", "the volume as libvirt's XML", cmd_dumpxml, 0,
       NULL, "volume" },
     { "vol", "path", "VOLUME...", "its path on the host", cmd_path, 0, NULL, "volume" },
-    { "vol", "resize", "[POOL] VOLUME CAPACITY", "makes it larger", cmd_resize, CMD_CHANGE,
-      opts_resize, "volume file" },
+    { "vol", "key", "VOLUME...", "its key: what it is known by on the host", cmd_key, 0,
+      NULL, "volume" },
+    { "vol", "name", "VOLUME...", "its name, by path, key or UUID", cmd_name, 0, NULL,
+      "volume" },
+    { "vol", "pool", "VOLUME...", "the pool it lies in, by path, key or UUID", cmd_pool_of,
+      0, NULL, "volume" },
+    { "vol", "resize", "[POOL] VOLUME CAPACITY", "makes it larger, or smaller", vol_resize,
+      CMD_CHANGE, opts_resize, "volume file" },
+    { "vol", "wipe", "[POOL] VOLUME", "overwrites its data", vol_wipe, CMD_CHANGE,
+      opts_wipe, "volume" },
+    { "vol", "clone", "[POOL] VOLUME NEWNAME", "makes a copy", vol_clone, CMD_CHANGE,
+      opts_clone, "volume file",
+      "byre vol clone default/base.qcow2 web.qcow2 --capacity 40G\n" },
+    { "vol", "create-from", "POOL FILE VOLUME",
+      "makes a volume by XML, filled from another", vol_create_from, CMD_CHANGE,
+      opts_create_from, "pool file volume" },
+    { "vol", "move", "[POOL] VOLUME", "takes it to another pool, with its machine's disk",
+      vol_move, CMD_CHANGE, opts_move, "volume",
+      "byre vol move default/db.raw --to fast\n" },
     { "vol", "delete", "VOLUME...", "deletes the volume and its data", cmd_delete,
       CMD_CHANGE, opts_delete, "volume" },
     { "vol", "upload", "[POOL] VOLUME FILE", "a file's content into the volume", vol_upload,

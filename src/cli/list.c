@@ -24,7 +24,8 @@ static const struct {
       "state,uuid,source,observed_at,error" },
     { "vmi", "name,kind,kernel,initrd,cmdline", "volume,os" },
     { "job", "_uuid,kind,state,progress,message,created_at",
-      "target,hostnode,ended_at,error" },
+      "target,source,hostnode,asked_by,bytes_done,bytes_total,ends_at,started_at,ended_at,"
+      "result,error" },
     { "device", "vm,type,targetdev,volume,controller", "filepath,boot_order,cache" },
     { "alarm", "kind,object_table,since,text", "object,hostnode" },
 };

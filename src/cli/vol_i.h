@@ -24,6 +24,23 @@ struct err *vol_check_unused(struct cli *, const struct named *) MUST_CHECK; /* 
  * come true when the machine stops, long after the command. */
 struct err *vol_check_at_rest(struct cli *, const struct named *) MUST_CHECK;
 
+/* The parts of making one.  The name is free (*ret_there: it is not, and need not be); the
+ * pool is in use and large enough; the format is one of the pool's. */
+struct err *vol_check_new(struct cli *, const struct storage_pool *, const char *name,
+                          bool if_not_exists, bool *ret_there) MUST_CHECK;
+struct err *vol_check_pool(const struct storage_pool *, const struct vol *) MUST_CHECK;
+struct err *vol_check_format(const struct storage_pool *, const struct vol *) MUST_CHECK;
+/* Operation for change_take_back(): a volume that could not be made leaves no row. */
+struct json vol_forget_failed(struct arena *, const struct uuid *);
+/* The volume's row and its pool. */
+struct err *vol_find(struct cli *, const char *spec, struct named *ret,
+                     struct storage_pool *ret_pool) MUST_CHECK;
+
+struct err *vol_clone(struct cli *, const struct args *) MUST_CHECK; /* vol_copy.c */
+struct err *vol_create_from(struct cli *, const struct args *) MUST_CHECK;
+struct err *vol_move(struct cli *, const struct args *) MUST_CHECK;
+struct err *vol_wipe(struct cli *, const struct args *) MUST_CHECK; /* vol_change.c */
+struct err *vol_resize(struct cli *, const struct args *) MUST_CHECK;
 struct err *vol_upload(struct cli *, const struct args *) MUST_CHECK; /* vol_transfer.c */
 struct err *vol_download(struct cli *, const struct args *) MUST_CHECK;
 

@@ -54,6 +54,37 @@ refuse(struct cli *cli, const struct named *volume, const struct table_schema *t
     return err_hint(e, "byre %s info %s", noun_of_table(table->name), by.label);
 }
 
+/* A job that runs, or will, and has the volume. */
+static struct err *
+check_jobs(struct cli *cli, const struct named *volume)
+{
+    static const char *const columns[] = { "target", "source" };
+    struct arena *a = &cli->arena;
+    struct json ops = json_array(), results;
+    for (size_t i = 0; i < N_ELEMS(columns); i++) {
+        struct json where = json_array();
+        json_add(a, &where, q_clause(a, columns[i], "==", q_uuid(a, &volume->uuid)));
+        json_add(a, &ops, q_select(a, "job", where, "_uuid,kind,state"));
+    }
+    TRY(db_transact(cli, &ops, &results));
+    for (size_t i = 0; i < N_ELEMS(columns); i++) {
+        const struct json *rows = q_rows(&results, i);
+        for (uint32_t k = 0; k < rows->n; k++) {
+            const char *state = row_string(&rows->elems[k], "state");
+            struct uuid job = row_uuid(&rows->elems[k]);
+            if (!state || str_eq(state, "queued") || str_eq(state, "running")) {
+                struct err *e =
+                    err_new(ERR_BUSY, "job %s (%s) has it in use", UUID_TEXT(&job),
+                            row_string(&rows->elems[k], "kind"));
+                return err_hint(err_wrap(e, "vol %s", volume->label),
+                                "wait for it (byre job wait %.8s) or cancel it",
+                                UUID_TEXT(&job));
+            }
+        }
+    }
+    return NULL;
+}
+
 struct err *
 vol_check_unused(struct cli *cli, const struct named *volume)
 {
@@ -80,7 +111,8 @@ vol_check_unused(struct cli *cli, const struct named *volume)
             }
         }
     }
-    struct err *e = db_transact(cli, &ops, &results);
+    struct err *e = check_jobs(cli, volume);
+    e = e ? e : db_transact(cli, &ops, &results);
     for (size_t i = 0; i < asked.n && !e; i++) {
         const struct json *rows = q_rows(&results, i);
         for (uint32_t k = 0; k < rows->n && !e; k++) {
@@ -103,6 +135,7 @@ vol_check_at_rest(struct cli *cli, const struct named *volume)
     struct named vm;
     struct uuid uuid;
 
+    TRY(check_jobs(cli, volume));
     if (!row_ref(volume->row, "vm", &uuid)) {
         return NULL;
     }

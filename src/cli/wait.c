@@ -2,19 +2,34 @@
  *
  * An agent answers to a generation: it sets observed_generation, and error if it could
  * not do it, in one transaction.  On a terminal one line shows what is still awaited; it
- * is gone when all is done.  A server that restarts meanwhile costs nothing: the replica
- * connects again. */
+ * is gone when all is done; elsewhere a plain line comes now and then for what takes long.  A
+ * server that restarts meanwhile costs nothing: the replica connects again.
+ * Ctrl-C, where jobs are awaited, cancels them and waits for what becomes of that; a second one
+ * leaves them to themselves. */
+#include <signal.h>
+
 #include "base/clock.h"
+#include "cli/job_i.h"
 #include "cli/query_i.h"
 #include "loop/loop.h"
 
 #define SPIN_MS 200
+#define PLAIN_MS 10000
 
 struct wait {
     struct cli *cli;
-    int64_t start_ms;
-    bool line; /* The live line is on the screen. */
+    int64_t start_ms, plain_ms; /* 'plain_ms': of the last plain line. */
+    bool line;                  /* The live line is on the screen. */
+    int n_heard;                /* Interrupts that were acted upon. */
 };
+
+static volatile sig_atomic_t n_interrupts;
+
+static void
+on_interrupt(int signo UNUSED)
+{
+    n_interrupts++;
+}
 
 static const char *
 text_of(const struct replica_row *row, const char *column)
@@ -28,6 +43,13 @@ int_of(const struct replica_row *row, const char *column)
 {
     const struct datum *d = replica_value(row, column);
     return d ? datum_int(d) : 0;
+}
+
+static int64_t
+opt_int_of(const struct replica_row *row, const char *column)
+{
+    const struct datum *d = replica_value(row, column);
+    return d && d->n ? datum_int(d) : 0;
 }
 
 static bool
@@ -60,17 +82,38 @@ agent_error(const struct goal *g, const char *text)
     return fail_as(e, EXIT_NOT_APPLIED);
 }
 
+/* How far a job is. */
 static void
-look_at_job(struct goal *g, const struct replica_row *row)
+look_at_progress(struct goal *g, const struct replica_row *row)
 {
-    const char *state = text_of(row, "state");
-    const char *error = text_of(row, "error");
     const struct datum *progress = replica_value(row, "progress");
     g->progress = progress && progress->n ? datum_real(progress) : -1;
     g->seen = text_of(row, "message");
+    g->bytes = opt_int_of(row, "bytes_done");
+    g->bytes_of = opt_int_of(row, "bytes_total");
+    g->ends_at = opt_int_of(row, "ends_at");
+}
+
+/* "cloned" and what the job says of it. */
+static void
+look_at_result(struct wait *w, struct goal *g, const struct replica_row *row)
+{
+    const char *result = text_of(row, "result");
+    if (result) {
+        g->said = arena_printf(&w->cli->arena, "%s (%s)", g->said, result);
+    }
+}
+
+static void
+look_at_job(struct wait *w, struct goal *g, const struct replica_row *row)
+{
+    const char *state = text_of(row, "state");
+    const char *error = text_of(row, "error");
+    look_at_progress(g, row);
 
     if (str_eq(state, "done")) {
         g->done = true;
+        look_at_result(w, g, row);
     } else if (str_eq(state, "failed")) {
         g->done = true;
         g->error = agent_error(g, error ? error : "the job failed");
@@ -104,6 +147,10 @@ look_at(struct wait *w, struct goal *g)
                          str_eq(text_of(row, "state"), "stopped") &&
                          !str_eq(text_of(row, "how"), "force");
         g->done = answered;
+        row = g->has_job ? replica_find(w->cli->replica, "job", &g->job) : NULL;
+        if (row && str_eq(text_of(row, "state"), "running")) {
+            look_at_progress(g, row);
+        }
         break;
     case GOAL_GONE: g->done = answered && error; break;
     case GOAL_TAKEN_ALONG:
@@ -117,7 +164,7 @@ look_at(struct wait *w, struct goal *g)
                     "delete it by byre vol delete";
         }
         break;
-    case GOAL_JOB: look_at_job(g, row); return;
+    case GOAL_JOB: look_at_job(w, g, row); return;
     case GOAL_ONLINE:
         g->done = str_eq(text_of(row, "state"), "online");
         g->seen = error;
@@ -137,7 +184,31 @@ clear_line(struct wait *w)
     }
 }
 
-/* "byre: vm demo: running ... 40 %  3 s" */
+static void
+put_progress(struct buf *b, const struct goal *g)
+{
+    struct bar bar = { .fraction = g->progress, .done = g->bytes, .total = g->bytes_of };
+    bar.left_ms = g->ends_at ? max64(g->ends_at - clock_wall_ms(), 0) : -1;
+    buf_char(b, ' ');
+    bar_print(b, &bar);
+}
+
+/* Where no terminal is: a line each ten seconds. */
+static void
+show_plain(struct wait *w, const struct goal *g)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (w->cli->quiet || w->cli->tty_err || g->progress < 0 ||
+        now_ms - w->plain_ms < PLAIN_MS) {
+        return;
+    }
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    put_progress(&b, g);
+    fprintf(stderr, "%s:%s\n", g->label, buf_cstr(&b));
+    w->plain_ms = now_ms;
+}
+
+/* "| vol default/a: [####----]  40%  1.20 GiB of 3.00 GiB  15 s left" */
 static void
 show_line(struct wait *w)
 {
@@ -152,17 +223,20 @@ show_line(struct wait *w)
             n_waiting++;
         }
     }
+    if (waiting) {
+        show_plain(w, waiting);
+    }
     if (!waiting || cli->quiet || !cli->tty_err) {
         return;
     }
     int64_t spent_ms = clock_mono_ms() - w->start_ms;
     CLEANUP(buf_done) struct buf b = BUF_INIT;
     buf_printf(&b, "%c %s", spinner[spent_ms / SPIN_MS % 4], waiting->label);
-    if (waiting->seen) {
-        buf_printf(&b, ": %s", waiting->seen);
-    }
     if (waiting->progress >= 0) {
-        buf_printf(&b, " %.0f%%", 100 * waiting->progress);
+        buf_char(&b, ':');
+        put_progress(&b, waiting);
+    } else if (waiting->seen) {
+        buf_printf(&b, ": %s", waiting->seen);
     }
     if (n_waiting > 1) {
         buf_printf(&b, " and %zu more", n_waiting - 1);
@@ -193,13 +267,31 @@ all_done(void *w_)
         }
     }
     show_line(w);
-    return done;
+    return done || n_interrupts > w->n_heard;
 }
 
 static void
 on_spin(void *w)
 {
     show_line(w);
+}
+
+static bool
+awaits_jobs(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        if (!g->done && (g->has_job || g->kind == GOAL_JOB)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct uuid *
+job_of(const struct goal *g)
+{
+    return g->has_job ? &g->job : g->kind == GOAL_JOB ? &g->uuid : NULL;
 }
 
 static void
@@ -211,15 +303,21 @@ watch_table(struct cli *cli, const char *table)
                                            "status",
                                            "progress",
                                            "message",
+                                           "bytes_done",
+                                           "bytes_total",
+                                           "ends_at",
+                                           "result",
                                            "deleted",
                                            "how",
                                            NULL };
     struct json where = json_array();
     for (size_t i = 0; i < cli->change.goals.n; i++) {
         const struct goal *g = &cli->change.goals.v[i];
-        if (str_eq(g->table, table)) {
+        bool of_job = str_eq(table, "job") && job_of(g);
+        if (of_job || str_eq(g->table, table)) {
             json_add(&cli->arena, &where,
-                     q_clause(&cli->arena, "_uuid", "==", q_uuid(&cli->arena, &g->uuid)));
+                     q_clause(&cli->arena, "_uuid",
+                              "==", q_uuid(&cli->arena, of_job ? job_of(g) : &g->uuid)));
         }
     }
     replica_watch(cli->replica, table, columns, &where, NULL);
@@ -228,6 +326,7 @@ watch_table(struct cli *cli, const char *table)
 static struct err *
 watch_goals(struct cli *cli)
 {
+    bool jobs = false, job_table = false;
     for (size_t i = 0; i < cli->change.goals.n; i++) {
         bool first = true;
         for (size_t k = 0; k < i; k++) {
@@ -236,6 +335,11 @@ watch_goals(struct cli *cli)
         if (first) {
             watch_table(cli, cli->change.goals.v[i].table);
         }
+        jobs |= cli->change.goals.v[i].has_job;
+        job_table |= first && str_eq(cli->change.goals.v[i].table, "job");
+    }
+    if (jobs && !job_table) {
+        watch_table(cli, "job");
     }
     return replica_wait_ready(cli->replica, CALL_MS);
 }
@@ -295,6 +399,100 @@ outcomes(struct cli *cli)
     return first;
 }
 
+/* Asks the agents to give up what is still awaited. */
+static void
+cancel_jobs(struct wait *w)
+{
+    struct cli *cli = w->cli;
+    struct arena *a = &cli->arena;
+    struct json ops = json_array(), results;
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        if (!g->done && job_of(g)) {
+            struct json op = json_object(), row = json_object();
+            json_put(a, &row, "cancel", json_bool(true));
+            json_put(a, &op, "op", json_string_ref("update"));
+            json_put(a, &op, "table", json_string_ref("job"));
+            json_put(a, &op, "where", q_where_uuid(a, job_of(g)));
+            json_put(a, &op, "row", row);
+            json_add(a, &ops, op);
+        }
+    }
+    clear_line(w);
+    fprintf(stderr, "byre: cancelling; once more, and the job is left to itself\n");
+    err_free(db_transact(cli, &ops, &results));
+}
+
+static struct err *
+left_alone(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        if (!g->done && job_of(g)) {
+            struct err *e =
+                err_wrap(err_new(ERR_CANCELED, "not awaited any more"), "%s", g->label);
+            return fail_as(err_hint(e, "byre job wait %s", UUID_TEXT(job_of(g))),
+                           EXIT_TIMED_OUT);
+        }
+    }
+    return NULL;
+}
+
+/* Is one of the jobs at work? */
+static bool
+any_runs(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        const struct replica_row *row =
+            !g->done && job_of(g) ? replica_find(cli->replica, "job", job_of(g)) : NULL;
+        if (row && str_eq(text_of(row, "state"), "running")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Until all is done, or an interrupt has been obeyed. */
+static struct err *
+wait_interruptibly(struct wait *w)
+{
+    struct cli *cli = w->cli;
+    struct sigaction before, ours = { .sa_handler = on_interrupt };
+    bool jobs = awaits_jobs(cli);
+    bool again = false;
+    struct err *e = NULL;
+    struct loop_timer *timer = loop_timer_new(cli->loop, on_spin, w);
+    if (jobs) {
+        sigaction(SIGINT, &ours, &before);
+    }
+    if (jobs || (cli->tty_err && !cli->quiet)) { /* It also sees to interrupts. */
+        loop_timer_repeat(timer, SPIN_MS);
+    }
+    do {
+        again = false;
+        w->n_heard = n_interrupts;
+        e = replica_wait_until(cli->replica, all_done, w,
+                               cli->timeout_ms ? cli->timeout_ms : -1);
+        if (err_is(e, ERR_TIMEOUT) && !cli->timeout_said && any_runs(cli)) {
+            err_free(TAKE(e)); /* It takes the time that it takes. */
+            again = true;
+        } else if (!e && n_interrupts > w->n_heard && w->n_heard == 0) {
+            cancel_jobs(w);
+            again = true;
+        }
+    } while (again);
+    if (!e && n_interrupts > 1) {
+        e = left_alone(cli);
+    }
+    loop_timer_free(timer);
+    clear_line(w);
+    if (jobs) {
+        sigaction(SIGINT, &before, NULL);
+    }
+    return e;
+}
+
 struct err *
 change_wait(struct cli *cli)
 {
@@ -303,25 +501,19 @@ change_wait(struct cli *cli)
         return NULL;
     } else if (cli->no_wait) {
         for (size_t i = 0; i < c->goals.n; i++) {
-            if (c->goals.v[i].kind == GOAL_JOB) { /* `byre job wait` takes it. */
-                printf("%s\n", UUID_TEXT(&c->goals.v[i].uuid));
+            const struct uuid *job = job_of(&c->goals.v[i]);
+            if (job) { /* `byre job wait` takes it. */
+                printf("%s\n", UUID_TEXT(job));
             }
         }
         return NULL;
     }
 
-    struct wait w = { cli, clock_mono_ms(), false };
+    struct wait w = { .cli = cli, .start_ms = clock_mono_ms() };
+    w.plain_ms = w.start_ms;
     struct err *e = watch_goals(cli);
     if (!e) {
-        struct loop_timer *timer = NULL;
-        if (cli->tty_err && !cli->quiet) {
-            timer = loop_timer_new(cli->loop, on_spin, &w);
-            loop_timer_repeat(timer, SPIN_MS);
-        }
-        e = replica_wait_until(cli->replica, all_done, &w,
-                               cli->timeout_ms ? cli->timeout_ms : -1);
-        loop_timer_free(timer);
-        clear_line(&w);
+        e = wait_interruptibly(&w);
     }
     if (e && !err_is(e, ERR_TIMEOUT)) {
         return e;
