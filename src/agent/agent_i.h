@@ -126,6 +126,7 @@ struct agent {
     struct list tickets; /* Of struct ticket: what runs long. */
     struct list feeding; /* Of struct job_work: done, but for their rows. */
     bool switching;      /* A move's transaction is on its way. */
+    int64_t jobs_at_ms;  /* byre-stored did not answer: no job begins before this. */
     struct stats *stats;
     int64_t vol_deletions; /* Rows of volumes that went without us. */
     size_t n_reported;     /* Rows in 'txn'. */

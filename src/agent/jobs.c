@@ -176,9 +176,23 @@ is_feeding(const struct job_work *w)
            feed_under_way(pool_obj_of(w->agent, row));
 }
 
+/* byre-stored is being restarted: nothing was wrong with the job, and it may be run twice. */
+static bool
+may_try_again(const struct job_work *w)
+{
+    return err_is(w->e, ERR_BUSY) && err_code(w->e) == 0 && !*ticket_flag(w->ticket);
+}
+
 static void
 work_end(struct job_work *w)
 {
+    if (may_try_again(w)) {
+        w->agent->jobs_at_ms = agent_now_ms(w->agent) + RETRY_MIN_MS;
+        ticket_release(w->ticket);
+        agent_touch_jobs(w->agent);
+        work_done_free(w);
+        return;
+    }
     if (w->e) {
         w->e = err_wrap(TAKE(w->e), "%s", w->kind->name);
     }
@@ -372,6 +386,8 @@ job_pass(struct agent *a, const struct row_job *row)
                    err_hint(err_new(ERR_IO, running ? "it was interrupted"
                                                     : "the data come by byre vol only"),
                             "give the command again: byre vol %s", row->kind + 4));
+    } else if (a->jobs_at_ms > agent_now_ms(a)) {
+        agent_wake(a, a->jobs_at_ms);
     } else {
         begin(a, row, kind);
     }

@@ -166,7 +166,7 @@ def test_volume_life(full, tmp_path):
     xml = full.run("vol", "dumpxml", "default", "a.qcow2")
     assert "<capacity unit='bytes'>1073741824</capacity>" in xml and "<format type='qcow2'/>" in xml
     assert full.run("vol", "resize", "default/a.qcow2", "2G") == "vol default/a.qcow2: resized\n"
-    assert "only grow" in full.run("vol", "resize", "default/a.qcow2", "1G", code=REFUSED)
+    assert "--shrink" in full.run("vol", "resize", "default/a.qcow2", "1G", code=REFUSED)
     full.run("vol", "create", "default", "-", stdin=xml.replace("a.qcow2", "b.qcow2"))
 
     source, target = tmp_path / "in", tmp_path / "out"

@@ -5,6 +5,7 @@ Real daemons on a real directory.  Sizes are such that a step takes long enough 
 import hashlib
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -88,8 +89,7 @@ def test_clone(host):
     assert info["format"] == "qcow2" and info["virtual-size"] == 32 * MIB
     assert subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "qcow2", host.file("a.raw"),
                            host.file("c.qcow2", "fast")], stdout=subprocess.DEVNULL).returncode == 0
-    [job] = host.jobs(kind="vol.clone", target=host.volumes("default")["b.raw"]["_uuid"]) if False else \
-        [j for j in host.jobs(kind="vol.clone", state="done")][:1]
+    job = host.jobs(kind="vol.clone", state="done")[0]
     assert job["asked_by"] == "root" and job["progress"] == 1 and job["ended_at"] >= job["started_at"]
 
 
@@ -177,17 +177,36 @@ def test_an_upload_is_whole_or_not_at_all(host):
     assert more.returncode != 0 and "more data than volume" in more.stderr and host.digest("u.raw") == before
 
 
-def slow_clone(host, name, mib=768):
-    """A clone that takes a while, and its job."""
+def workers(host):
+    """What byre-stored has forked."""
+    stored = host.pid("byre-stored")
+    return [int(p) for p in pathlib.Path("/proc/%d/task/%d/children" % (stored, stored)).read_text().split()]
+
+
+def held_clone(host, name, mib=768):
+    """A clone whose worker is stopped in the middle: its client, its job, the worker."""
     if host.row("vol", "big.raw") is None:
         host.fill("big.raw", mib)
-    client = host.begin("vol", "clone", "default/big.raw", name)
-    return client, host.running("vol.clone")
+    for _ in range(10):
+        before = workers(host)
+        client = host.begin("vol", "clone", "default/big.raw", name)
+        wait_for("a worker", lambda: client.poll() is not None or
+                 [n for n in os.listdir(host.file("")) if n.startswith("." + name)], 60)
+        held = [pid for pid in workers(host) if pid not in before]
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        if held and client.poll() is None and not host.file(name).exists():
+            return client, host.running("vol.clone"), held
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+        client.communicate(timeout=120)
+        host.byre("vol", "delete", "default/" + name)
+    raise AssertionError("a clone is always too fast to be met")
 
 
 def test_cancel_by_command_and_by_ctrl_c(host):
     for way in ("command", "ctrl-c"):
-        client, job = slow_clone(host, "k.raw")
+        client, job, held = held_clone(host, "k.raw")
         used = host.byre("vol", "wipe", "default/big.raw", check=False)
         assert used.returncode == 1 and "has it in use" in used.stderr
         table = host.byre("job", "list").stdout
@@ -196,6 +215,9 @@ def test_cancel_by_command_and_by_ctrl_c(host):
             host.byre("job", "cancel", job)
         else:
             client.send_signal(signal.SIGINT)
+        wait_for("the wish", lambda: host.row("job", job)["cancel"], 30)
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
         out, err = client.communicate(timeout=60)
         assert client.returncode == 5 and "cancel" in err, err
         assert host.row("job", job)["state"] == "cancelled"
