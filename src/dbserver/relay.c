@@ -29,7 +29,6 @@
 #include "data/rfc7047.h"
 
 #define TRIM_BYTES ((size_t) (64 * MIB)) /* Of updates: worth giving memory back. */
-#define SELF_MONITOR "_Server"
 
 /* The methods that a source may know, best first; from a server that knows none of _Server, none but
  * the last. */
@@ -62,128 +61,6 @@ no_answer(struct relay *r, struct err *e)
         return true;
     }
     return false;
-}
-
-/* The source as its _Server tells. */
-
-static bool
-read_row(struct relay_source *s, const struct json *row)
-{
-    const struct json *m;
-
-    if ((m = json_get(row, "model")) != NULL && m->type == JSON_STRING) {
-        s->alone = str_eq(m->string, "standalone");
-    }
-    if ((m = json_get(row, "connected")) != NULL) {
-        s->connected = m->type == JSON_TRUE;
-    }
-    if ((m = json_get(row, "leader")) != NULL) {
-        s->leader = m->type == JSON_TRUE;
-    }
-    if ((m = json_get(row, "index")) != NULL) {
-        s->index = m->type == JSON_INTEGER ? m->integer : 0;
-    }
-    if ((m = json_get(row, "cid")) != NULL && m->type == JSON_ARRAY && m->n == 2 &&
-        m->elems[1].type == JSON_STRING && m->elems[1].n == UUID_CHARS) {
-        memcpy(s->cid, m->elems[1].string, UUID_CHARS + 1);
-    }
-    return true;
-}
-
-/* Updates of its one row; what is not understood changes nothing. */
-static void
-read_source(struct relay *r, const struct json *updates)
-{
-    const struct json *rows = json_get(updates, "Database");
-
-    if (!json_is(rows, JSON_OBJECT)) {
-        return;
-    }
-    JSON_FOR_EACH_MEMBER (m, rows) {
-        const struct json *whole = json_get(&m->value, "initial");
-        whole = whole ? whole : json_get(&m->value, "insert");
-        const struct json *some = json_get(&m->value, "modify");
-        if (json_is(whole, JSON_OBJECT)) {
-            r->source = (struct relay_source){ .known = true, .there = true };
-            read_row(&r->source, whole);
-        } else if (json_is(some, JSON_OBJECT)) {
-            read_row(&r->source, some);
-        } else if (json_get(&m->value, "delete")) {
-            r->source.there = false;
-        }
-    }
-}
-
-/* May we follow it? */
-static struct err *
-judge_source(const struct relay *r)
-{
-    const struct relay_source *s = &r->source;
-    const char *remote = session_io_remote(r->session);
-
-    if (!s->known) { /* No _Server: an old server, which has one of a kind. */
-        return NULL;
-    } else if (!s->there) {
-        return err_new(ERR_NOT_FOUND, "%s: there is no database %s", remote,
-                       r->served->name);
-    } else if (!s->connected) {
-        return err_new(ERR_BUSY,
-                       "%s: database %s is disconnected from its own source or cluster",
-                       remote, r->served->name);
-    } else if (r->leader_only && !s->leader) {
-        return err_new(ERR_BUSY, "%s: is not the leader of database %s", remote,
-                       r->served->name);
-    } else if (s->cid[0] && r->cid[0] && !str_eq(s->cid, r->cid)) {
-        return err_hint(
-            err_new(ERR_CONSTRAINT, "%s: belongs to cluster %s, not to %s", remote, s->cid,
-                    r->cid),
-            "name members of one cluster only; for another one add the database "
-            "anew");
-    } else if (s->cid[0] && s->index < r->min_index) {
-        return err_new(ERR_BUSY,
-                       "%s: is behind: it has index %" PRId64 ", we have seen %" PRId64,
-                       remote, s->index, r->min_index);
-    }
-    return NULL;
-}
-
-static void
-note_index(struct relay *r)
-{
-    if (r->source.cid[0]) {
-        memcpy(r->cid, r->source.cid, sizeof r->cid);
-        r->min_index = max64(r->min_index, r->source.index);
-    }
-}
-
-static void
-on_self_reply(void *relay, struct jsonrpc_msg *reply, struct err *e)
-{
-    struct relay *r = relay;
-
-    if (!e && reply->kind == JSONRPC_REPLY) {
-        r->source = (struct relay_source){ .known = true };
-        read_source(r, &reply->result);
-    }
-    err_free(e);
-    jsonrpc_msg_free(reply);
-}
-
-static void
-ask_self(struct relay *r)
-{
-    CLEANUP(buf_done) struct buf params = BUF_INIT;
-    struct json name = json_string_ref(r->served->name);
-
-    r->source = (struct relay_source){ .known = false };
-    buf_str(&params,
-            "[\"_Server\",\"" SELF_MONITOR "\",{\"Database\":[{\"columns\":[\"model\","
-            "\"connected\",\"leader\",\"index\",\"cid\"],\"where\":[[\"name\",\"==\",");
-    json_print(&name, 0, &params);
-    buf_str(&params, "]]}]}]");
-    session_io_request_text(r->session, "monitor_cond", buf_cstr(&params), on_self_reply,
-                            r);
-    session_io_request_text(r->session, "set_db_change_aware", "[true]", NULL, NULL);
 }
 
 /* Content. */
@@ -255,7 +132,7 @@ ready(struct relay *r)
     r->catch_up_until_ms = 0;
     r->n_behind = 0;
     loop_timer_clear(r->patience);
-    note_index(r);
+    relay_note_index(r);
     session_io_settled(r->session);
     free(TAKE(r->last_why));
     log_info("%s: following %s", s->name, session_io_remote(r->session));
@@ -458,7 +335,7 @@ on_schema(void *relay, struct jsonrpc_msg *reply, struct err *e)
     if (no_answer(r, e)) {
         return;
     }
-    e = judge_source(r); /* _Server's answer came before. */
+    e = relay_judge_source(r); /* _Server's answer came before. */
     if (!e) {
         e = msg->kind == JSONRPC_ERROR ? rfc_parse(&msg->error)
                                        : take_schema(r, &msg->result);
@@ -505,7 +382,7 @@ on_connected(void *relay)
 
     r->dialect = 0;
     r->catch_up_until_ms = loop_now_ms(r->served->server->loop) + RELAY_CATCH_UP_MS;
-    ask_self(r);
+    relay_ask_self(r);
     ask_schema(r);
 }
 
@@ -554,13 +431,13 @@ on_update(struct relay *r, const struct jsonrpc_msg *msg)
 
     if (params->n < 2 || params->elems[0].type != JSON_STRING) {
         return;
-    } else if (str_eq(params->elems[0].string, SELF_MONITOR)) {
-        read_source(r, &params->elems[1]);
-        struct err *e = r->phase == RELAY_READY ? judge_source(r) : NULL;
+    } else if (str_eq(params->elems[0].string, RELAY_SELF_MONITOR)) {
+        relay_read_source(r, &params->elems[1]);
+        struct err *e = r->phase == RELAY_READY ? relay_judge_source(r) : NULL;
         if (e) {
             give_up(r, e);
         } else if (r->phase == RELAY_READY) {
-            note_index(r);
+            relay_note_index(r);
         }
         return;
     } else if (!str_eq(params->elems[0].string, ours) || r->phase != RELAY_READY) {

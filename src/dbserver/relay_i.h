@@ -65,6 +65,14 @@ void relay_resync(struct relay *);             /* The source's schema may have c
 void relay_set_probe(struct relay *, int64_t probe_ms);
 void relay_trim(struct relay *); /* Now and then. */
 
+/* relay_source.c */
+#define RELAY_SELF_MONITOR "_Server" /* The id of the monitor of its _Server. */
+void relay_ask_self(struct relay *); /* The answer comes before those to later requests. */
+/* Updates of its one row; what is not understood changes nothing. */
+void relay_read_source(struct relay *, const struct json *updates);
+struct err *relay_judge_source(const struct relay *) MUST_CHECK; /* May we follow it? */
+void relay_note_index(struct relay *); /* We have seen what it has. */
+
 /* forward.c */
 /* A new request.  False: run it.  Else the message is taken: it waits behind others. */
 bool forward_hold(struct peer *, struct served *, struct jsonrpc_msg *);
