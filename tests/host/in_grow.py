@@ -19,7 +19,7 @@ def tell(what):
 
 
 def wait(what):
-    guest.wait_for("node %d: %s" % (NODE, what), (SHARE / what).exists)
+    guest.wait_for("node %d: %s" % (NODE, what), (SHARE / what).exists, seconds=1500)
 
 
 def kernel_size():

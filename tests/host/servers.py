@@ -52,7 +52,7 @@ def tgt():
         os.makedirs(place, exist_ok=True)
         run("mount", "-t", "tmpfs", "tmpfs", place)
     daemon("tgtd")
-    wait_for("tgtd", lambda: "error" not in run("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "sys", check=False).lower())
+    wait_for("tgtd", lambda: "iscsi: ready" in run("tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "sys", check=False))
     daemon("iscsid")
 
 
