@@ -3,7 +3,7 @@
  * what we have seen of the cluster. */
 #include "dbserver/relay_i.h"
 
-static bool
+static void
 read_row(struct relay_source *s, const struct json *row)
 {
     const struct json *m;
@@ -24,7 +24,6 @@ read_row(struct relay_source *s, const struct json *row)
         m->elems[1].type == JSON_STRING && m->elems[1].n == UUID_CHARS) {
         memcpy(s->cid, m->elems[1].string, UUID_CHARS + 1);
     }
-    return true;
 }
 
 void
