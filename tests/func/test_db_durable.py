@@ -108,7 +108,7 @@ def test_damage_in_the_middle_is_refused(make_dbd, program):
     run = subprocess.run(server.argv, capture_output=True, text=True, timeout=20)
     assert run.returncode == 1
     lines = [line for line in run.stderr.splitlines() if "|" not in line[:40]]
-    assert len(lines) == 3 and lines[0].startswith("byre-dbd: open database") and lines[1].startswith("why:") and lines[2].startswith("next:")
+    assert len(lines) == 3 and lines[0].startswith("byre-dbd: failed to open database") and lines[1].startswith("why:") and lines[2].startswith("next:")
     assert "offset" in lines[1] and "byre-dbtool" in lines[2]
     assert server.db.read_bytes() == whole  # Nothing was lost.
 
