@@ -246,8 +246,9 @@ number(struct reader *r, struct json *ret)
     text[used] = last;
     double real = strtod(text, &end);
     if (*end != '\0' || end == text || !isfinite(real) || is_hex ||
+        fpclassify(real) == FP_SUBNORMAL || /* JSON, as OVSDB reads it, has none. */
         (!isdigit((unsigned char) *digits) && *digits != '.')) {
-        return bad(r, "a number that is none, or too large");
+        return bad(r, "a number that is none, or out of range");
     }
     r->p += n;
     *ret = json_real(real);
@@ -311,7 +312,7 @@ static struct err *
 braces(struct reader *r, struct json *ret)
 {
     struct json first;
-    const char *key;
+    const char *key = NULL;
 
     skip(r, true);
     *ret = json_object();

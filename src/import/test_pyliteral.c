@@ -56,11 +56,12 @@ static const struct {
     { "'abc", "! line 1: a string has no end" },
     { "'a\\0b'", "! line 1: a string holds a zero byte" },
     { "u'\\ud800'", "! line 1: \\u names no character" },
-    { "99999999999999999999999999999999x", "! line 1: a number that is none, or too large" },
-    { "1e999", "! line 1: a number that is none, or too large" },
-    { "0x", "! line 1: a number that is none, or too large" },
+    { "99999999999999999999999999999999x", "! line 1: a number that is none, or out of range" },
+    { "5e-324", "! line 1: a number that is none, or out of range" },
+    { "1e999", "! line 1: a number that is none, or out of range" },
+    { "0x", "! line 1: a number that is none, or out of range" },
     { "inf", "! line 1: a name or a sign where a value must stand" },
-    { "-", "! line 1: a number that is none, or too large" },
+    { "-", "! line 1: a number that is none, or out of range" },
     /* clang-format on */
 };
 
