@@ -108,7 +108,8 @@ class Guest(host.Host):
         self.start(seconds=60 * SLOW)
         if not self.json("node", "list"):
             self.byre("cluster", "init", "test")
-            self.byre("node", "add", "n1")
+            # The agent answers once libvirt does, and on a loaded machine that is beyond the command's patience.
+            wait_for("the node", lambda: self.byre("node", "add", "n1", check=False).returncode == 0)
 
     def fails(self, *arguments):
         """Runs byre, which must fail; what it said."""

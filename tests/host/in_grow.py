@@ -43,7 +43,8 @@ def second_node():
     subprocess.Popen(["socat", "UNIX-LISTEN:%s/run/db.sock,fork" % state, "TCP:10.77.0.1:6640"], stdin=subprocess.DEVNULL,
                      stdout=log, stderr=log)
     guest.wait_for("the way to the database", pathlib.Path(state + "/run/db.sock").exists)
-    guest.run(bin_dir + "/byre", "--db", "unix:%s/run/db.sock" % state, "node", "add", "n2")
+    add = [bin_dir + "/byre", "--db", "unix:%s/run/db.sock" % state, "node", "add", "n2"]
+    guest.wait_for("the node", lambda: subprocess.run(add, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode == 0)
     tell("joined")
     wait("grow-one")  # Node 1's QEMU has the new size, this one's not.
     wait("refused")
