@@ -87,8 +87,8 @@ check_hung(const struct watch *watch, const char *pool)
                     "will, reboot the host");
 }
 
-static struct err *
-make_plan(const struct priv_request *r, struct plan *plan)
+struct err *
+worker_plan(const struct priv_request *r, struct plan *plan)
 {
     const struct pool *pool = r->pool;
     switch (r->verb) {
@@ -178,7 +178,7 @@ serve_request(const struct priv_serve_config *config, struct arena *arena, int f
         request.timeout_ms ? request.timeout_ms : default_timeout_ms(request.verb);
     alarm((unsigned) (timeout_ms / 1000 + GRACE_S));
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
-    TRY(make_plan(&request, &plan));
+    TRY(worker_plan(&request, &plan));
 
     struct engine_env env = {
         .deadline_ms = clock_mono_ms() + timeout_ms,

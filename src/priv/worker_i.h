@@ -3,6 +3,8 @@
 #define PRIV_WORKER_I_H 1
 
 #include "priv/serve.h"
+#include "priv/verb.h"
+#include "store/plan.h"
 
 /* Serves the connection and ends the process.  'parent' is the server's pid: the worker is
  * canceled when it dies.  'uid' is the requester's, for the log.  'page' is where it tells what
@@ -14,5 +16,8 @@ void worker_run(const struct priv_serve_config *, int fd, pid_t parent, uid_t ui
 
 /* Answers with an error and nothing else; does not wait for a slow reader. */
 void worker_refuse(int fd, struct err *e); /* Takes 'e'. */
+
+/* What the request is to become.  Pure. */
+struct err *worker_plan(const struct priv_request *, struct plan *) MUST_CHECK;
 
 #endif /* priv/worker_i.h */

@@ -215,7 +215,7 @@ def test_cancel_by_command_and_by_ctrl_c(host):
             host.byre("job", "cancel", job)
         else:
             client.send_signal(signal.SIGINT)
-        wait_for("the wish", lambda: host.row("job", job)["cancel"], 30)
+        wait_for("the wish", lambda: host.byre("get", "job", job, "cancel").stdout.strip() == "true", 30)
         for pid in held:
             os.kill(pid, signal.SIGCONT)
         out, err = client.communicate(timeout=60)

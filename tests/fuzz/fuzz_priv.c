@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_priv.c: what an agent may send to root.  A request that is accepted encodes to
- * one that is accepted again; answers are decoded too. */
-#include "priv/verb.h"
+ * one that is accepted again, and makes the plan of its verb or is refused; answers are decoded too. */
+#include "priv/worker_i.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
@@ -18,11 +18,8 @@ as_request(struct arena *arena, const struct json *j)
     struct json twice = priv_request_encode(arena, &again);
     ASSERT(json_eq(&once, &twice));
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
-    if (request.vol) {
-        err_free(gate_vol_create(request.pool, request.vol, request.vol_flags, &plan));
-    } else {
-        err_free(gate_pool_build(request.pool, request.build_flags, &plan));
-    }
+    err_free(worker_plan(&request, &plan)); /* Of every verb. */
+    plan_text(&plan);
 }
 
 int
