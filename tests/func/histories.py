@@ -71,7 +71,7 @@ def matching(rows, where):
 
 def run(state, ops):
     """The results, as the server must give them; changes the state, also when it raises Refused."""
-    results, deleted = [], set()
+    results, deleted, before = [], set(), set(state["Item"])
     for op in ops:
         kind, rows = op["op"], state.get(op.get("table"))
         found = matching(rows, op.get("where", [])) if rows is not None else {}
@@ -84,7 +84,7 @@ def run(state, ops):
             results.append({"uuid": ["uuid", op["uuid"]]})
         elif kind == "delete":
             for u in found:
-                deleted.add(u)
+                deleted |= {u} & before  # One that this transaction inserted itself is free again.
                 del rows[u]
             results.append({"count": len(found)})
         elif kind == "select":
