@@ -207,17 +207,19 @@ def held_clone(host, name, mib=768):
 def test_cancel_by_command_and_by_ctrl_c(host):
     for way in ("command", "ctrl-c"):
         client, job, held = held_clone(host, "k.raw")
-        used = host.byre("vol", "wipe", "default/big.raw", check=False)
-        assert used.returncode == 1 and "has it in use" in used.stderr
-        table = host.byre("job", "list").stdout
-        assert "ORDER" in table and "default/k.raw" in table
-        if way == "command":
-            host.byre("job", "cancel", job)
-        else:
-            client.send_signal(signal.SIGINT)
-        wait_for("the wish", lambda: host.byre("get", "job", job, "cancel").stdout.strip() == "true", 30)
-        for pid in held:
-            os.kill(pid, signal.SIGCONT)
+        try:
+            used = host.byre("vol", "wipe", "default/big.raw", check=False)
+            assert used.returncode == 1 and "has it in use" in used.stderr
+            table = host.byre("job", "list").stdout
+            assert "ORDER" in table and "default/k.raw" in table
+            if way == "command":
+                host.byre("job", "cancel", job)
+            else:
+                client.send_signal(signal.SIGINT)
+            wait_for("the wish", lambda: host.byre("get", "job", job, "cancel").stdout.strip() == "true", 30)
+        finally:
+            for pid in held:
+                os.kill(pid, signal.SIGCONT)
         out, err = client.communicate(timeout=60)
         assert client.returncode == 5 and "cancel" in err, err
         assert host.row("job", job)["state"] == "cancelled"
