@@ -160,12 +160,13 @@ class Guest(host.Host):
 _the_guest = None
 
 
-def byre():
-    """The one Byre of this script, brought up on first use."""
+def byre(config=None):
+    """The one Byre of this script, brought up on first use (with this configuration)."""
     global _the_guest
     if not _the_guest:
         libvirt()
         _the_guest = Guest()
+        _the_guest.config = config
         _the_guest.up()
     return _the_guest
 

@@ -66,8 +66,8 @@ def test_a_server_that_is_cut_off_keeps_nobody_else():
 def test_what_runs_is_what_was_wanted_after_a_restart():
     byre = guest.byre()
     byre.byre("pool", "stop", "d")
-    guest.run("umount", "/srv/nf")
     byre.stop(seconds=300)
+    guest.run("umount", "/srv/nf")  # After the stop: the agent would mount it again.
     guest.run("iptables", "-I", *CUT)
     (pathlib.Path(byre.state) / "run" / "agent-boot").write_text("another boot")
     byre.start(seconds=600)

@@ -34,7 +34,7 @@ def second_node():
     os.makedirs(state + "/run", exist_ok=True)
     bin_dir = str(guest.build())
     database = "tcp:10.77.0.1:6640"
-    log = open(state + "/log", "w")
+    log = open(SHARE / "node2.log", "w")
     for program, arguments in (("byre-stored", ["--socket", state + "/run/stored.sock"]),
                                ("byre-agentd", ["--db", database, "--state", state])):
         subprocess.Popen([bin_dir + "/" + program, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -61,10 +61,7 @@ def second_node():
 def test_two_hosts():
     config = pathlib.Path("/tmp/byre.conf")
     config.write_text("[dbd]\nremotes = ptcp:6640:10.77.0.1\n")
-    guest.libvirt()
-    byre = guest.Guest()
-    byre.config = config
-    byre.up()
+    byre = guest.byre(config)
     tell("database")
     wait("joined")
     guest.run("vgcreate", "shared", guest.disk(0))
@@ -95,5 +92,8 @@ def test_two_hosts():
 
 
 if NODE != 1:
-    second_node()
+    try:
+        second_node()
+    finally:
+        print((SHARE / "node2.log").read_text(), flush=True)
 guest.main(globals())
