@@ -3,7 +3,9 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
+#include "base/when.h"
 #include "base/str.h"
 #include "bin/dbtool_i.h"
 #include "data/vmmgr_schema.h"
@@ -134,6 +136,7 @@ static const struct command {
     { "convert", "[DB [SCHEMA [DST]]]", "put the rows under another schema", 0, 3, tool_convert },
     { "needs-conversion", "[DB [SCHEMA]]", "say yes if its schema differs, else no", 0, 2, tool_needs_conversion },
     { "show-log", "[DB]", "the transactions: when, why, by whom; with -m which rows, -mm what", 0, 1, tool_show_log },
+    { "history", "[DB [TABLE [ROW]]]", "who changed what and when, also what compaction took out", 0, 3, tool_history },
     { "query", "[DB] TXN", "run a transaction that only reads", 1, 2, tool_query },
     { "transact", "[DB] TXN", "run a transaction", 1, 2, tool_transact },
     { "db-name", "[DB]", "the database's name", 0, 1, tool_db_name },
@@ -167,10 +170,36 @@ print_usage(FILE *to)
         "default DB: " DEFAULT_DB "\n"
         "options: --if-not-exists (create), --cut (compact: drop what is behind damage; it is\n"
         "         saved beside the file), -m, --more (show-log, compact), -a, --archive (show-log:\n"
-        "         first what compaction took out of the file), --rbac-role=ROLE\n"
-        "         (query, transact), --election-timer=MS (create-cluster), --cid=UUID (join-cluster),\n"
+        "         first what compaction took out of the file), --since=TIME and --json (history),\n"
+        "         --rbac-role=ROLE (query, transact), --election-timer=MS (create-cluster), --cid=UUID (join-cluster),\n"
         "         -h, --help, -V, --version\n",
         to);
+}
+
+static int
+print_failure(const struct err *e)
+{
+    const char *what = err_what(e), *next = err_next(e);
+    fflush(stdout);
+    fprintf(stderr, "byre-dbtool: %s\n", *what ? what : err_text(e));
+    if (*what) {
+        fprintf(stderr, "why:  %s\n", err_why(e));
+    }
+    if (next) {
+        fprintf(stderr, "next: %s\n", next);
+    }
+    return 1;
+}
+
+static int64_t
+since_ms(const char *text)
+{
+    int64_t since_s = 0;
+    struct err *e = when_parse(text, clock_wall_ms() / 1000, &since_s);
+    if (e) {
+        exit(print_failure(err_wrap(e, "--since")));
+    }
+    return since_s * 1000;
 }
 
 static struct tool
@@ -181,6 +210,8 @@ parse_options(int argc, char **argv)
         { "cut", no_argument, NULL, 'c' },
         { "more", no_argument, NULL, 'm' },
         { "archive", no_argument, NULL, 'a' },
+        { "since", required_argument, NULL, 'S' },
+        { "json", no_argument, NULL, 'j' },
         { "rbac-role", required_argument, NULL, 'r' },
         { "cid", required_argument, NULL, 'C' },
         { "election-timer", required_argument, NULL, 'e' },
@@ -198,6 +229,8 @@ parse_options(int argc, char **argv)
         case 'c': t.cut = true; break;
         case 'm': t.more++; break;
         case 'a': t.archive = true; break;
+        case 'S': t.since_ms = since_ms(optarg); break;
+        case 'j': t.json = true; break;
         case 'r': t.rbac_role = optarg; break;
         case 'C': t.cid = optarg; break;
         case 'e': t.election_ms = strtoll(optarg, NULL, 10); break;
@@ -208,21 +241,6 @@ parse_options(int argc, char **argv)
         }
     }
     return t;
-}
-
-static int
-print_failure(const struct err *e)
-{
-    const char *what = err_what(e), *next = err_next(e);
-    fflush(stdout);
-    fprintf(stderr, "byre-dbtool: %s\n", *what ? what : err_text(e));
-    if (*what) {
-        fprintf(stderr, "why:  %s\n", err_why(e));
-    }
-    if (next) {
-        fprintf(stderr, "next: %s\n", next);
-    }
-    return 1;
 }
 
 int

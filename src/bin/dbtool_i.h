@@ -13,7 +13,8 @@
 #define TOOL_NO 2 /* Exit status of a question whose answer is no, as ovsdb-tool has it. */
 
 struct tool {
-    bool if_not_exists, cut, archive;
+    bool if_not_exists, cut, archive, json;
+    int64_t since_ms;      /* Of history: nothing before; 0: all. */
     int more;              /* So many -m. */
     const char *rbac_role; /* NULL without. */
     const char *cid;       /* --cid of join-cluster; NULL without. */
@@ -39,6 +40,10 @@ struct err *tool_open_good(const char *path, int flags, struct journal **ret_jou
 
 /* dbtool_log.c */
 tool_fn tool_show_log;
+/* The archive that belongs to the file, or NULL. */
+struct err *tool_open_archive(const char *path, struct journal **ret) MUST_CHECK;
+/* dbtool_history.c */
+tool_fn tool_history;
 /* dbtool_rewrite.c */
 tool_fn tool_compact, tool_convert;
 /* dbtool_facts.c: questions with short answers. */

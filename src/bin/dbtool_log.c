@@ -130,9 +130,9 @@ show_schema(uint64_t number, const struct schema *schema)
            schema->name, schema->version, schema->cksum);
 }
 
-/* The archive that belongs to the file, or NULL.  Its length is in the file's first transaction. */
-static MUST_CHECK struct err *
-open_archive(const char *path, struct journal **ret)
+/* Its length is in the file's first transaction. */
+struct err *
+tool_open_archive(const char *path, struct journal **ret)
 {
     CLEANUP(db_close) struct journal *journal = NULL;
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
@@ -194,7 +194,7 @@ tool_show_log(struct tool *t, const char **args)
     uint64_t number = 0;
 
     if (t->archive) {
-        TRY(open_archive(path, &archive));
+        TRY(tool_open_archive(path, &archive));
         TRY(archive ? show_journal(t, archive, &names, &number) : NULL);
     }
     TRY(journal_open(path, JOURNAL_READ_ONLY, &journal));

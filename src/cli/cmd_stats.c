@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "cli/agent_i.h"
 #include "cli/list_i.h"
-#include "cli/when_i.h"
+#include "base/when.h"
 
 #define GRAPH_COLUMNS 48
 #define ANSWER_MAX_BYTES ((size_t) 2 << 30)

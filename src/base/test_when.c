@@ -1,5 +1,5 @@
-/* cli/test_when.c: a row is a test. */
-#include "cli/when_i.h"
+/* base/test_when.c: a row is a test. */
+#include "base/when.h"
 
 #include <time.h>
 

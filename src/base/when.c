@@ -1,5 +1,5 @@
-/* cli/when.c: points in time as people type them. */
-#include "cli/when_i.h"
+/* base/when.c: points in time as people type them. */
+#include "base/when.h"
 
 #include <stdio.h>
 #include <time.h>

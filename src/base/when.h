@@ -1,6 +1,6 @@
-/* cli/when_i.h: points in time as people type them. */
-#ifndef CLI_WHEN_I_H
-#define CLI_WHEN_I_H 1
+/* base/when.h: points in time as people type them. */
+#ifndef BASE_WHEN_H
+#define BASE_WHEN_H 1
 
 #include "base/base.h"
 
@@ -8,4 +8,4 @@
  * machine's time zone; a "T" between is fine, and a "Z" behind makes it UTC); "@1400000000".  Seconds since 1970 UTC. */
 struct err *when_parse(const char *text, int64_t now_s, int64_t *ret_s) MUST_CHECK;
 
-#endif /* cli/when_i.h */
+#endif /* base/when.h */
