@@ -82,7 +82,7 @@ def test_multipath_with_a_path_that_fails():
     assert byre.pool("mp")["warnings"] in ([], None), byre.pool("mp")["warnings"]
     one = sorted(os.listdir("/sys/block/%s/slaves" % name))[0]
     state = pathlib.Path("/sys/block/%s/device/state" % one)
-    state.write_text("offline")
+    state.write_text("offline\n")
     guest.wait_for("multipathd to see it", lambda: "F " in guest.run("dmsetup", "status", "--target", "multipath"))
     data = os.urandom(1 << 20)
     pathlib.Path("/tmp/data").write_bytes(data)
@@ -90,7 +90,7 @@ def test_multipath_with_a_path_that_fails():
     byre.byre("pool", "refresh", "mp")
     row = byre.pool("mp")
     assert row["state"] == "running" and any("1 of 2 paths failed" in w for w in as_list(row["warnings"])), row
-    state.write_text("running")
+    state.write_text("running\n")
     guest.wait_for("the path to come back", lambda: "F " not in guest.run("dmsetup", "status", "--target", "multipath"))
     byre.byre("pool", "refresh", "mp")
     assert as_list(byre.pool("mp")["warnings"]) == []
