@@ -125,7 +125,6 @@ class Guest(host.Host):
         """The rows of a pool's volumes, by name."""
         return {row["name"]: row for row in self.json("vol", "list", pool)}
 
-
     def tiny(self):
         """The OS template "tiny", in a pool of its own."""
         if self.byre("vmi", "info", "tiny", check=False).returncode == 0:
@@ -147,11 +146,13 @@ class Guest(host.Host):
         name = self.prefix + name
         if self.byre("vm", "info", name, check=False).returncode != 0:
             self.byre("vm", "create", name, "--mem", "96", "--vcpu", "1", "--vmi", "tiny", "--disk", volume)
-        before = self.byre("vm", "console", name, "--log", check=False).stdout.count(" is up")
         self.byre("vm", "start", name, seconds=30 * SLOW)
-        seen = lambda: self.byre("vm", "console", name, "--log", check=False).stdout  # noqa: E731
-        wait_for("the guest's line", lambda: seen().count(" is up") > before or "FAILED" in seen(), every=1)
-        return [line for line in seen().splitlines() if " is up" in line or "FAILED" in line][-1]
+
+        def lines():  # The log begins anew with each start.
+            text = self.byre("vm", "console", name, "--log", check=False).stdout
+            return [line for line in text.split("\n")[:-1] if " is up" in line or "FAILED" in line]
+
+        return wait_for("the line of guest %s" % name, lines, seconds=30 * SLOW, every=1)[-1]
 
     def off(self, name):
         self.byre("vm", "stop", self.prefix + name, "--force")
