@@ -37,6 +37,10 @@ host_of(const struct agent *a, const struct row_cluster *cluster)
     };
     if (sysinfo(&info) == 0) {
         host.swap = (int64_t) info.totalswap * info.mem_unit;
+        if (host.kind ==
+            ADMIT_KVM) { /* libvirtd may have looked before memory was added. */
+            host.ram = (int64_t) info.totalram * info.mem_unit;
+        }
     }
     return host;
 }

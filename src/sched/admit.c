@@ -107,6 +107,22 @@ gib(int64_t bytes)
     return (double) bytes / (double) GIB;
 }
 
+/* Overcommit is offered where it could be set. */
+static struct err *
+what_next(const struct admit_host *host, const struct admit_sum *sum, struct err *e)
+{
+    double enough = sum->ratio + 0.05;
+    if (host->kind == ADMIT_XEN) {
+        return err_hint(e, "stop a machine or give it less memory: Xen has no overcommit");
+    } else if (enough > ADMIT_MAX_RATIO) {
+        return err_hint(e, "give the machine less memory, or another host");
+    }
+    return err_hint(
+        e,
+        "stop a machine, give it less memory, or allow overcommit: byre cluster set memory_overcommit=%.1f",
+        enough);
+}
+
 struct err *
 admit_verdict(const struct admit_host *host, const struct admit_sum *sum)
 {
@@ -124,26 +140,20 @@ admit_verdict(const struct admit_host *host, const struct admit_sum *sum)
     } else if (sum->promised <= host->ram) {
         return NULL;
     } else if (policy <= 1.0 || host->kind == ADMIT_XEN) {
-        struct err *e = err_new(
-            ERR_NO_SPACE,
-            "guests %.1f GiB + overhead %.1f GiB + host %.1f GiB = %.1f GiB, the host has %.1f GiB",
-            gib(sum->guests), gib(sum->overhead), gib(sum->reserve), gib(sum->promised),
-            gib(host->ram));
-        return host->kind == ADMIT_XEN
-                   ? err_hint(
-                         e, "stop a machine or give it less memory: Xen has no overcommit")
-                   : err_hint(
-                         e,
-                         "stop a machine, give it less memory, or allow overcommit: byre cluster set memory_overcommit=%.1f",
-                         sum->ratio + 0.05);
+        return what_next(
+            host, sum,
+            err_new(
+                ERR_NO_SPACE,
+                "guests %.1f GiB + overhead %.1f GiB + host %.1f GiB = %.1f GiB, the host has %.1f GiB",
+                gib(sum->guests), gib(sum->overhead), gib(sum->reserve), gib(sum->promised),
+                gib(host->ram)));
     } else if (sum->promised > allowed) {
-        return err_hint(
+        return what_next(
+            host, sum,
             err_new(
                 ERR_NO_SPACE,
                 "%.2f times the host's memory would be promised, the cluster allows %.2f",
-                sum->ratio, policy),
-            "stop a machine, or byre cluster set memory_overcommit=%.2f",
-            sum->ratio + 0.005);
+                sum->ratio, policy));
     } else if (sum->swap_needed > host->swap) {
         return err_hint(
             err_new(ERR_NO_SPACE,

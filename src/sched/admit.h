@@ -23,6 +23,8 @@
 #include "base/base.h"
 #include "base/buf.h"
 
+#define ADMIT_MAX_RATIO 5.0 /* The schema's limit of memory_overcommit. */
+
 enum admit_kind { ADMIT_KVM, ADMIT_XEN };
 
 struct admit_host {

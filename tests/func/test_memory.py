@@ -1,11 +1,13 @@
 """A machine that the host has no memory for is not started, and the row says why, with the sum."""
 
+import os
+
 from test_life import host, pytestmark, tiny  # noqa: F401
 
 
 def test_no_start_beyond_the_hosts_memory(host):
     [node] = host.json("node", "memory")
-    too_much = node["memory"] // (1 << 20) + 1024
+    too_much = max(node["memory"], os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // (1 << 20) + 1024
     host.byre("vm", "set", host.vm, "mem=%d" % too_much)
     done = host.byre("vm", "start", host.vm, check=False)
     assert done.returncode != 0 and "no memory for the machine" in done.stderr and "GiB" in done.stderr, done.stderr
