@@ -1,6 +1,9 @@
-# testhost: -n 2 -d 512M,shared -T 2400
+# testhost: -n 2 -d 512M,shared -T 2400 --qemu=-global --qemu=virtio-scsi-device.param_change=off
 # nodes
-"""A pool on a LUN that two hosts see, one database for both: it grows only when both see the new size."""
+"""A pool on a LUN that two hosts see, one database for both: it grows only when both see the new size.
+
+param_change=off: QEMU's adapter would tell the kernel that a disk has grown, and the kernel would look by itself; a LUN
+of a storage network tells nobody."""
 
 import os
 import pathlib
