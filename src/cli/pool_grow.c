@@ -15,6 +15,7 @@
 
 struct grow_host {
     struct storage_pool s;
+    const char *node; /* Its name. */
     struct uuid job;
     struct grow_look look;
 };
@@ -39,6 +40,20 @@ const struct opt_spec opts_pool_grow[] = {
     { NULL },
 };
 
+/* Of the host of a pool's row. */
+static const char *
+node_name(const struct json *nodes, const struct json *pool)
+{
+    struct uuid of;
+    for (uint32_t i = 0; i < nodes->n && row_ref(pool, "hostnode", &of); i++) {
+        struct uuid uuid = row_uuid(&nodes->elems[i]);
+        if (uuid_eq(&uuid, &of)) {
+            return row_string(&nodes->elems[i], "name");
+        }
+    }
+    return "?";
+}
+
 /* The pool's row on each host, the one that is to do the work first. */
 static struct err *
 find_hosts(struct cli *cli, const char *name, const char *node, struct grow_hosts *ret)
@@ -52,6 +67,7 @@ find_hosts(struct cli *cli, const char *name, const char *node, struct grow_host
     }
     json_add(a, &where, q_clause(a, "metapool", "==", q_uuid(a, &metapool.uuid)));
     json_add(a, &ops, q_select(a, "pool", where, "_uuid,hostnode,active"));
+    json_add(a, &ops, q_select(a, "hostnode", json_array(), "_uuid,name"));
     TRY(db_transact(cli, &ops, &results));
     const struct json *rows = q_rows(&results, 0);
     bool found = !node;
@@ -61,6 +77,7 @@ find_hosts(struct cli *cli, const char *name, const char *node, struct grow_host
         *VEC_ADD(&ret->v) = h;
         h->look = GROW_LOOK_INIT;
         TRY(storage_pool_find(cli, UUID_TEXT(&uuid), &h->s));
+        h->node = node_name(q_rows(&results, 1), &rows->elems[i]);
         if (!row_bool(&rows->elems[i], "active")) {
             return err_hint(
                 err_new(ERR_CONSTRAINT, "pool %s is not active", h->s.pool.label),
@@ -95,8 +112,8 @@ read_look(struct cli *cli, struct grow_host *h)
     }
     TRY(json_parse_str(a, text, &j));
     grow_look_done(&h->look);
-    TRY(err_wrap(grow_look_decode(&j, &h->look), "the look of pool %s", h->s.pool.label));
-    h->look.host = arena_str(&h->look.arena, h->s.pool.label);
+    TRY(err_wrap(grow_look_decode(&j, &h->look), "the look of host %s", h->node));
+    h->look.host = arena_str(&h->look.arena, h->node);
     return NULL;
 }
 

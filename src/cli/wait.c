@@ -99,7 +99,7 @@ static void
 look_at_result(struct wait *w, struct goal *g, const struct replica_row *row)
 {
     const char *result = text_of(row, "result");
-    if (result) {
+    if (result && result[0] != '{') { /* An object is for the command that asked. */
         g->said = arena_printf(&w->cli->arena, "%s (%s)", g->said, result);
     }
 }
