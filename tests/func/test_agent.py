@@ -511,6 +511,7 @@ def test_libvirt_goes_away_and_comes_back(builddir, tmp_path):
         old = proxy.server
         proxy.down()
         host.until("vm", vm, status="unknown")
+        wait_for("the reason", lambda: host.get("hostnode", host.node)["error"])
         what, why, following = host.get("hostnode", host.node)["error"].split("\n")
         assert "libvirt" in what and why and "libvirtd" in following
         assert host.get("hostnode", host.node)["state"] == "online", "storage and the rest still work"

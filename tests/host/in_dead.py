@@ -1,5 +1,5 @@
 # testhost: -d 1G -d 256M -T 3400 -m 2560
-"""Nothing hangs: an NFS server that is cut off, a disk whose I/O stands still.  Only their pools are inaccessible.
+"""Nothing hangs: an NFS server that is cut off makes its pool inaccessible and nothing else.
 
 BYRE_DEAD_S says for how long the server is cut off (20 seconds by default; 600 tells more)."""
 
@@ -76,28 +76,6 @@ def test_what_runs_is_what_was_wanted_after_a_restart():
     guest.run("iptables", "-D", *CUT)
     guest.wait_for("the pool to start at last", lambda: byre.pool("nf")["state"] == "running")
     byre.byre("pool", "stop", "nf")
-
-
-def test_a_disk_that_stands_still_leaves_its_worker_behind():
-    """A suspended device: whoever touches it sleeps in the kernel, and SIGKILL does not wake him."""
-    byre = guest.byre()
-    byre.byre("pool", "start", "d")
-    size = guest.size_of(guest.disk(1)) // 512
-    guest.run("dmsetup", "create", "still", "--table", "0 %d linear %s 0" % (size, guest.disk(1)))
-    byre.byre("pool", "define-as", "fs", "fs", "--source-dev", "/dev/mapper/still", "--source-format", "ext4", "--target", "/srv/fs")
-    byre.byre("pool", "start", "fs", "--build", "--overwrite")
-    for i in range(3):
-        byre.byre("vol", "create-as", "fs", "v%d" % i, "1M")
-    guest.run("dmsetup", "suspend", "--nolockfs", "still")
-    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
-    byre.byre("pool", "refresh", "fs", "--no-wait")
-    row = guest.wait_for("the trouble to be told", lambda: byre.pool("fs")["state"] == "inaccessible" and byre.pool("fs"))
-    print("told: %s" % row["error"].replace("\n", " | "), flush=True)
-    assert "does not answer" in row["error"] or "hang" in row["error"], row["error"]
-    operations(byre, "other")
-    guest.run("dmsetup", "resume", "still")
-    guest.wait_for("the pool to come back by itself", lambda: byre.pool("fs")["state"] == "running")
-    byre.byre("pool", "stop", "fs")
 
 
 guest.main(globals())

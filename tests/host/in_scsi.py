@@ -94,8 +94,8 @@ def test_multipath_with_a_path_that_fails():
     guest.wait_for("the path to come back", lambda: "F " not in guest.run("dmsetup", "status", "--target", "multipath"))
     byre.byre("pool", "refresh", "mp")
     assert as_list(byre.pool("mp")["warnings"]) == []
-    byre.byre("vol", "download", "mp/" + name, "/tmp/back")
-    assert pathlib.Path("/tmp/back").read_bytes()[:1 << 20] == data
+    byre.byre("vol", "download", "mp/" + name, "/tmp/back-mp")
+    assert pathlib.Path("/tmp/back-mp").read_bytes()[:1 << 20] == data
     byre.byre("pool", "stop", "mp")
     assert "mpath" in guest.run("dmsetup", "ls", "--target", "multipath"), "stopping takes nothing away"
 
