@@ -40,6 +40,7 @@ struct request {
         enum sql_table table;
         int64_t from_s, to_s;
         bool has_uuid; /* Of 'domain'. */
+        int cpus;      /* Of this host. */
     } stats;
     /* probe */
     struct virt_host host;

@@ -100,7 +100,7 @@ host_json(struct request *r)
 
     gethostname(name, sizeof name - 1);
     json_put(a, &host, "name", json_string(a, name));
-    put_int(a, &host, "cpus", r->agent->host.cpus);
+    put_int(a, &host, "cpus", r->stats.cpus);
     put_int(a, &host, "mhz", host_mhz());
     if (sysinfo(&info) == 0) {
         put_int(a, &host, "mem_kib", (int64_t) info.totalram * info.mem_unit / KIB);
@@ -109,11 +109,16 @@ host_json(struct request *r)
     return host;
 }
 
+/* In a thread: what the kernel tells of many processors takes its time. */
 static void
 top_serve(struct request *r)
 {
     CLEANUP(buf_done) struct buf line = BUF_INIT;
-    json_print(&r->json, 0, &line);
+    struct json answer = json_object();
+
+    json_put(&r->arena, &r->json, "host", host_json(r));
+    json_put(&r->arena, &answer, "result", r->json);
+    json_print(&answer, 0, &line);
     service_send_line(r->fd, &line);
 }
 
@@ -122,7 +127,7 @@ stats_top_prepare(struct request *r, struct decode *d)
 {
     const struct stats *s = r->agent->stats;
     struct arena *a = &r->arena;
-    struct json answer = json_object(), result = json_object(), domains = json_array();
+    struct json result = json_object(), domains = json_array();
 
     TRY(decode_end(d));
     HMAP_FOR_EACH (struct live, live, node, &s->live) {
@@ -133,10 +138,9 @@ stats_top_prepare(struct request *r, struct decode *d)
         }
     }
     json_put(a, &result, "at", json_int(s->live_at_ms));
-    json_put(a, &result, "host", host_json(r));
     json_put(a, &result, "domains", domains);
-    json_put(a, &answer, "result", result);
-    r->json = answer;
+    r->json = result;
+    r->stats.cpus = r->agent->host.cpus;
     r->run = top_serve;
     return NULL;
 }

@@ -6,11 +6,9 @@
  * A row's values are followed from its beginning, so that what was there before can be told.  A difference of a set or
  * map (_is_diff) is told as the difference. */
 #include <stdio.h>
-#include <time.h>
 
 #include "base/str.h"
 #include "bin/dbtool_i.h"
-#include "data/datum.h"
 
 /* A row as far as the log has told it. */
 struct past {
@@ -72,10 +70,9 @@ is_asked_for(const struct walk *w, const char *table, const char *uuid,
 static int64_t
 date_of(const struct json *record)
 {
-    int64_t date_ms = 0;
-    json_get_int(record, "_date", &date_ms);
-    return date_ms < INT64_C(1) << 32 ? date_ms * 1000
-                                      : date_ms; /* Ancient files have seconds. */
+    int64_t date_ms;
+    tool_date_of(record, &date_ms);
+    return date_ms;
 }
 
 static void
@@ -83,15 +80,9 @@ print_head(const struct json *record, const char *table, const struct past *past
            const char *change)
 {
     const char *comment = json_get_string(record, "_comment");
-    int64_t date_ms = date_of(record);
-    time_t seconds = (time_t) (date_ms / 1000);
-    struct tm tm;
-    char text[32] = "?";
+    CLEANUP(free_drop) char *date = tool_date_text(date_of(record));
 
-    if (gmtime_r(&seconds, &tm)) {
-        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-    }
-    printf("%s.%03d  %s %s %s", text, (int) (date_ms % 1000), table, past->name, change);
+    printf("%s  %s %s %s", date, table, past->name, change);
     if (comment) {
         CLEANUP(buf_done) struct buf quoted = BUF_INIT;
         json_print_string(comment, strlen(comment),
@@ -125,26 +116,6 @@ print_json(const struct json *record, const char *table, const char *uuid,
     puts(buf_cstr(&line));
 }
 
-static char *
-value_text(const struct walk *w, const char *table, const char *name,
-           const struct json *value)
-{
-    const struct table_schema *ts = schema_find_table(w->schema, table);
-    const struct column *column = ts ? schema_find_column(ts, name) : NULL;
-    struct datum datum;
-    struct err *e =
-        column ? datum_parse(&datum, &column->type, value, NULL, DATUM_ANY_SIZE) : NULL;
-
-    if (!column || e) {
-        err_free(e);
-        return json_text(value, JSON_SORTED);
-    }
-    struct buf text = BUF_INIT;
-    datum_print_text(&datum, &column->type, &text);
-    datum_done(&datum, &column->type);
-    return buf_take(&text);
-}
-
 /* Is 'value' but the difference of a set or a map? */
 static bool
 is_difference(const struct walk *w, const char *table, const char *name, bool is_diff)
@@ -159,7 +130,8 @@ static void
 tell_cell(struct walk *w, const char *table, const struct json_member *cell,
           struct past *past, bool is_diff, bool shown)
 {
-    char *now = value_text(w, table, cell->name, &cell->value);
+    char *now =
+        tool_value_text(schema_find_table(w->schema, table), cell->name, &cell->value);
     bool difference = is_difference(w, table, cell->name, is_diff);
     const char *then = map_get(&past->values, cell->name);
 
@@ -245,11 +217,7 @@ see_journal(struct walk *w, struct journal *journal)
             see_record(w, &record);
         }
     }
-    const struct journal_damage *d = journal_damage(journal);
-    return d->why ? err_hint(
-                        err_new(ERR_SYNTAX, "stopped at the damage: %s", err_text(d->why)),
-                        "see: byre-dbtool check %s", journal_path(journal))
-                  : NULL;
+    return tool_damage(journal);
 }
 
 struct err *

@@ -42,6 +42,15 @@ struct err *tool_open_good(const char *path, int flags, struct journal **ret_jou
 tool_fn tool_show_log;
 /* The archive that belongs to the file, or NULL. */
 struct err *tool_open_archive(const char *path, struct journal **ret) MUST_CHECK;
+/* dbtool_record.c: a record in words. */
+/* A value as its column's type has it, as JSON if there is none or it does not fit. */
+char *tool_value_text(const struct table_schema *, const char *column,
+                      const struct json *value);
+/* Milliseconds since 1970; false, and 0, if the record has none. */
+bool tool_date_of(const struct json *record, int64_t *ret_ms);
+char *tool_date_text(int64_t date_ms); /* UTC; "?" if no calendar has it. */
+/* Why the journal was not read to its end; NULL if it was. */
+struct err *tool_damage(const struct journal *) MUST_CHECK;
 /* dbtool_history.c */
 tool_fn tool_history;
 /* dbtool_rewrite.c */

@@ -9,11 +9,9 @@
  *
  * A comment is one JSON string in one line, whatever a client put into it. */
 #include <stdio.h>
-#include <time.h>
 
 #include "base/str.h"
 #include "bin/dbtool_i.h"
-#include "data/datum.h"
 
 /* The rows that exist, and what they are called. */
 struct names {
@@ -27,25 +25,6 @@ names_done(struct names *names)
         free(entry->value);
     }
     map_done(&names->by_uuid);
-}
-
-static char *
-value_text(const struct table_schema *table, const char *name, const struct json *value)
-{
-    const struct column *column = table ? schema_find_column(table, name) : NULL;
-    struct datum datum;
-
-    if (column) {
-        struct err *e = datum_parse(&datum, &column->type, value, NULL, DATUM_ANY_SIZE);
-        if (!e) {
-            struct buf text = BUF_INIT;
-            datum_print_text(&datum, &column->type, &text);
-            datum_done(&datum, &column->type);
-            return buf_take(&text);
-        }
-        err_free(e);
-    }
-    return json_text(value, JSON_SORTED);
 }
 
 static void
@@ -72,7 +51,7 @@ show_row(const struct table_schema *table, const struct json_member *row,
     }
     for (uint32_t i = 0; i < row->value.n && more > 1; i++) {
         const struct json_member *cell = &row->value.members[i];
-        CLEANUP(free_drop) char *text = value_text(table, cell->name, &cell->value);
+        CLEANUP(free_drop) char *text = tool_value_text(table, cell->name, &cell->value);
         printf("    %s=%s\n", cell->name, text);
     }
     if (!old || new) {
@@ -105,15 +84,9 @@ show_head(uint64_t number, const struct json *record)
     int64_t date_ms;
 
     printf("record %" PRIu64 ":", number);
-    if (json_get_int(record, "_date", &date_ms)) {
-        date_ms *= date_ms < INT64_C(1) << 32 ? 1000 : 1; /* Ancient files have seconds. */
-        time_t seconds = (time_t) (date_ms / 1000);
-        struct tm tm;
-        char text[32];
-        if (gmtime_r(&seconds, &tm) &&
-            strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm)) {
-            printf(" %s.%03d", text, (int) (date_ms % 1000));
-        }
+    if (tool_date_of(record, &date_ms)) {
+        CLEANUP(free_drop) char *date = tool_date_text(date_ms);
+        printf(" %s", date);
     }
     if (comment) {
         CLEANUP(buf_done) struct buf quoted = BUF_INIT;
@@ -177,11 +150,7 @@ show_journal(struct tool *t, struct journal *journal, struct names *names, uint6
             putchar('\n');
         }
     }
-    const struct journal_damage *d = journal_damage(journal);
-    return d->why ? err_hint(
-                        err_new(ERR_SYNTAX, "stopped at the damage: %s", err_text(d->why)),
-                        "see: byre-dbtool check %s", journal_path(journal))
-                  : NULL;
+    return tool_damage(journal);
 }
 
 struct err *

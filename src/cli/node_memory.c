@@ -143,6 +143,7 @@ ask(struct report *r, struct json *results)
         q_select(a, "hostnode", json_array(), "_uuid,name,mem,mem_free,swap,hypervisors"));
     json_add(a, &ops,
              q_select(a, "cluster", json_array(), "memory_overcommit,host_reserve"));
+    /* _uuid: machines that are alike in all other columns would be one row of the answer. */
     json_add(a, &ops,
              q_select(a, "vm", json_array(), "_uuid,hostnode,mem,vcpu,state,status"));
     TRY(db_transact(r->cli, &ops, results));

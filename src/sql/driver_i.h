@@ -21,6 +21,8 @@ struct sql_driver {
     const char *new_prefix,
         *new_suffix;        /* Around a column's name: its value in the row that clashed. */
     const char *insert_new; /* INSERT that does nothing if the key is there. */
+    /* Reads of so many slots are looked up one by one, by recursion; 0: the table's index serves as well. */
+    int64_t max_looked_up;
     struct err *(*open)(const char *rest, void **ret);
     void (*close)(void *);
     struct err *(*exec)(void *, const char *text);

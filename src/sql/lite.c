@@ -162,6 +162,7 @@ const struct sql_driver sql_lite = {
     "excluded.",
     "",
     "INSERT OR IGNORE",
+    3000, /* Ten days; beyond it one walk is the cheaper way. */
     lite_open,
     lite_close,
     lite_exec,

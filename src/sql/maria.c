@@ -259,8 +259,8 @@ const struct sql_driver sql_maria = {
     "VARCHAR(64)",   "VARCHAR(255)",
     "LONGBLOB",      "ON DUPLICATE KEY UPDATE",
     "VALUES(",       ")",
-    "INSERT IGNORE", maria_open,
-    maria_close,     maria_exec,
-    maria_query,     maria_bulk,
-    maria_quote,
+    "INSERT IGNORE", 0,
+    maria_open,      maria_close,
+    maria_exec,      maria_query,
+    maria_bulk,      maria_quote,
 };

@@ -139,8 +139,6 @@ read_slot_by_slot(struct sql *sql, const char *machine, int64_t from_s, int64_t 
     return sql->driver->query(sql->handle, buf_cstr(&text), on_row, r);
 }
 
-#define MAX_SLOTS 3000 /* MariaDB's recursion ends at 1,000 unless told; 10 days. */
-
 struct err *
 sql_read(struct sql *sql, enum sql_table table, const struct uuid *uuid, int64_t from_s,
          int64_t to_s, struct err *(*each)(void *aux, const struct sql_got *), void *aux)
@@ -150,11 +148,9 @@ sql_read(struct sql *sql, enum sql_table table, const struct uuid *uuid, int64_t
 
     if (uuid) {
         buf_printf(&machine, " AND n.uuid = '%s'", UUID_TEXT(uuid));
-    } else {
-        buf_str(&machine, "");
     }
-    if (table == SQL_MINUTES && uuid && sql->driver == &sql_lite &&
-        (to_s - from_s) / STAT_SLOT_S < MAX_SLOTS) {
+    if (table == SQL_MINUTES && uuid &&
+        (to_s - from_s) / STAT_SLOT_S < sql->driver->max_looked_up) {
         return err_wrap(read_slot_by_slot(sql, buf_cstr(&machine), from_s, to_s, &r),
                         "statistics");
     }

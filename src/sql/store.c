@@ -5,7 +5,9 @@
 #include "base/str.h"
 #include "base/vec.h"
 
-#define CATCH_UP_HOURS 48 /* How far back hours are looked for that were not made. */
+/* How far back hours, and days, are looked for that were not made. */
+#define CATCH_UP_HOURS 48
+#define CATCH_UP_DAYS 33
 
 int64_t
 sql_slot_s(enum sql_table table)
@@ -339,7 +341,8 @@ roll_table(struct sql *sql, enum sql_table to, int64_t now_s)
     TRY(sql_query(sql, on_number, &first, "SELECT MIN(begin) FROM %s",
                   sql_table_names[to - 1]));
     int64_t begin = last ? last : first - first % length;
-    begin = max64(begin, end - (to == SQL_HOURS ? CATCH_UP_HOURS : 33 * 24) * STAT_HOUR_S);
+    begin = max64(begin, end - (to == SQL_HOURS ? CATCH_UP_HOURS : CATCH_UP_DAYS * 24) *
+                                   STAT_HOUR_S);
     for (; begin < end && first; begin += length) {
         TRY(roll_slot(sql, to, begin));
     }

@@ -95,6 +95,19 @@ class Host:
         self.byre("pool", "build", "default")
         self.byre("pool", "start", "default")
 
+    def __enter__(self):
+        """Started and joined; gone at the end, whatever happens."""
+        try:
+            self.start()
+            self.join()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.destroy()
+
     def qemu_pid(self, name):
         """The pid of a machine's QEMU, or None."""
         for directory in ("/run/libvirt/qemu", os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), "libvirt/qemu/run")):

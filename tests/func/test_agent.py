@@ -125,17 +125,12 @@ class Rows(Host):
 
 @pytest.fixture(scope="module")
 def host(builddir):
-    host = Rows(builddir, temporary_state(), prefix="ba%d" % os.getpid())
-    try:
-        host.start()
-        host.join()
+    with Rows(builddir, temporary_state(), prefix="ba%d" % os.getpid()) as host:
         host.connect()
         [node] = host.do({"op": "select", "table": "hostnode", "where": []})[0]["rows"]
         [pool] = host.do({"op": "select", "table": "pool", "where": []})[0]["rows"]
         host.node, host.pool = node["_uuid"][1], pool["_uuid"][1]
         yield host
-    finally:
-        host.destroy()
 
 
 @pytest.fixture(scope="module")

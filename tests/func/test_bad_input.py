@@ -16,13 +16,8 @@ REFUSED, USAGE, NOT_FOUND, NOT_APPLIED, UNREACHABLE = 1, 2, 3, 5, 7
 def host(builddir):
     if libvirt_uri() is None:
         pytest.skip("no libvirt answers")
-    host = Host(builddir, temporary_state(), prefix="bb%d" % os.getpid())
-    try:
-        host.start()
-        host.join()
+    with Host(builddir, temporary_state(), prefix="bb%d" % os.getpid()) as host:
         yield host
-    finally:
-        host.destroy()
 
 
 def tables(host):

@@ -28,13 +28,8 @@ pytestmark = pytest.mark.skipif(libvirt_uri() is None, reason="no libvirt answer
 
 @pytest.fixture
 def host(builddir):
-    host = Host(builddir, temporary_state(), prefix="bk%d" % os.getpid())
-    try:
-        host.start()
-        host.join()
+    with Host(builddir, temporary_state(), prefix="bk%d" % os.getpid()) as host:
         yield host
-    finally:
-        host.destroy()
 
 
 class Worker(threading.Thread):

@@ -27,10 +27,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def host(builddir, tiny):
-    host = Host(builddir, temporary_state(), prefix="bl%d" % os.getpid())
-    try:
-        host.start()
-        host.join()
+    with Host(builddir, temporary_state(), prefix="bl%d" % os.getpid()) as host:
         for part in ("kernel", "initrd"):
             path = tiny / ("tiny-" + part)
             host.byre("vol", "create-as", "default", "tiny-" + part, str(path.stat().st_size), "--format", "raw")
@@ -41,8 +38,6 @@ def host(builddir, tiny):
         host.byre("vm", "create", host.vm, "--mem", "128", "--vcpu", "1", "--vmi", "tiny",
                   "--disk", "default/%s:1G" % host.vm)
         yield host
-    finally:
-        host.destroy()
 
 
 def row(host):

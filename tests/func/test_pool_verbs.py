@@ -21,13 +21,8 @@ COUNTERPARTS = {
 
 @pytest.fixture(scope="module")
 def host(builddir):
-    h = Host(builddir, temporary_state(), "verbs-%d-" % os.getpid())
-    try:
-        h.start()
-        h.join()
+    with Host(builddir, temporary_state(), "verbs-%d-" % os.getpid()) as h:
         yield h
-    finally:
-        h.destroy()
 
 
 def test_none_is_missing(host):

@@ -17,13 +17,8 @@ N_MANY = 700  # More than one transaction takes, and than is looked at one by on
 def host(builddir):
     if shutil.which("qemu-img") is None:
         pytest.skip("needs qemu-img")
-    h = Host(builddir, temporary_state(), "refresh-%d-" % os.getpid())
-    try:
-        h.start()
-        h.join()
+    with Host(builddir, temporary_state(), "refresh-%d-" % os.getpid()) as h:
         yield h
-    finally:
-        h.destroy()
 
 
 @pytest.fixture

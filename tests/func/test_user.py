@@ -16,13 +16,8 @@ pytestmark = pytest.mark.skipif(libvirt_uri() is None, reason="no libvirt answer
 
 @pytest.fixture(scope="module")
 def host(builddir):
-    host = Host(builddir, temporary_state(), prefix="bu%d" % os.getpid())
-    try:
-        host.start()
-        host.join()
+    with Host(builddir, temporary_state(), prefix="bu%d" % os.getpid()) as host:
         yield host
-    finally:
-        host.destroy()
 
 
 @pytest.fixture

@@ -69,14 +69,9 @@ class Jobs(Host):
 
 @pytest.fixture(scope="module")
 def host(builddir):
-    host = Jobs(builddir, temporary_state(), prefix="bj%d" % os.getpid())
-    try:
-        host.start()
-        host.join()
+    with Jobs(builddir, temporary_state(), prefix="bj%d" % os.getpid()) as host:
         host.pool("fast")
         yield host
-    finally:
-        host.destroy()
 
 
 def test_clone(host):

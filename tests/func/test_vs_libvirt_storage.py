@@ -40,13 +40,8 @@ NAMED = {
 def host(builddir):
     if libvirt_uri() is None:
         pytest.skip("needs libvirtd")
-    h = Host(builddir, temporary_state(), "sbs-%d-" % os.getpid())
-    try:
-        h.start()
-        h.join()
+    with Host(builddir, temporary_state(), "sbs-%d-" % os.getpid()) as h:
         yield h
-    finally:
-        h.destroy()
 
 
 @pytest.fixture(scope="module")
