@@ -124,7 +124,7 @@ static struct err *
 find_command(struct args *a, char *const *words, size_t n_words, size_t *ret_used)
 {
     struct strvec plain = STRVEC_INIT;
-    for (size_t i = 0; i < n_words && plain.n < 2; i++) {
+    for (size_t i = 0; i < n_words && plain.n < 3; i++) {
         if (!is_option(words[i])) {
             strvec_add(&plain, words[i]);
             continue;

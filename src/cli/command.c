@@ -114,6 +114,20 @@ find_exact(const char *noun, const char *verb)
     return NULL;
 }
 
+/* "vm snapshot create": the verb has two words. */
+static const struct command *
+find_long(const char *noun, const struct strvec *words)
+{
+    if (words->n < 3) {
+        return NULL;
+    }
+    CLEANUP(free_drop) char *verb = str_dupf("%s %s", words->v[1], words->v[2]);
+    CLEANUP(free_drop)
+    char *other = str_dupf("%s %s", words->v[1], verb_alias(words->v[2]));
+    const struct command *c = find_exact(noun, verb);
+    return c ? c : find_exact(noun, other);
+}
+
 static bool
 is_noun(const char *word)
 {
@@ -163,16 +177,22 @@ no_such_verb(const char *noun, const char *verb)
 {
     struct strvec known = STRVEC_INIT;
     const struct command *c;
+    CLEANUP(free_drop) char *begin = str_dupf("%s ", verb ? verb : "");
+    bool is_group = false; /* "vm snapshot" alone. */
+    for (size_t i = 0; verb && (c = command_at(i)); i++) {
+        is_group |= str_eq(c->noun, noun) && str_starts(c->verb, begin);
+    }
     for (size_t i = 0; (c = command_at(i)); i++) {
-        if (str_eq(c->noun, noun)) {
+        if (str_eq(c->noun, noun) && (!is_group || str_starts(c->verb, begin))) {
             strvec_add(&known, c->verb);
         }
     }
-    const char *near = verb ? suggest(verb, &known) : NULL;
+    const char *near = verb && !is_group ? suggest(verb, &known) : NULL;
     CLEANUP(free_drop) char *all = strvec_join(&known, ", ");
 
-    struct err *e = verb ? err_new(ERR_SYNTAX, "%s has no verb \"%s\"", noun, verb)
-                         : err_new(ERR_SYNTAX, "%s needs a verb", noun);
+    struct err *e = is_group ? err_new(ERR_SYNTAX, "%s %s needs a verb", noun, verb)
+                    : verb   ? err_new(ERR_SYNTAX, "%s has no verb \"%s\"", noun, verb)
+                             : err_new(ERR_SYNTAX, "%s needs a verb", noun);
     if (near) {
         e = err_hint(e, "did you mean: byre %s %s", noun, near);
     } else {
@@ -198,6 +218,12 @@ command_find(const struct strvec *words, const struct command **ret, size_t *ret
         return no_such_command(words);
     } else if (words->n < 2) {
         return no_such_verb(noun, NULL);
+    }
+    c = find_long(noun, words);
+    if (c) {
+        *ret = c;
+        *ret_used = 3;
+        return NULL;
     }
     c = find_exact(noun, words->v[1]);
     if (!c) {

@@ -1,8 +1,8 @@
 /* cli/command_i.h: the table of commands and what a parsed command line looks like.
  *
  * Grammar.  byre [OPTION...] COMMAND [ARG...] [-- COMMAND [ARG...]]...
- *           COMMAND is NOUN VERB ("vm start") or a generic VERB ("list"); options may stand
- *           anywhere.  Commands joined by "--" must all be changes; they are one transaction.
+ *           COMMAND is NOUN VERB ("vm start"; a verb may have two words, "vm snapshot create") or
+ *           a generic VERB ("list"); options may stand anywhere.  Commands joined by "--" must all be changes; they are one transaction.
  * A command is one row of one cmd_*.c; nothing else needs an edit to add one. */
 #ifndef CLI_COMMAND_I_H
 #define CLI_COMMAND_I_H 1
@@ -32,7 +32,7 @@ enum command_flags {
 
 struct command {
     const char *noun; /* NULL: a generic verb. */
-    const char *verb;
+    const char *verb; /* One word, or two. */
     const char *args; /* "NAME... [FILE]": for help, and how many are allowed. */
     const char *help; /* One line. */
     struct err *(*run)(struct cli *, const struct args *);

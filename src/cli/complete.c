@@ -34,20 +34,45 @@ offer_options(struct completion *c, const struct opt_spec *specs)
     }
 }
 
+/* Of verbs with two words the first, once; behind it ('group') the second. */
 static void
-offer_commands(struct completion *c, const char *noun)
+offer_verb(struct completion *c, const char *verb, const char *group, struct strvec *told)
+{
+    const char *rest = strchr(verb, ' ');
+    size_t n_first = rest ? (size_t) (rest - verb) : strlen(verb);
+    if (group) {
+        bool in_it = rest && strlen(group) == n_first && str_starts(verb, group);
+        offer(c, in_it ? rest + 1 : NULL);
+        return;
+    }
+    CLEANUP(free_drop) char *first = str_dup_n(verb, n_first);
+    for (size_t i = 0; i < told->n; i++) {
+        if (str_eq(told->v[i], first)) {
+            return;
+        }
+    }
+    strvec_add(told, first);
+    offer(c, first);
+}
+
+static void
+offer_commands(struct completion *c, const char *noun, const char *group)
 {
     const struct command *command;
     const char *last = "";
+    struct strvec told = STRVEC_INIT;
     for (size_t i = 0; (command = command_at(i)); i++) {
-        if (noun) {
-            offer(c, str_eq(command->noun, noun) ? command->verb : NULL);
+        if (noun && str_eq(command->noun, noun)) {
+            offer_verb(c, command->verb, group, &told);
+        } else if (noun) {
+            continue;
         } else if (!(command->flags & CMD_HIDDEN)) {
             const char *word = command->noun ? command->noun : command->verb;
             offer(c, str_eq(word, last) ? NULL : word);
             last = word;
         }
     }
+    strvec_done(&told);
 }
 
 static void
@@ -208,8 +233,8 @@ complete(struct cli *cli, char **words, size_t n_words, FILE *file)
         }
         offer_options(&c, args.command ? args.command->opts : NULL);
     } else if (!args.command) {
-        bool has_noun = args.pos.n > 0;
-        offer_commands(&c, has_noun ? args.pos.v[0] : NULL);
+        offer_commands(&c, args.pos.n ? args.pos.v[0] : NULL,
+                       args.pos.n > 1 ? args.pos.v[1] : NULL);
     } else {
         CLEANUP(free_drop) char *kind = nth_kind(args.command->complete, args.pos.n);
         offer_kind(&c, kind, &args);
