@@ -70,7 +70,7 @@ static const struct child_case {
     { "signal", "kill -9 $$", 0, -1, 9, false, "", "", "io: /bin/sh was killed by signal 9 (Killed)" },
     { "deadline", "echo on; sleep 60", 200, -1, SIGTERM, true, "on\n", "",
       "timeout: /bin/sh did not end within 1 s" },
-    { "a grandchild that keeps the pipes is not waited for", "sleep 3 & echo fine", 0, 0, 0, false, "fine\n", "", "success" },
+    { "a grandchild that keeps the pipes is not waited for", "sleep 20 & echo fine", 0, 0, 0, false, "fine\n", "", "success" },
     { "standard input is empty", "cat; echo end", 0, 0, 0, false, "end\n", "", "success" },
     { "C locale", "echo $LC_ALL", 0, 0, 0, false, "C\n", "", "success" },
     { "no other descriptors", "ls /proc/self/fd | tr '\\n' ' '", 0, 0, 0, false, "0 1 2 3 ", "", "success" },
@@ -87,7 +87,7 @@ TEST(results)
         CLEANUP(child_result_done) struct child_result r = CHILD_RESULT_INIT;
         int64_t start_ms = clock_mono_ms();
         CHECK_OK(c->why, ways[i % N_ELEMS(ways)](&spec, &r));
-        CHECK(c->why, clock_mono_ms() - start_ms < 2500);
+        CHECK(c->why, clock_mono_ms() - start_ms < 15000);
         CHECK_INT(c->why, r.exit_status, c->exit_status);
         CHECK_INT(c->why, r.signal, c->signal);
         CHECK_INT(c->why, r.timed_out, c->timed_out);

@@ -44,10 +44,9 @@ start_server(const char *socket_path, int max_workers)
         struct err *e = priv_serve(&config);
         _exit(e != NULL);
     }
-    for (int i = 0; i < 500 && !fs_exists(socket_path); i++) {
+    for (int i = 0; i < 500 && !test_listens(socket_path); i++) {
         usleep(10000);
     }
-    usleep(20000); /* From bind() to listen(). */
     return pid;
 }
 

@@ -45,11 +45,11 @@ server_start(struct fixture *f)
                                    ARGV(f->server, f->file, remote, ctl, "--verbose=off") };
     CHECK_OK("start", child_start(f->loop, &spec, on_server_exit, f, &f->child));
     f->is_up = true;
-    for (int i = 0; i < 1000 && !fs_exists(f->socket); i++) {
+    for (int i = 0; i < 1000 && !test_listens(f->socket); i++) {
         CHECK("the server runs", f->is_up);
         loop_turn(f->loop, 10);
     }
-    CHECK("the server listens", fs_exists(f->socket));
+    CHECK("the server listens", test_listens(f->socket));
 }
 
 static void

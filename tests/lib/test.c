@@ -80,6 +80,25 @@ test_dir(void)
     return dir;
 }
 
+bool
+test_listens(const char *path)
+{
+    CLEANUP(free_drop) char *line = NULL;
+    size_t n_bytes = 0;
+    bool found = false;
+    FILE *file = fopen("/proc/net/unix", "re");
+
+    ASSERT(file);
+    while (!found && getline(&line, &n_bytes, file) > 0) {
+        unsigned flags;
+        char name[256];
+        found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %255s", &flags, name) == 2 &&
+                flags & 0x10000 /* __SO_ACCEPTCON */ && str_eq(name, path);
+    }
+    fclose(file);
+    return found;
+}
+
 int
 main(void)
 {

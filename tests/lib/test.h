@@ -49,4 +49,7 @@ void check_brief(const char *where, const char *why, struct err *, const char *w
 /* A fresh directory below $TMPDIR, removed with its content when the program ends. */
 const char *test_dir(void);
 
+/* Does somebody listen on this unix socket?  The file is there a moment earlier.  Nobody is connected to: proc_net(5). */
+bool test_listens(const char *path);
+
 #endif /* tests/lib/test.h */
