@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Counts the tests of several runners and says it in one line.
 
-    test_summary.py FILE...
+    test_summary.py [--names] FILE...
 
 A FILE is JUnit XML (from `meson test` or pytest), or a text file of lines `ok NAME`,
 `not ok NAME` and `skip NAME` (from ./test itself).  Prints each failure with the end of what it
 said, and last `N passed, N failed` (with `, N skipped` between if there are any).  Exits 1 if anything failed,
 if a FILE cannot be read, or if nothing passed at all: no evidence is not success.
+With --names only the names of those that failed, and exit status 0.
 """
 
 import re
@@ -57,7 +58,8 @@ def read_lines(tally, text):
 
 def main(argv):
     tally = Tally()
-    for path in argv[1:]:
+    only_names = argv[1:2] == ["--names"]
+    for path in argv[2 if only_names else 1:]:
         try:
             with open(path, encoding="utf-8", errors="replace") as f:
                 text = f.read()
@@ -67,6 +69,10 @@ def main(argv):
                 read_lines(tally, text)
         except (OSError, ET.ParseError, ValueError) as e:
             tally.add(f"{path}: {e}", True, False)
+    if only_names:
+        for name, _ in tally.failed:
+            print(f"FAILED     {name}")
+        return 0
     for name, words in tally.failed:
         print(f"FAILED {name}")
         for line in words.strip().splitlines()[-MAX_LINES:]:

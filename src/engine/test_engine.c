@@ -523,7 +523,7 @@ TEST(cancel_in_the_middle)
     int64_t start_ms = clock_mono_ms();
     CHECK_ERR("canceled", RUN(&bed, gate_vol_upload(&bed.pool, &vol, 0, 0, &plan)),
               ERR_CANCELED);
-    CHECK("soon", clock_mono_ms() - start_ms < 2000);
+    CHECK("soon", clock_mono_ms() - start_ms < 20000);
     close(pipe_fd[0]);
     close(pipe_fd[1]);
 }

@@ -282,7 +282,7 @@ TEST(cancel_and_deadline)
     int64_t start_ms = clock_mono_ms();
     CHECK_ERR("canceled", ask(&bed, &up, pipe_fd[0], &watch), ERR_CANCELED);
     CHECK("progress came", upload.n_progress >= 2);
-    CHECK("soon", clock_mono_ms() - start_ms < 5000);
+    CHECK("soon", clock_mono_ms() - start_ms < 20000);
 
     up.timeout_ms = 300;
     CHECK_ERR("deadline", ask(&bed, &up, pipe_fd[0], NULL), ERR_TIMEOUT);
@@ -375,7 +375,7 @@ TEST(stopped_servers)
     usleep(200000);
     int64_t start_ms = clock_mono_ms();
     stop_server(bed.server, SIGTERM);
-    CHECK("soon", clock_mono_ms() - start_ms < 5000);
+    CHECK("soon", clock_mono_ms() - start_ms < 20000);
     bed.server = 0;
     int status;
     waitpid(client, &status, 0);
@@ -396,7 +396,7 @@ TEST(silent_peers)
     }
     int64_t start_ms = clock_mono_ms();
     CHECK_ERR("told", ASK(&bed, .verb = PRIV_POOL_CHECK), ERR_BUSY);
-    CHECK("at once", clock_mono_ms() - start_ms < 2000);
+    CHECK("at once", clock_mono_ms() - start_ms < 20000);
     for (size_t i = 0; i < N_ELEMS(fds); i++) {
         close(fds[i]);
     }
@@ -425,7 +425,7 @@ TEST(stopped_by_a_signal)
     CHECK_INT("stop", kill(bed.server, SIGSTOP), 0);
     int64_t start_ms = clock_mono_ms();
     CHECK_ERR("told", ask(&bed, &create, -1, &watch), ERR_TIMEOUT);
-    CHECK("soon", clock_mono_ms() - start_ms < 5000);
+    CHECK("soon", clock_mono_ms() - start_ms < 20000);
     CHECK_INT("go on", kill(bed.server, SIGCONT), 0);
     CHECK_OK("it answers again", ASK(&bed, .verb = PRIV_POOL_REFRESH));
     usleep(200000);

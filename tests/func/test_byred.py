@@ -146,7 +146,7 @@ def test_restart_of_one(byred, name):
     killed = time.monotonic()
     os.kill(old, signal.SIGKILL)
     wait_for(lambda: byred.notes().count(name + " up") == 2)
-    assert 0.9 < time.monotonic() - killed < 5
+    assert 0.9 < time.monotonic() - killed < 30
     assert byred.pid(name) != old
     assert {n: byred.pid(n) for n in others} == others
     assert "%s died (Killed); again in 1000 ms" % name in byred.log()
@@ -198,7 +198,7 @@ def test_stubborn_child_is_killed(byred):
     pid = byred.pid("byre-agentd")
     begun = time.monotonic()
     assert byred.run("--stop").returncode == 0
-    assert 9 < time.monotonic() - begun < 20
+    assert 9 < time.monotonic() - begun < 60
     assert not is_alive(pid)
 
 

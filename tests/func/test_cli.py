@@ -698,7 +698,7 @@ def test_a_watched_table_is_drawn_anew(lab):
 def test_unreachable(lab, tmp_path):
     begin = time.monotonic()
     text = lab.run("--db", "unix:%s" % (tmp_path / "none.sock"), "vm", "list", code=UNREACHABLE)
-    assert time.monotonic() - begin < 3 and "start byred" in text and "No such file" in text
+    assert time.monotonic() - begin < 20 and "start byred" in text and "No such file" in text
     lab.run("--db", "carrier-pigeon:x", "vm", "list", code=USAGE)
 
 

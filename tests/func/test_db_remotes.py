@@ -158,7 +158,7 @@ def test_inactivity_probe(server):
             assert silent.recv(10) == {"id": "echo", "method": "echo", "params": []}
             with pytest.raises(Closed):
                 silent.recv(10)
-            assert 1.5 < time.monotonic() - start < 8
+            assert 1.5 < time.monotonic() - start < 20
         with rpc.Rpc(remote) as alive:
             for _ in range(3):
                 probe = alive.recv(10)

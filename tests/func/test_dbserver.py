@@ -180,7 +180,7 @@ def test_wait(dbd):
     with dbd.connect() as c, dbd.connect() as writer:
         start = time.monotonic()
         error = c.transact("T", wait_op(300, name="never"))[0]
-        assert error["error"] == "timed out" and 0.25 < time.monotonic() - start < 5
+        assert error["error"] == "timed out" and 0.25 < time.monotonic() - start < 30
         assert c.transact("T", wait_op(0, name="never"))[0]["details"] == '"where" clause test failed'
 
         id = c.request("transact", "T", wait_op(name="there"), insert(name="after"))

@@ -87,7 +87,7 @@ def test_healthz_follows_the_database(webd):
     begun = time.monotonic()
     status, text = ask(webd.sock)
     assert (status, json.loads(text)["database"]) == (503, "no answer in time")
-    assert 0.9 < time.monotonic() - begun < 3
+    assert 0.9 < time.monotonic() - begun < 20
     webd.server.process.send_signal(signal.SIGCONT)
     wait_for_status(webd, 200)
 
