@@ -30,6 +30,7 @@ struct jsonrpc {
     struct session probe;
 
     bool paused, corked, dead, freed;
+    bool feeding; /* Messages that came together are being handed out. */
     unsigned int n_holds;
 };
 
@@ -152,7 +153,9 @@ static void
 feed_corked(struct jsonrpc *c)
 {
     stream_cork(c->stream, true);
+    c->feeding = true;
     feed(c);
+    c->feeding = false;
     if (!c->freed) {
         if (c->start > 0) { /* Another one begins. */
             c->unfinished_ms = 0;
@@ -355,7 +358,7 @@ void
 jsonrpc_cork(struct jsonrpc *c, bool corked)
 {
     c->corked = corked;
-    stream_cork(c->stream, corked);
+    stream_cork(c->stream, corked || c->feeding);
 }
 
 size_t

@@ -24,7 +24,8 @@ struct server {
     struct listener *listener;
     VEC(struct peer *) peers;
     int n_closed, n_overflows;
-    char why[200]; /* Of the last close. */
+    size_t held_back; /* Not 0: something waited to be sent when a message came. */
+    char why[200];    /* Of the last close. */
     bool is_patient;
 };
 
@@ -71,9 +72,11 @@ static void
 peer_message(void *p_, struct jsonrpc_msg *msg)
 {
     struct peer *p = p_;
+    size_t backlog = jsonrpc_backlog_bytes(p->conn);
     if (jsonrpc_handle_echo(p->conn, msg)) {
         return;
     }
+    p->server->held_back |= backlog;
     CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *m = msg;
     struct buf reply = BUF_INIT;
     int64_t n = m->params.n ? m->params.elems[0].integer : 0;
@@ -103,7 +106,9 @@ peer_message(void *p_, struct jsonrpc_msg *msg)
         struct json error = json_string_ref("unknown method");
         jsonrpc_print_error(&reply, &m->id, &error);
     }
+    jsonrpc_cork(p->conn, true); /* As for an answer of several pieces. */
     jsonrpc_send_buf(p->conn, &reply);
+    jsonrpc_cork(p->conn, false);
 }
 
 static void
@@ -396,6 +401,23 @@ TEST(pausing_keeps_messages_back)
     CHECK_INT("no answer", p.client.n_replies, 0);
     jsonrpc_pause(p.server.peers.v[0]->conn, false);
     TURN_UNTIL("answers", p.loop, p.client.n_replies == 2);
+    pair_stop(&p);
+}
+
+TEST(what_came_together_is_answered_together)
+{
+    struct pair p;
+    pair_start(&p, false, false);
+    struct jsonrpc *server = p.server.peers.v[0]->conn;
+    jsonrpc_pause(server, true);
+    request(&p.client, "sum", "[1]");
+    request(&p.client, "sum", "[2]");
+    for (int i = 0; i < 5; i++) { /* Both are under way. */
+        loop_turn(p.loop, 10);
+    }
+    jsonrpc_pause(server, false);
+    TURN_UNTIL("answers", p.loop, p.client.n_replies == 2);
+    CHECK("the first waited for the second", p.server.held_back > 0);
     pair_stop(&p);
 }
 
