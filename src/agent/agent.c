@@ -2,7 +2,7 @@
 #define LOG_MODULE "agent"
 #include "agent/agent_i.h"
 #include "agent/stats.h"
-#include "agent/ticket_i.h"
+#include "agent/migrate_i.h"
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -92,6 +92,8 @@ pass(void *aux)
     vms_pass(a);
     strangers_pass(a, own);
     jobs_pass(a);
+    migrates_pass(a);
+    leftovers_pass(a);
     report_send(a);
     a->passing = false;
 
@@ -110,14 +112,18 @@ on_ready(void *aux)
 }
 
 static void
-on_disconnected(void *aux UNUSED, const struct err *why)
+on_disconnected(void *aux, const struct err *why)
 {
+    struct agent *a = aux;
     /* Said once a loss, not once an attempt: the replica tells both. */
     static bool lost;
     if (!lost) {
         log_warn("database: %s; trying again", why ? err_text(why) : "connection lost");
     }
     lost = why != NULL;
+    if (why) {
+        migrates_stop(a);
+    }
 }
 
 /* In a large cluster most changes are of other hosts.  What is not surely theirs is ours. */
@@ -247,6 +253,8 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
     a->loop = loop;
     list_init(&a->tickets);
     list_init(&a->feeding);
+    list_init(&a->migrations);
+    list_init(&a->receiving);
     a->dir = path_absolute(options->state);
     a->stored = str_dup(options->stored);
     a->console_dir = path_join(a->dir, "log/console");
@@ -355,6 +363,7 @@ agent_free(struct agent *a)
     loop_timer_free(a->leave_timer);
     objects_free(a);
     tickets_cancel(a);
+    migrates_stop(a);
     service_close(a->service);
     stats_stop(a->stats);
     work_free(a->work);
@@ -366,6 +375,8 @@ agent_free(struct agent *a)
     host_stop(a);
     replica_free(a->replica);
     jobs_free(a);
+    migrates_free(a);
+    receive_free(a);
     tickets_free(a);
     txn_free(a->txn);
     virt_free(a->virt);

@@ -123,10 +123,13 @@ struct agent {
     struct loop_timer *pass_timer, *look_timer;
     struct service *service;
     struct watch *watch;
-    struct list tickets; /* Of struct ticket: what runs long. */
-    struct list feeding; /* Of struct job_work: done, but for their rows. */
-    bool switching;      /* A move's transaction is on its way. */
-    int64_t jobs_at_ms;  /* byre-stored did not answer: no job begins before this. */
+    struct list tickets;    /* Of struct ticket: what runs long. */
+    struct list feeding;    /* Of struct job_work: done, but for their rows. */
+    struct list migrations; /* Machines that leave; migrate.c. */
+    struct list receiving;  /* Machines that come; receive.c. */
+    int n_leftovers;        /* Paused copies on their way out. */
+    bool switching;         /* A move's transaction is on its way. */
+    int64_t jobs_at_ms;     /* byre-stored did not answer: no job begins before this. */
     struct stats *stats;
     int64_t vol_deletions; /* Rows of volumes that went without us. */
     size_t n_reported;     /* Rows in 'txn'. */

@@ -11,6 +11,8 @@
  *     vol.clone        volume   vols.c likewise
  *     vol.move         volume   vols.c makes the new one, then move.c
  *     vol.upload ...   volume   request.c, while a client is connected
+ *     vm.migrate       vm       migrate.c: it goes to another host
+ *     vm.receive       vm       receive.c: it comes to this one
  *
  * A job goes queued -> running -> done, failed or cancelled.  A job found running that this agent
  * did not begin was interrupted: those that may be run twice are run again, those of a volume's
@@ -19,7 +21,7 @@
 #include <stdio.h>
 
 #include "agent/jobs_i.h"
-#include "agent/ticket_i.h"
+#include "agent/migrate_i.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,7 +30,7 @@
     (INT64_C(7) * 24 * 60 * 60 * 1000) /* Then what has ended is forgotten, ... */
 #define KEEP_MAX 200                   /* ... and all but so many. */
 
-enum driver { BY_THIS, BY_VOLUME, BY_MOVE, BY_REQUEST };
+enum driver { BY_THIS, BY_VOLUME, BY_MOVE, BY_REQUEST, BY_MIGRATE, BY_RECEIVE };
 
 struct job_kind {
     const char *name;
@@ -50,6 +52,8 @@ static const struct job_kind kinds[] = {
     { "vol.move", BY_MOVE, PRIV_VOL_CLONE, true },
     { "vol.upload", BY_REQUEST, PRIV_VOL_UPLOAD, true },
     { "vol.download", BY_REQUEST, PRIV_VOL_DOWNLOAD, true },
+    { "vm.migrate", BY_MIGRATE, PRIV_VOL_CLONE, false },
+    { "vm.receive", BY_RECEIVE, PRIV_VOL_CLONE, false },
 };
 
 /* One job, in a worker thread. */
@@ -377,6 +381,10 @@ job_pass(struct agent *a, const struct row_job *row)
                 "see byre list job kind: pool.build, pool.refresh, vol.wipe ..."));
     } else if (kind->driver == BY_MOVE) {
         move_pass(a, row);
+    } else if (kind->driver == BY_MIGRATE) {
+        migrate_begin(a, row);
+    } else if (kind->driver == BY_RECEIVE) {
+        receive_pass(a, row);
     } else if (kind->driver == BY_VOLUME && !(row->cancel && !running)) {
         follow_volume(a, row);
     } else if (row->cancel) {

@@ -56,13 +56,14 @@ add_running(const struct agent *a, const struct uuid *but, struct guest_list *gu
     }
 }
 
-/* Those whose start is under way and that were not seen to run yet. */
+/* Those whose start is under way or that are on their way here, and that were not seen yet. */
 static void
 add_starting(struct agent *a, const struct uuid *but, struct guest_list *guests)
 {
     ROW_FOR_EACH (struct row_vm, row, row_vm_table(a->replica)) {
         struct uuid domain = model_vm_uuid(row);
-        if (vm_is_starting(row) && !uuid_eq(&domain, but) &&
+        bool comes = row->migrate && agent_is_own(a, &row->migrate_to);
+        if ((vm_is_starting(row) || comes) && !uuid_eq(&domain, but) &&
             !vms_is_on(host_seen(a, &domain))) {
             *VEC_ADD(guests) =
                 (struct admit_guest){ .memory = row->mem * MIB, .vcpus = row->vcpu };

@@ -467,7 +467,10 @@ vm_facts(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
 
     facts_uuid(&f, "uuid", &row->uuid, &uuid);
     facts_string(&f, "source", row->source, "byre");
-    if (!a->listed) { /* Silence is not "stopped". */
+    if (row->migrate && a->listed && !seen) {
+        facts_end(&f); /* It has moved; migrate.c is about to say so. */
+        return;
+    } else if (!a->listed) { /* Silence is not "stopped". */
         facts_string(&f, "status", row->status, "unknown");
         facts_end(&f);
         return;
@@ -528,7 +531,7 @@ vm_pass(struct agent *a, const struct row_vm *row)
     struct vm_decision d = vm_decide(&w.want, seen, memo, agent_now_ms(a));
     bool is_row_step = d.step >= VM_DO_ROW_STOPPED;
 
-    if (!a->listed) {
+    if (!a->listed || row->migrate) { /* On its way: migrate.c alone acts. */
         vm_facts(a, row, seen, &w, NULL);
     } else if (obj->o.busy) {
         if (obj->job && d.step != obj->job->step) {

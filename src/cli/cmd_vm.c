@@ -331,6 +331,8 @@ const struct command cmds_vm[] = {
       CMD_CHANGE, opts_autostart, "vm" },
     { "vm", "console", "NAME", "its serial console; Ctrl-] leaves", vm_console, 0,
       opts_vm_console, "vm" },
+    { "vm", "migrate", "NAME... NODE", "moves it to another host, while it runs",
+      vm_migrate, CMD_CHANGE, opts_vm_migrate, "vm hostnode", vm_migrate_help },
     { "vm", "why", "NAME", "what it shall be, what it is, and what it waits for", vm_why, 0,
       NULL, "vm" },
     { NULL },

@@ -10,6 +10,9 @@ struct err *vm_detach(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk
 struct err *vm_set(struct cli *, const struct args *) MUST_CHECK;     /* vm_create.c */
 struct err *vm_console(struct cli *, const struct args *) MUST_CHECK; /* vm_console.c */
 struct err *vm_why(struct cli *, const struct args *) MUST_CHECK;     /* vm_why.c */
+struct err *vm_migrate(struct cli *, const struct args *) MUST_CHECK; /* vm_migrate.c */
+extern const struct opt_spec opts_vm_migrate[];
+extern const char vm_migrate_help[];
 extern const struct opt_spec opts_vm_create[], opts_vm_set[], opts_vm_console[];
 
 #define VM_DISKS_MAX 26 /* vda to vdz. */

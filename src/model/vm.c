@@ -10,9 +10,34 @@
 
 struct build {
     const struct row_vm *row;
+    struct uuid hostnode; /* Where it is to run. */
     const struct model_vm_host *host;
     struct model_vm *ret;
 };
+
+const struct row_volume *
+model_volume_on(const struct row_volume *volume, const struct uuid *hostnode)
+{
+    const struct replica *replica = volume->base.table->replica;
+    const struct row_pool *pool = row_volume_get_pool(volume), *here = NULL;
+
+    if (!pool || uuid_eq(&pool->hostnode, hostnode)) {
+        return volume;
+    }
+    ROW_FOR_EACH (struct row_pool, other, row_pool_table(replica)) {
+        if (uuid_eq(&other->metapool, &pool->metapool) &&
+            uuid_eq(&other->hostnode, hostnode)) {
+            here = other;
+        }
+    }
+    ROW_FOR_EACH (struct row_volume, other, row_volume_table(replica)) {
+        if (here && uuid_eq(&other->pool, &here->base.uuid) &&
+            str_eq(other->name, volume->name)) {
+            return other;
+        }
+    }
+    return NULL;
+}
 
 struct uuid
 model_vm_uuid(const struct row_vm *row)
@@ -52,11 +77,13 @@ static MUST_CHECK struct err *
 volume_path(struct build *b, const char *what, const struct row_volume *volume,
             const char **ret)
 {
+    const struct row_volume *here = model_volume_on(volume, &b->hostnode);
     const char *label = volume_label(b, volume);
 
     *ret = NULL;
+    volume = here ? here : volume;
     const struct row_pool *pool = row_volume_get_pool(volume);
-    if (pool && !uuid_eq(&pool->hostnode, &b->row->hostnode)) {
+    if (!here) {
         return err_hint(
             err_new(ERR_CONSTRAINT, "%s: volume %s is on another host", what, label),
             "copy the volume to this host's pool, or move the machine");
@@ -328,7 +355,8 @@ model_vm(const struct row_vm *row, const struct model_vm_host *host, struct mode
 {
     memset(ret, 0, sizeof *ret);
     ret->arena = ARENA_INIT;
-    struct err *e = domain_from(&(struct build){ row, host, ret });
+    struct uuid hostnode = host->hostnode ? *host->hostnode : row->hostnode;
+    struct err *e = domain_from(&(struct build){ row, hostnode, host, ret });
     if (e) {
         model_vm_done(ret);
     }

@@ -15,9 +15,10 @@
 
 /* What the host decides about a domain. */
 struct model_vm_host {
-    bool kvm, tcg;           /* A probe guest ran. */
-    const char *kvm_why;     /* If not: why.  NULL or "": not known. */
-    const char *console_dir; /* Logs of serial consoles; absolute. */
+    bool kvm, tcg;               /* A probe guest ran. */
+    const char *kvm_why;         /* If not: why.  NULL or "": not known. */
+    const char *console_dir;     /* Logs of serial consoles; absolute. */
+    const struct uuid *hostnode; /* As it will be there; NULL: where its row says. */
 };
 
 struct model_vm {
@@ -30,6 +31,11 @@ struct model_vm {
 struct err *model_vm(const struct row_vm *, const struct model_vm_host *,
                      struct model_vm *ret) MUST_CHECK;
 void model_vm_done(struct model_vm *); /* For CLEANUP(). */
+
+/* The same volume as another host has it: that of the same name in its pool of the same template
+ * (the same file if hosts share the storage, else its copy).  NULL: it has none. */
+const struct row_volume *model_volume_on(const struct row_volume *,
+                                         const struct uuid *hostnode);
 
 /* The UUID of the vm's domain: the column 'uuid', else the row's own. */
 struct uuid model_vm_uuid(const struct row_vm *);

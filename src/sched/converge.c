@@ -71,3 +71,39 @@ converge_forecast(const struct converge_in *in)
                                      : "post-copy, or move it while it is paused";
     return out;
 }
+
+static double
+mib(int64_t bytes)
+{
+    return (double) bytes / (double) MIB;
+}
+
+void
+converge_explain(struct buf *out, const struct converge_in *in, const struct converge *f,
+                 bool dirty_known, bool link_known)
+{
+    buf_printf(out, "memory in use   %10.1f MiB\n", mib(in->memory));
+    if (in->disk > 0) {
+        buf_printf(out, "disks to copy   %10.1f MiB, written at %.1f MiB/s\n",
+                   mib(in->disk), mib(in->write_rate));
+    }
+    buf_printf(out, "dirtied         %10.1f MiB/s%s\n", mib(in->dirty_rate),
+               dirty_known ? "" : " (not measured)");
+    buf_printf(out, "link            %10.1f MiB/s%s\n", mib(in->bandwidth),
+               link_known ? "" : " (assumed: its driver does not tell)");
+    buf_printf(out, "allowed pause   %10" PRId64 " ms\n", in->downtime_ms);
+    if (f->ends) {
+        buf_printf(out, "passes          %10d\n", f->n_passes);
+        buf_printf(out, "sent            %10.1f MiB\n", mib(f->sent));
+        buf_printf(out, "time            %10.1f s\n", f->seconds);
+        buf_printf(out, "pause           %10.0f ms, and what its devices take\n",
+                   f->pause_ms);
+        buf_str(out, "verdict         it converges");
+        return;
+    }
+    buf_printf(out, "one pass        %10.1f s\n", f->seconds);
+    buf_printf(out, "verdict         it does not converge: %s", f->advice ? f->advice : "");
+    if (f->throttle > 0 && f->throttle < 1) {
+        buf_printf(out, "; slowed by %.0f %% it would", 100 * f->throttle);
+    }
+}

@@ -13,6 +13,7 @@
 #define SCHED_CONVERGE_H 1
 
 #include "base/base.h"
+#include "base/buf.h"
 
 #define CONVERGE_MAX_PASSES 100 /* More are as good as never. */
 
@@ -38,5 +39,9 @@ struct converge {
 };
 
 struct converge converge_forecast(const struct converge_in *);
+
+/* For people, some lines.  False: that figure is a guess. */
+void converge_explain(struct buf *, const struct converge_in *, const struct converge *,
+                      bool dirty_known, bool link_known);
 
 #endif /* sched/converge.h */
