@@ -91,6 +91,7 @@ pass(void *aux)
     vols_pass(a);
     vms_pass(a);
     strangers_pass(a, own);
+    snapshots_pass(a);
     jobs_pass(a);
     migrates_pass(a);
     leftovers_pass(a);

@@ -232,18 +232,30 @@ struct err *host_identity(const char *dir, const struct uuid *libvirts,
 /* vms.c */
 void vms_pass(struct agent *);
 struct vm_obj *vm_obj_find(struct agent *, const struct uuid *domain);
+struct vm_obj *vm_obj_of(struct agent *, const struct row_vm *);
+void vm_obj_release(struct vm_obj *); /* What made it busy has ended. */
 void vm_event(struct agent *, const struct virt_event *);
 void vm_obj_free(struct vm_obj *);
 void vm_obj_orphan(struct vm_obj *); /* Its row is gone. */
 /* Name of a vm that is on and uses the volume, or NULL. */
 const char *vms_user_of(struct agent *, const struct uuid *volume);
 bool vms_is_on(const struct virt_dom *);
+/* It is on, or it is saved and will go on with its disks as they are. */
+bool vms_has_disks(const struct virt_dom *);
 
 /* Its start is under way. */
 bool vm_is_starting(const struct row_vm *);
 
 /* memory.c: is there memory for one machine more, by the cluster's rules?  ERR_NO_SPACE with the sums. */
 struct err *memory_admit(struct agent *, const struct row_vm *) MUST_CHECK;
+
+/* vm_jobs.c: jobs of machines.  While one is open nothing else is done to its machine. */
+bool vm_is_held(struct agent *, const struct row_vm *);
+void vm_job_pass(struct agent *, const struct row_job *);
+
+/* snapshots.c */
+void snapshots_pass(struct agent *);
+bool vm_has_snapshots(struct agent *, const struct row_vm *);
 
 /* strangers.c: domains that are not ours. */
 void strangers_pass(struct agent *, struct row_hostnode *own);

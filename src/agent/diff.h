@@ -28,10 +28,11 @@
 #define POOL_LOOK_MS 15000 /* Between two looks at a pool that runs. */
 
 /* clang-format off */
-enum vm_state { VM_UNSET, VM_RUNNING, VM_STOPPED, VM_PAUSED, VM_DELETED };
+enum vm_state { VM_UNSET, VM_RUNNING, VM_STOPPED, VM_PAUSED, VM_SAVED, VM_DELETED };
 enum vm_step { VM_DO_NOTHING,
                VM_DO_DEFINE, VM_DO_START, VM_DO_START_PAUSED, VM_DO_SHUTDOWN, VM_DO_DESTROY,
                VM_DO_SUSPEND, VM_DO_RESUME, VM_DO_REBOOT, VM_DO_RESET, VM_DO_UNDEFINE,
+               VM_DO_SAVE, VM_DO_FORGET_SAVED,
                VM_DO_ROW_STOPPED,  /* The guest switched itself off: the want follows. */
                VM_DO_ROW_REBOOTED, /* reboots_done follows reboots. */
                VM_DO_ROW_DELETE,   /* With its devices; marks its volumes if delete_volumes. */
@@ -52,6 +53,7 @@ struct vm_want {
         *print; /* Fingerprint of the wanted hardware; NULL: it cannot be built ... */
     const char *error; /* ... and why. */
     const char *waits; /* Not NULL: something it needs is under way; the text says what. */
+    bool has_snapshots;
 };
 
 /* The want that a failure belongs to: the same want is not tried again. */

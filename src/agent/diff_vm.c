@@ -20,6 +20,8 @@ static const char *const step_names[N_VM_STEPS] = {
     [VM_DO_REBOOT] = "reboot",
     [VM_DO_RESET] = "reset",
     [VM_DO_UNDEFINE] = "undefine",
+    [VM_DO_SAVE] = "save",
+    [VM_DO_FORGET_SAVED] = "forget-saved",
     [VM_DO_ROW_STOPPED] = "row-stopped",
     [VM_DO_ROW_REBOOTED] = "row-rebooted",
     [VM_DO_ROW_DELETE] = "row-delete",
@@ -64,6 +66,10 @@ define(const struct vm_want *want, const struct virt_dom *seen)
         return settled(want->error);
     } else if (want->waits) {
         return waiting(want->waits, 0);
+    } else if (seen && !str_eq(seen->name, want->name) && want->has_snapshots) {
+        return settled(
+            "libvirt keeps the machine under its old name\nit has snapshots, which belong to that "
+            "name\ndelete them (byre vm snapshot delete), or name it as before");
     } else if (seen && !str_eq(seen->name, want->name)) {
         return take(VM_DO_UNDEFINE); /* libvirt renames nothing by defining. */
     }
@@ -119,16 +125,41 @@ want_stopped(const struct vm_want *want, const struct virt_dom *seen,
         return want->force || seen->state == VIRT_CRASHED
                    ? take(VM_DO_DESTROY)
                    : want_off_gracefully(want, seen, memo, now_ms);
+    } else if (seen->saved && want->force) {
+        return take(VM_DO_FORGET_SAVED);
+    } else if (seen->saved) {
+        return settled(
+            "the machine is saved, not shut down\nits memory waits on disk for the next "
+            "start\nstart it and shut it down, or throw its memory away: stop it with "
+            "--force");
     } else if (want->reboots > want->reboots_done) {
         return take(VM_DO_ROW_REBOOTED); /* Nothing to reboot. */
     } else if (!is_defined(want, seen)) {
         /* A machine that is to be off is off, whatever its definition waits for. */
         struct vm_decision d = define(want, seen);
-        d.settled = d.step == VM_DO_NOTHING;
-        d.error = d.settled ? want->error : NULL;
-        return d;
+        return d.step == VM_DO_NOTHING && !d.settled ? settled(NULL) : d;
     }
     return settled(NULL);
+}
+
+/* What is being saved or migrated is left to it; what is off has nothing to be saved. */
+static struct vm_decision
+want_saved(const struct vm_want *want, const struct virt_dom *seen)
+{
+    if (is_off(seen)) {
+        return settled(
+            seen->saved
+                ? NULL
+                : "the machine is off\nso it has no memory that could be saved\nstart it");
+    } else if (seen->state == VIRT_CRASHED) {
+        return settled(
+            "the guest crashed\nso there is nothing worth saving\nstop it with --force, "
+            "then start it again");
+    } else if (seen->state == VIRT_SHUTDOWN ||
+               (seen->state == VIRT_PAUSED && seen->reason == VIRT_WHY_TRANSIENT)) {
+        return waiting(NULL, 0);
+    }
+    return take(VM_DO_SAVE);
 }
 
 /* It is off and should run. */
@@ -141,8 +172,12 @@ start(const struct vm_want *want, const struct virt_dom *seen, const struct vm_m
     bool newer =
         want->generation > want->observed_generation && !tried_it; /* Asked for now. */
 
-    if (!newer && want->state == VM_RUNNING && (want->was_on || tried_it) &&
-        !memo->stop_ours && seen->reason == VIRT_WHY_GUEST_POWEROFF) {
+    if (seen->saved) { /* With the hardware that it was saved with. */
+        return want->waits                ? waiting(want->waits, 0)
+               : want->state == VM_PAUSED ? take(VM_DO_START_PAUSED)
+                                          : take(VM_DO_START);
+    } else if (!newer && want->state == VM_RUNNING && (want->was_on || tried_it) &&
+               !memo->stop_ours && seen->reason == VIRT_WHY_GUEST_POWEROFF) {
         return take(VM_DO_ROW_STOPPED);
     } else if (!newer && seen->reason == VIRT_WHY_CRASHED && !want->restart_on_crash) {
         return settled(
@@ -228,6 +263,8 @@ decide(const struct vm_want *want, const struct virt_dom *seen, const struct vm_
         return define(want, NULL);
     } else if (want->state == VM_STOPPED) {
         return want_stopped(want, seen, memo, now_ms);
+    } else if (want->state == VM_SAVED) {
+        return want_saved(want, seen);
     }
     return want_on(want, seen, memo, now_ms);
 }
@@ -295,7 +332,8 @@ vm_memo_begin(struct vm_memo *memo, enum vm_step step, const struct vm_want *wan
         memo->asked_last_ms = now_ms;
         memo->stop_ours = true;
         break;
-    case VM_DO_DESTROY: memo->stop_ours = true; break;
+    case VM_DO_DESTROY:
+    case VM_DO_SAVE: memo->stop_ours = true; break;
     case VM_DO_REBOOT:
     case VM_DO_RESET:
         memo->reboot_ms = now_ms;

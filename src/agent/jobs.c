@@ -13,6 +13,7 @@
  *     vol.upload ...   volume   request.c, while a client is connected
  *     vm.migrate       vm       migrate.c: it goes to another host
  *     vm.receive       vm       receive.c: it comes to this one
+ *     vm.revert        vm       vm_jobs.c
  *
  * A job goes queued -> running -> done, failed or cancelled.  A job found running that this agent
  * did not begin was interrupted: those that may be run twice are run again, those of a volume's
@@ -30,7 +31,7 @@
     (INT64_C(7) * 24 * 60 * 60 * 1000) /* Then what has ended is forgotten, ... */
 #define KEEP_MAX 200                   /* ... and all but so many. */
 
-enum driver { BY_THIS, BY_VOLUME, BY_MOVE, BY_REQUEST, BY_MIGRATE, BY_RECEIVE };
+enum driver { BY_THIS, BY_VOLUME, BY_MOVE, BY_REQUEST, BY_MIGRATE, BY_RECEIVE, BY_MACHINE };
 
 struct job_kind {
     const char *name;
@@ -54,6 +55,7 @@ static const struct job_kind kinds[] = {
     { "vol.download", BY_REQUEST, PRIV_VOL_DOWNLOAD, true },
     { "vm.migrate", BY_MIGRATE, PRIV_VOL_CLONE, false },
     { "vm.receive", BY_RECEIVE, PRIV_VOL_CLONE, false },
+    { "vm.revert", BY_MACHINE, 0, false },
 };
 
 /* One job, in a worker thread. */
@@ -389,6 +391,8 @@ job_pass(struct agent *a, const struct row_job *row)
         follow_volume(a, row);
     } else if (row->cancel) {
         job_refuse(a, row, err_new(ERR_CANCELED, "it was cancelled before it began"));
+    } else if (kind->driver == BY_MACHINE) {
+        vm_job_pass(a, row);
     } else if (kind->driver == BY_REQUEST) {
         job_refuse(a, row,
                    err_hint(err_new(ERR_IO, running ? "it was interrupted"

@@ -93,6 +93,90 @@ static const struct vm_case {
       false,
       NULL,
       0 },
+    { "save", WANT(SAVED), DOM(RUNNING), {}, "save", false, NULL, 0 },
+    { "save what is paused", WANT(SAVED), DOM(PAUSED), {}, "save", false, NULL, 0 },
+    { "being saved already",
+      WANT(SAVED),
+      DOM(PAUSED, WHY(TRANSIENT)),
+      {},
+      "nothing",
+      false,
+      NULL,
+      0 },
+    { "saved", WANT(SAVED), DOM(SHUTOFF, .saved = true), {}, "nothing", true, NULL, 0 },
+    { "nothing to save",
+      WANT(SAVED),
+      DOM(SHUTOFF),
+      {},
+      "nothing",
+      true,
+      "the machine is off\n",
+      0 },
+    { "to be saved, not there yet", WANT(SAVED), NULL, {}, "define", false, NULL, 0 },
+    { "a start goes on from what was saved",
+      WANT(RUNNING, .generation = 2),
+      DOM(SHUTOFF, .saved = true),
+      {},
+      "start",
+      false,
+      NULL,
+      0 },
+    { "and keeps the hardware it was saved with",
+      WANT(RUNNING),
+      DOM(SHUTOFF, .saved = true, .mark.print = Q),
+      {},
+      "start",
+      false,
+      NULL,
+      0 },
+    { "its disks are being made",
+      WANT(RUNNING, .waits = "waits for volume p/d"),
+      DOM(SHUTOFF, .saved = true),
+      {},
+      "nothing",
+      false,
+      "waits for volume p/d",
+      0 },
+    { "to be paused, was saved",
+      WANT(PAUSED),
+      DOM(SHUTOFF, .saved = true),
+      {},
+      "start-paused",
+      false,
+      NULL,
+      0 },
+    { "what was saved is not thrown away by asking",
+      WANT(STOPPED),
+      DOM(SHUTOFF, .saved = true),
+      {},
+      "nothing",
+      true,
+      "the machine is saved, not shut down\n",
+      0 },
+    { "but by force",
+      WANT(STOPPED, .force = true),
+      DOM(SHUTOFF, .saved = true),
+      {},
+      "forget-saved",
+      false,
+      NULL,
+      0 },
+    { "and with the machine",
+      WANT(DELETED),
+      DOM(SHUTOFF, .saved = true),
+      {},
+      "undefine",
+      false,
+      NULL,
+      0 },
+    { "a new name would lose the snapshots",
+      WANT(STOPPED, .has_snapshots = true),
+      DOM(SHUTOFF, .name = "b"),
+      {},
+      "nothing",
+      true,
+      "libvirt keeps the machine under its old name\n",
+      0 },
     { "a volume is being made",
       WANT(RUNNING, .waits = "waits for volume p/d"),
       NULL,
@@ -484,9 +568,20 @@ play(struct virt_dom *dom, bool *exists, enum vm_step step)
         dom->state = VIRT_SHUTOFF;
         break;
     case VM_DO_START:
-    case VM_DO_RESUME: dom->state = VIRT_RUNNING; break;
+    case VM_DO_RESUME:
+        dom->state = VIRT_RUNNING;
+        dom->saved = false;
+        break;
     case VM_DO_START_PAUSED:
-    case VM_DO_SUSPEND: dom->state = VIRT_PAUSED; break;
+    case VM_DO_SUSPEND:
+        dom->state = VIRT_PAUSED;
+        dom->saved = false;
+        break;
+    case VM_DO_SAVE:
+        dom->state = VIRT_SHUTOFF;
+        dom->saved = true;
+        break;
+    case VM_DO_FORGET_SAVED: dom->saved = false; break;
     case VM_DO_SHUTDOWN:
     case VM_DO_DESTROY: dom->state = VIRT_SHUTOFF; break;
     case VM_DO_UNDEFINE: *exists = false; break;
@@ -502,8 +597,9 @@ TEST(every_want_is_reached_from_everything_that_can_be_seen)
     static const char *const names[] = { "a", "b" };
 
     for (enum vm_state goal = VM_RUNNING; goal <= VM_DELETED; goal++) {
-        for (size_t i = 0; i < N_ELEMS(states) * 2 * 2 * 2; i++) {
-            struct virt_dom dom = { .state = states[i / 8],
+        for (size_t i = 0; i < N_ELEMS(states) * 2 * 2 * 2 * 2; i++) {
+            struct virt_dom dom = { .state = states[i / 16],
+                                    .saved = states[i / 16] == VIRT_SHUTOFF && i >> 3 & 1,
                                     .marked = true,
                                     .persistent = true };
             dom.name = (char *) names[i & 1];

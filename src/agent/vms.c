@@ -51,6 +51,8 @@ step_run(struct vm_job *job)
     case VM_DO_RESUME: return virt_resume(v, &job->domain);
     case VM_DO_REBOOT: return virt_reboot(v, &job->domain);
     case VM_DO_RESET: return virt_reset(v, &job->domain);
+    case VM_DO_SAVE: return virt_save(v, &job->domain);
+    case VM_DO_FORGET_SAVED: return virt_forget_saved(v, &job->domain);
     case VM_DO_DESTROY:
         e = virt_destroy(v, &job->domain);
         failed_but_gone(&e);
@@ -105,6 +107,8 @@ step_failed_text(enum vm_step step)
         [VM_DO_REBOOT] = "the guest could not be asked to reboot",
         [VM_DO_RESET] = "the machine could not be reset",
         [VM_DO_UNDEFINE] = "libvirt could not forget the machine",
+        [VM_DO_SAVE] = "the machine could not be saved",
+        [VM_DO_FORGET_SAVED] = "what was saved could not be thrown away",
     };
     return texts[step] ? texts[step] : "the machine could not be changed";
 }
@@ -139,7 +143,6 @@ job_done(void *aux, bool dropped)
     struct vm_obj *obj = job->obj;
 
     if (obj) {
-        obj->o.busy = false;
         obj->job = NULL;
     }
     if (job->skipped && obj) {
@@ -159,8 +162,8 @@ job_done(void *aux, bool dropped)
             obj_fine(&obj->o);
         }
     }
-    if (obj && !obj->o.row) {
-        vm_obj_free(obj);
+    if (obj) {
+        vm_obj_release(obj);
     }
     if (!dropped) {
         agent_touch(a);
@@ -172,9 +175,11 @@ static void
 job_submit(struct vm_job *job)
 {
     char key[UUID_CHARS + 8];
+    struct work *work =
+        job->step == VM_DO_SAVE ? job->agent->slow : job->agent->work; /* All its memory. */
 
     snprintf(key, sizeof key, "vm/%s", UUID_TEXT(&job->domain));
-    work_submit(job->agent->work, key, job_run, job_done, job);
+    work_submit(work, key, job_run, job_done, job);
 }
 
 /* The domain may have changed: look at it. */
@@ -205,7 +210,16 @@ vm_obj_orphan(struct vm_obj *obj)
     }
 }
 
-static struct vm_obj *
+void
+vm_obj_release(struct vm_obj *obj)
+{
+    obj->o.busy = false;
+    if (!obj->o.row) {
+        vm_obj_free(obj);
+    }
+}
+
+struct vm_obj *
 vm_obj_of(struct agent *a, const struct row_vm *row)
 {
     struct replica_row *base = (struct replica_row *) &row->base;
@@ -249,6 +263,12 @@ vms_is_on(const struct virt_dom *dom)
     return dom && dom->state != VIRT_SHUTOFF;
 }
 
+bool
+vms_has_disks(const struct virt_dom *dom)
+{
+    return vms_is_on(dom) || (dom && dom->saved);
+}
+
 const char *
 vms_user_of(struct agent *a, const struct uuid *volume)
 {
@@ -257,7 +277,7 @@ vms_user_of(struct agent *a, const struct uuid *volume)
             uuid_eq(&device->volume, volume) ? row_device_get_vm(device) : NULL;
         if (vm) {
             struct uuid domain = model_vm_uuid(vm);
-            if (vms_is_on(host_seen(a, &domain))) {
+            if (vms_has_disks(host_seen(a, &domain))) {
                 return vm->name;
             }
         }
@@ -271,6 +291,7 @@ state_of(const char *state)
     return str_eq(state, "running")   ? VM_RUNNING
            : str_eq(state, "stopped") ? VM_STOPPED
            : str_eq(state, "paused")  ? VM_PAUSED
+           : str_eq(state, "saved")   ? VM_SAVED
            : str_eq(state, "deleted") ? VM_DELETED
                                       : VM_UNSET;
 }
@@ -310,6 +331,7 @@ wanted_of(struct agent *a, const struct row_vm *row, struct wanted *w)
         .reboots_done = row->reboots_done,
         .restart_on_crash = !row->on_crash || strstr(row->on_crash, "restart"),
         .was_on = str_eq(row->status, "running") || str_eq(row->status, "idle"),
+        .has_snapshots = vm_has_snapshots(a, row),
     };
     if (!a->probed) {
         w->want.waits =
@@ -374,15 +396,12 @@ on_row_step(void *aux, struct txn *txn UNUSED, struct err *e)
     struct vm_obj *obj = aux;
     struct agent *a = obj->o.agent;
 
-    obj->o.busy = false;
     if (e) {
         obj_trouble(&obj->o, err_wrap(e, "the machine's row could not be changed"));
     } else {
         obj_fine(&obj->o);
     }
-    if (!obj->o.row) {
-        vm_obj_free(obj);
-    }
+    vm_obj_release(obj);
     agent_touch(a);
 }
 
@@ -477,7 +496,8 @@ vm_facts(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
     }
     snprintf(vnc, sizeof vnc, "127.0.0.1:%d", seen ? seen->vnc_port : 0);
     facts_string(&f, "status", row->status,
-                 virt_state_name(seen ? seen->state : VIRT_SHUTOFF));
+                 seen && seen->saved ? "saved"
+                                     : virt_state_name(seen ? seen->state : VIRT_SHUTOFF));
     facts_opt_int(&f, "domid", &row->domid, seen ? seen->domid : -1);
     facts_string(&f, "vnc", row->vnc, seen && seen->vnc_port > 0 ? vnc : NULL);
     facts_bool(&f, "needreboot", row->needreboot,
@@ -531,7 +551,11 @@ vm_pass(struct agent *a, const struct row_vm *row)
     struct vm_decision d = vm_decide(&w.want, seen, memo, agent_now_ms(a));
     bool is_row_step = d.step >= VM_DO_ROW_STOPPED;
 
+    bool held = vm_is_held(a, row);
+
     if (!a->listed || row->migrate) { /* On its way: migrate.c alone acts. */
+        vm_facts(a, row, seen, &w, NULL);
+    } else if (held && !obj->o.busy) {
         vm_facts(a, row, seen, &w, NULL);
     } else if (obj->o.busy) {
         if (obj->job && d.step != obj->job->step) {
@@ -548,7 +572,7 @@ vm_pass(struct agent *a, const struct row_vm *row)
     } else if (!is_refused(a, obj, d.step, &w, row)) {
         begin(a, obj, d.step, &w, row);
     }
-    a->unsettled |= !d.settled || obj->o.busy;
+    a->unsettled |= !d.settled || obj->o.busy || held;
     agent_wake(a, d.wake_ms);
     wanted_done(&w);
 }

@@ -16,7 +16,7 @@ machine_of(struct agent *a, const struct uuid *volume, bool writes)
         bool only_reads = device->readonly || str_eq(device->type, "cdrom");
         if (vm && (writes || !only_reads)) {
             struct uuid domain = model_vm_uuid(vm);
-            if (vms_is_on(host_seen(a, &domain))) {
+            if (vms_has_disks(host_seen(a, &domain))) {
                 return vm->name;
             }
         }

@@ -1,269 +1,6 @@
-/* cli/cmd_vm.c: virtual machines: what state they shall be in.
- *
- * A verb writes the wanted state; the agent of the machine's host makes it true.  So a
- * verb that is given twice is harmless, and one for a host that is down is kept until it
- * is up. */
+/* cli/cmd_vm.c: the noun vm: its verbs and their options. */
 #include "cli/list_i.h"
 #include "cli/vm_i.h"
-
-#define VM_COLUMNS "name,hostnode,source,state,status"
-
-void
-vm_await(struct cli *cli, const struct named *vm, enum goal_kind kind, const char *said)
-{
-    struct uuid node;
-    const char *label = arena_printf(&cli->arena, "vm %s", vm->label);
-    if (row_ref(vm->row, "hostnode", &node)) {
-        change_await(cli, kind, "vm", &vm->uuid, -1, label, said);
-    }
-}
-
-struct err *
-vm_check_ours(const struct named *vm)
-{
-    if (!str_eq(row_string(vm->row, "source"), "libvirt")) {
-        return NULL;
-    }
-    struct err *e =
-        err_new(ERR_DENIED, "it was made by others; Byre shows it and never touches it");
-    e = err_hint(e, "use the tool that made it, or virsh");
-    return fail_as(err_wrap(e, "vm %s", vm->label), EXIT_REFUSED);
-}
-
-typedef struct err *vm_fn(struct cli *, const struct args *, const struct named *);
-
-static struct err *
-each_vm(struct cli *cli, const struct args *args, vm_fn *fn)
-{
-    struct named_list vms = VEC_INIT;
-    struct err *e = names_match(cli, "vm", args->pos.v, args->pos.n, VM_COLUMNS, &vms);
-    if (err_is(e, ERR_NOT_FOUND) && args_has(args, "if-exists")) {
-        err_free(e);
-        e = NULL;
-    }
-    for (size_t i = 0; i < vms.n && !e; i++) {
-        e = vm_check_ours(&vms.v[i]);
-        if (!e) {
-            e = fn(cli, args, &vms.v[i]);
-        }
-    }
-    VEC_DONE(&vms);
-    return e;
-}
-
-/* Sets the wanted state.  'how' NULL leaves that column alone. */
-static struct err *
-want(struct cli *cli, const struct named *vm, const char *state, const char *how,
-     const char *said)
-{
-    struct json row = json_object();
-    struct uuid node;
-    if (!row_ref(vm->row, "hostnode", &node) && !str_eq(state, "deleted")) {
-        return err_hint(err_new(ERR_CONSTRAINT, "vm %s has no host", vm->label),
-                        "byre vm set %s hostnode=NODE", vm->label);
-    }
-    json_put(&cli->arena, &row, "state", json_string_ref(state));
-    if (how) {
-        json_put(&cli->arena, &row, "how", json_string_ref(how));
-    }
-    change_update(cli, "vm", &vm->uuid, row);
-    vm_await(cli, vm, str_eq(state, "deleted") ? GOAL_GONE : GOAL_APPLIED, said);
-    return NULL;
-}
-
-static const char *
-how_of(const struct args *args)
-{
-    return args_has(args, "force") ? "force" : "graceful";
-}
-
-static struct err *
-start_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    return want(cli, vm, "running", NULL, "running");
-}
-
-static struct err *
-shutdown_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    return want(cli, vm, "stopped", "graceful", "stopped");
-}
-
-static struct err *
-stop_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    return want(cli, vm, "stopped", how_of(args), "stopped");
-}
-
-/* Neither is a way to start a machine. */
-static struct err *
-check_on(const struct named *vm)
-{
-    const char *state = row_string(vm->row, "state");
-    if (str_eq(state, "running") || str_eq(state, "paused")) {
-        return NULL;
-    }
-    return err_hint(err_new(ERR_CONSTRAINT, "vm %s shall not be running", vm->label),
-                    "byre vm start %s", vm->label);
-}
-
-static struct err *
-pause_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    TRY(check_on(vm));
-    return want(cli, vm, "paused", NULL, "paused");
-}
-
-static struct err *
-resume_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    TRY(check_on(vm));
-    return want(cli, vm, "running", NULL, "running");
-}
-
-static struct err *
-reboot_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    struct json row = json_object();
-    if (!str_eq(row_string(vm->row, "state"), "running")) {
-        return err_hint(err_new(ERR_CONSTRAINT, "vm %s shall not be running", vm->label),
-                        "byre vm start %s", vm->label);
-    }
-    json_put(&cli->arena, &row, "how", json_string_ref(how_of(args)));
-    change_update(cli, "vm", &vm->uuid, row);
-    change_mutate(cli, "vm", &vm->uuid, "reboots", "+=", json_int(1));
-    cli->change.not_twice = true;
-    vm_await(cli, vm, GOAL_APPLIED, "rebooted");
-    return NULL;
-}
-
-/* No host, no agent: the rows are all there is. */
-static struct err *
-delete_rows(struct cli *cli, const struct named *vm)
-{
-    struct arena *a = &cli->arena;
-    struct json ops = json_array();
-    struct json results;
-    struct json where = json_array();
-    json_add(a, &where, q_clause(a, "vm", "==", q_uuid(a, &vm->uuid)));
-    json_add(a, &ops, q_select(a, "device", where, "_uuid"));
-    TRY(db_transact(cli, &ops, &results));
-    const struct json *devices = q_rows(&results, 0);
-    for (uint32_t i = 0; i < devices->n; i++) {
-        struct uuid uuid = row_uuid(&devices->elems[i]);
-        change_delete(cli, "device", &uuid);
-    }
-    change_delete(cli, "vm", &vm->uuid);
-    return NULL;
-}
-
-/* Waits for the disks that the agent deletes with the machine: those that no other has. */
-static struct err *
-await_volumes(struct cli *cli, const struct named *vm)
-{
-    struct arena *a = &cli->arena;
-    struct json ops = json_array();
-    struct json results;
-    struct json where = json_array();
-    json_add(a, &where, q_clause(a, "volume", "!=", q_unset(a)));
-    json_add(a, &ops, q_select(a, "device", where, "vm,type,volume"));
-    TRY(db_transact(cli, &ops, &results));
-    const struct json *devices = q_rows(&results, 0);
-    for (uint32_t i = 0; i < devices->n; i++) {
-        const struct json *device = &devices->elems[i];
-        struct uuid owner, volume, other, its;
-        bool shared = false;
-        if (!row_ref(device, "vm", &owner) || !uuid_eq(&owner, &vm->uuid) ||
-            !str_eq(row_string(device, "type"), "disk") ||
-            !row_ref(device, "volume", &volume)) {
-            continue;
-        }
-        for (uint32_t k = 0; k < devices->n; k++) {
-            shared |= row_ref(&devices->elems[k], "volume", &other) &&
-                      uuid_eq(&other, &volume) &&
-                      !(row_ref(&devices->elems[k], "vm", &its) && uuid_eq(&its, &owner));
-        }
-        if (!shared) {
-            struct named named;
-            TRY(names_find(cli, "volume", UUID_TEXT(&volume), "_uuid", &named));
-            change_await_state(cli, GOAL_TAKEN_ALONG, "volume", &volume,
-                               arena_printf(a, "vol %s", named.label), "deleted");
-            cli->change.goals.v[cli->change.goals.n - 1].owner = owner;
-        }
-    }
-    return NULL;
-}
-
-static struct err *
-delete_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    struct uuid node;
-    struct json row = json_object();
-    if (!row_ref(vm->row, "hostnode", &node)) {
-        return delete_rows(cli, vm);
-    }
-    json_put(&cli->arena, &row, "delete_volumes", json_bool(args_has(args, "volumes")));
-    change_update(cli, "vm", &vm->uuid, row);
-    TRY(want(cli, vm, "deleted", "force", "deleted"));
-    return args_has(args, "volumes") ? await_volumes(cli, vm) : NULL;
-}
-
-static struct err *
-autostart_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    struct json row = json_object();
-    json_put(&cli->arena, &row, "autostart", json_bool(!args_has(args, "disable")));
-    change_update(cli, "vm", &vm->uuid, row);
-    return NULL;
-}
-
-static struct err *
-cmd_start(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, start_one);
-}
-
-static struct err *
-cmd_shutdown(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, shutdown_one);
-}
-
-static struct err *
-cmd_stop(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, stop_one);
-}
-
-static struct err *
-cmd_reboot(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, reboot_one);
-}
-
-static struct err *
-cmd_pause(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, pause_one);
-}
-
-static struct err *
-cmd_resume(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, resume_one);
-}
-
-static struct err *
-cmd_delete(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, delete_one);
-}
-
-static struct err *
-cmd_autostart(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, autostart_one);
-}
 
 static struct err *
 cmd_list(struct cli *cli, const struct args *args)
@@ -277,11 +14,32 @@ cmd_info(struct cli *cli, const struct args *args)
     return info_noun(cli, args, "vm", NULL);
 }
 
+#define OPT_ALL "all", NULL, "all machines of Byre's"
+
+static const struct opt_spec opts_all[] = { { OPT_ALL }, { NULL } };
+static const struct opt_spec opts_restore[] = {
+    { OPT_ALL },
+    { "paused", NULL, "and leave it paused" },
+    { NULL },
+};
+static const struct opt_spec opts_wait[] = {
+    { "state", "STATE",
+      "running (default), stopped, paused, saved, crashed, installed, deleted",
+      "running|stopped|paused|saved|crashed|installed|deleted" },
+    { NULL },
+};
+static const struct opt_spec opts_snapshot[] = {
+    { "description", "TEXT", "for people" },
+    { "no-memory", NULL, "the disks alone; the machine must be off" },
+    { NULL },
+};
 static const struct opt_spec opts_stop[] = {
+    { OPT_ALL },
     { "force", NULL, "pull the plug instead of asking the guest" },
     { NULL },
 };
 static const struct opt_spec opts_delete[] = {
+    { OPT_ALL },
     { "volumes", NULL, "its disks too" },
     { "if-exists", NULL, "a machine that is not there is no error" },
     { NULL },
@@ -291,9 +49,14 @@ static const struct opt_spec opts_attach[] = {
     { NULL },
 };
 static const struct opt_spec opts_autostart[] = {
+    { OPT_ALL },
     { "disable", NULL, "do not" },
     { NULL },
 };
+
+#define MANY                                                                                      \
+    "NAME may be a pattern ('web*'); of those that it means, the ones that can are changed, in\n" \
+    "one transaction, and the others are named.\n"
 
 const struct command cmds_vm[] = {
     { "vm", "create", "NAME", "makes a machine", vm_create, CMD_CHANGE, opts_vm_create,
@@ -306,18 +69,49 @@ const struct command cmds_vm[] = {
     { "vm", "list", "[NAME...]", "machines, and how they are", cmd_list, CMD_LIST, NULL,
       "vm" },
     { "vm", "info", "NAME...", "all that is known of a machine", cmd_info, 0, NULL, "vm" },
-    { "vm", "start", "NAME...", "starts it", cmd_start, CMD_CHANGE, NULL, "vm" },
-    { "vm", "shutdown", "NAME...", "asks its guest to shut down", cmd_shutdown, CMD_CHANGE,
-      NULL, "vm" },
-    { "vm", "stop", "NAME...", "stops it; --force pulls the plug", cmd_stop, CMD_CHANGE,
-      opts_stop, "vm" },
-    { "vm", "reboot", "NAME...", "reboots it; --force resets it", cmd_reboot, CMD_CHANGE,
-      opts_stop, "vm" },
-    { "vm", "pause", "NAME...", "halts its CPUs; memory stays", cmd_pause, CMD_CHANGE, NULL,
+    { "vm", "start", "[NAME...]", "starts it; one that is saved goes on", vm_start,
+      CMD_CHANGE, opts_all, "vm", MANY },
+    { "vm", "shutdown", "[NAME...]", "asks its guest to shut down", vm_shutdown, CMD_CHANGE,
+      opts_all, "vm",
+      "By the guest agent if it answers, else by the power button, again and again for 45 s.\n"
+      "A guest that does not obey goes on: on a terminal you are asked whether to pull the plug.\n"
+      "\n" MANY },
+    { "vm", "stop", "[NAME...]", "stops it; --force pulls the plug", vm_stop, CMD_CHANGE,
+      opts_stop, "vm",
+      "--force of a saved machine throws its memory away.\n"
+      "\n" MANY },
+    { "vm", "destroy", "[NAME...]", "pulls the plug; the machine itself stays", vm_destroy,
+      CMD_CHANGE, opts_all, "vm", MANY },
+    { "vm", "reboot", "[NAME...]", "reboots it; --force resets it", vm_reboot, CMD_CHANGE,
+      opts_stop, "vm", MANY },
+    { "vm", "reset", "[NAME...]", "presses its reset button", vm_reset, CMD_CHANGE,
+      opts_all, "vm", MANY },
+    { "vm", "pause", "[NAME...]", "halts its CPUs; memory stays", vm_pause, CMD_CHANGE,
+      opts_all, "vm", MANY },
+    { "vm", "resume", "[NAME...]", "lets it go on", vm_resume, CMD_CHANGE, opts_all, "vm",
+      MANY },
+    { "vm", "save", "[NAME...]", "writes its memory to disk and ends it", vm_save,
+      CMD_CHANGE, opts_all, "vm",
+      "The next start, or restore, goes on where it was.\n"
+      "\n" MANY },
+    { "vm", "restore", "[NAME...]", "lets what was saved go on", vm_restore, CMD_CHANGE,
+      opts_restore, "vm", MANY },
+    { "vm", "delete", "[NAME...]", "forces it off and forgets it", vm_delete, CMD_CHANGE,
+      opts_delete, "vm", MANY },
+    { "vm", "rename", "NAME NEW", "gives it another name", vm_rename, CMD_CHANGE, NULL,
+      "vm", "What runs keeps its name in libvirt until it is off.\n" },
+    { "vm", "wait", "NAME...", "waits until it is in a state", vm_wait, 0, opts_wait, "vm",
+      "byre vm wait web --state stopped --timeout 300\n" },
+    { "vm", "snapshot create", "NAME SNAPSHOT", "keeps its state, in its disks",
+      vm_snapshot_create, CMD_CHANGE, opts_snapshot, "vm",
+      "With its memory while it is on.  All its disks must be qcow2.\n" },
+    { "vm", "snapshot list", "[NAME...]", "its snapshots", vm_snapshot_list, CMD_LIST, NULL,
       "vm" },
-    { "vm", "resume", "NAME...", "lets it go on", cmd_resume, CMD_CHANGE, NULL, "vm" },
-    { "vm", "delete", "NAME...", "forces it off and forgets it", cmd_delete, CMD_CHANGE,
-      opts_delete, "vm" },
+    { "vm", "snapshot revert", "NAME SNAPSHOT", "goes back to one; what it is now is lost",
+      vm_snapshot_revert, CMD_CHANGE, NULL, "vm snapshot",
+      "The machine is then what it was: running, paused or off.\n" },
+    { "vm", "snapshot delete", "NAME SNAPSHOT...", "forgets them", vm_snapshot_delete,
+      CMD_CHANGE, NULL, "vm snapshot" },
     { "vm", "set", "NAME COLUMN=VALUE...", "changes its hardware", vm_set, CMD_CHANGE,
       opts_vm_set, "vm assignment",
       "byre vm set web mem=4G vcpu=4: a running machine gets it at its next start\n" },
@@ -327,7 +121,7 @@ const struct command cmds_vm[] = {
     { "vm", "detach", "NAME DISK", "takes a disk out; its volume stays", vm_detach,
       CMD_CHANGE, NULL, "vm volume",
       "DISK is the guest's name for it (vdb), or the volume.\n" },
-    { "vm", "autostart", "NAME...", "starts it when the host has booted", cmd_autostart,
+    { "vm", "autostart", "[NAME...]", "starts it when the host has booted", vm_autostart,
       CMD_CHANGE, opts_autostart, "vm" },
     { "vm", "console", "NAME", "its serial console; Ctrl-] leaves", vm_console, 0,
       opts_vm_console, "vm" },

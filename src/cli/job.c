@@ -13,13 +13,20 @@
 #define BAR_CELLS 20
 
 struct json
+job_asker(struct cli *cli)
+{
+    const struct passwd *who = getpwuid(geteuid());
+    return who ? json_string(&cli->arena, who->pw_name)
+               : json_stringf(&cli->arena, "uid %u", (unsigned) geteuid());
+}
+
+struct json
 job_row(struct cli *cli, const char *kind, const char *table, const struct uuid *target,
         const struct json *row_with_node)
 {
     struct arena *a = &cli->arena;
     struct json row = json_object();
     struct uuid node;
-    const struct passwd *who = getpwuid(geteuid());
 
     json_put(a, &row, "kind", json_string_ref(kind));
     json_put(a, &row, "target", q_uuid(a, target));
@@ -27,9 +34,7 @@ job_row(struct cli *cli, const char *kind, const char *table, const struct uuid 
     if (row_ref(row_with_node, "hostnode", &node)) {
         json_put(a, &row, "hostnode", q_uuid(a, &node));
     }
-    json_put(a, &row, "asked_by",
-             who ? json_string(a, who->pw_name)
-                 : json_stringf(a, "uid %u", (unsigned) geteuid()));
+    json_put(a, &row, "asked_by", job_asker(cli));
     json_put(a, &row, "state", json_string_ref("queued"));
     json_put(a, &row, "created_at", json_int(clock_wall_ms()));
     return row;

@@ -7,6 +7,8 @@
 /* A new row of table job, queued, for the host of 'row_with_node' (a pool's or a volume's). */
 struct json job_row(struct cli *, const char *kind, const char *table,
                     const struct uuid *target, const struct json *row_with_node);
+/* Name of the user who gives this command, for a column asked_by. */
+struct json job_asker(struct cli *);
 /* The last goal of the change is reached by this job: it is shown, printed with --no-wait and
  * cancelled by Ctrl-C. */
 void job_await(struct cli *, const struct uuid *job);

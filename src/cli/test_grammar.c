@@ -25,7 +25,7 @@ static const struct {
     { "--db unix:x vm start demo", "vm start|demo|--db=unix:x", NULL },
     { "pool define -", "pool define|-", NULL },
     { "set vm demo mem=5", "set|vm|demo|mem=5", NULL },
-    { "vm start", "2: vm start needs NAME...", "usage: byre vm start NAME..." },
+    { "vm wait", "2: vm wait needs NAME...", "usage: byre vm wait NAME..." },
     { "cluster init a b", "2: cluster init does not take \"b\"", "usage: byre cluster init [NAME]" },
     { "vm strat demo", "2: vm has no verb \"strat\"", "did you mean: byre vm start" },
     { "vn list", "2: there is no command \"vn\"", "did you mean: byre vm" },
@@ -36,6 +36,9 @@ static const struct {
     { "vm list --output", "2: option --output needs a value", NULL },
     { "vm stop x --force=1", "2: option --force takes no value", NULL },
     { "vm", "2: vm needs a verb", NULL },
+    { "vm snapshot create web s1", "vm snapshot create|web|s1", NULL },
+    { "vm snapshot ls web", "vm snapshot list|web", NULL },
+    { "vm snapshot", "2: vm snapshot needs a verb", NULL },
     { "", "2: no command was given", "byre help" },
     /* clang-format on */
 };

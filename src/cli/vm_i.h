@@ -15,14 +15,38 @@ extern const struct opt_spec opts_vm_migrate[];
 extern const char vm_migrate_help[];
 extern const struct opt_spec opts_vm_create[], opts_vm_set[], opts_vm_console[];
 
+/* vm_verbs.c */
+struct err *vm_start(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_shutdown(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_stop(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_destroy(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_reboot(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_reset(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_pause(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_resume(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_save(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_restore(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_delete(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_autostart(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_rename(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_wait(struct cli *, const struct args *) MUST_CHECK;
+
+/* vm_snapshot.c */
+struct err *vm_snapshot_create(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_snapshot_list(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_snapshot_revert(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_snapshot_delete(struct cli *, const struct args *) MUST_CHECK;
+
 #define VM_DISKS_MAX 26 /* vda to vdz. */
 /* Adds the i-th disk to the change, and its volume if that is new.  'text': POOL/VOLUME or
  * POOL/NAME:SIZE, then ",key=value"...  */
 struct err *vm_add_disk(struct cli *, const struct uuid *vm, const char *text,
                         bool is_cdrom, size_t i) MUST_CHECK;
 
+/* Who gives this command, and when, into a vm's row: `vm why` tells it. */
+void vm_put_asked(struct cli *, struct json *row);
 /* Waits for the agent, if there is one that will act: a machine without a host is only a
- * row. */
+ * row.  Notes who asked. */
 void vm_await(struct cli *, const struct named *vm, enum goal_kind, const char *said);
 /* Refuses machines that belong to libvirt alone. */
 struct err *vm_check_ours(const struct named *vm) MUST_CHECK;

@@ -37,6 +37,8 @@ fits(const char *state, const char *status)
         return str_eq(status, "shutoff");
     } else if (str_eq(state, "paused")) {
         return str_eq(status, "paused");
+    } else if (str_eq(state, "saved")) {
+        return str_eq(status, "saved");
     }
     return !state;
 }
@@ -52,6 +54,36 @@ tell_error(const struct json *row)
         printf("%s%s\n", i ? "          " : "error:    ", lines.v[i]);
     }
     strvec_done(&lines);
+}
+
+/* "asked:    by root 12 s ago: vm stop" */
+static void
+tell_asker(struct cli *cli, const struct json *vm)
+{
+    int64_t at_ms = row_int(vm, "asked_at", 0);
+    if (at_ms > 0) {
+        printf("asked:    by %s %s: %s\n", or_unset(row_string(vm, "asked_by"), "somebody"),
+               ago(cli, at_ms), or_unset(row_string(vm, "asked_for"), "?"));
+    }
+}
+
+/* What it waits for, if that is a job; and the last one that failed. */
+static void
+tell_jobs(struct cli *cli, const struct json *jobs)
+{
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        const struct json *job = &jobs->elems[i];
+        const char *state = or_unset(row_string(job, "state"), "queued");
+        if (str_eq(state, "queued") || str_eq(state, "running")) {
+            printf("job:      %s is %s, asked for by %s %s\n", row_string(job, "kind"),
+                   state, or_unset(row_string(job, "asked_by"), "somebody"),
+                   ago(cli, row_int(job, "created_at", 0)));
+        } else if (str_eq(state, "failed")) {
+            printf("job:      %s failed %s\n", row_string(job, "kind"),
+                   ago(cli, row_int(job, "ended_at", 0)));
+            tell_error(job);
+        }
+    }
 }
 
 static void
@@ -133,12 +165,15 @@ vm_why(struct cli *cli, const struct args *args)
     bool has_node = row_ref(vm.row, "hostnode", &node_uuid);
     json_add(a, &ops, q_select(a, "device", json_array(), "vm,volume,targetdev"));
     json_add(a, &ops, q_select(a, "volume", json_array(), "_uuid,name,state,error"));
+    struct json of_it = json_array();
+    json_add(a, &of_it, q_clause(a, "target", "==", q_uuid(a, &vm.uuid)));
+    json_add(a, &ops, q_select(a, "job", of_it, NULL));
     if (has_node) {
         json_add(a, &ops, q_select(a, "hostnode", q_where_uuid(a, &node_uuid), NULL));
     }
     TRY(db_transact(cli, &ops, &results));
-    const struct json *nodes = q_rows(&results, 2);
-    const struct json *node = nodes->n ? &nodes->elems[0] : NULL;
+    const struct json *nodes = has_node ? q_rows(&results, 3) : NULL;
+    const struct json *node = nodes && nodes->n ? &nodes->elems[0] : NULL;
 
     printf("vm %s\n", vm.label);
     printf("wanted:   %s (change %" PRId64 ")\n",
@@ -148,7 +183,9 @@ vm_why(struct cli *cli, const struct args *args)
            or_unset(row_string(vm.row, "status"), "unknown"),
            ago(cli, row_int(vm.row, "observed_at", 0)),
            row_int(vm.row, "observed_generation", 0));
+    tell_asker(cli, vm.row);
     tell_error(vm.row);
+    tell_jobs(cli, q_rows(&results, 2));
     if (row_bool(vm.row, "needreboot")) {
         printf("hardware: changed since it started; it gets that at its next start\n");
     }

@@ -131,7 +131,7 @@ vol_check_unused(struct cli *cli, const struct named *volume)
 struct err *
 vol_check_at_rest(struct cli *cli, const struct named *volume)
 {
-    static const char *const on[] = { "running", "idle", "paused", "shutdown" };
+    static const char *const on[] = { "running", "idle", "paused", "shutdown", "saved" };
     struct named vm;
     struct uuid uuid;
 

@@ -376,25 +376,56 @@ take_back(struct cli *cli, const struct goal *g)
     err_free(db_transact(cli, &ops, &results));
 }
 
+/* A row a goal, for -o json and the like. */
+static void
+outcomes_table(struct cli *cli)
+{
+    CLEANUP(out_table_done) struct out_table out = OUT_TABLE_INIT;
+    out_add_column(&out, "object", UNIT_NONE, false);
+    out_add_column(&out, "outcome", UNIT_NONE, false);
+    out_add_column(&out, "error", UNIT_NONE, false);
+    for (size_t i = 0; i < cli->change.goals.n; i++) {
+        const struct goal *g = &cli->change.goals.v[i];
+        struct json *cells = out_add_row(&out, g->label);
+        cells[0] = json_string(&out.arena, g->label);
+        cells[1] = json_string_ref(!g->done ? "timeout" : g->error ? "failed" : g->said);
+        cells[2] = g->error ? json_string(&out.arena, err_text(g->error)) : json_null();
+    }
+    struct out_style style = { .format = cli->format, .is_tty = cli->tty_out };
+    out_print(&out, &style, stdout);
+}
+
 /* Says what became of each; the first failure is returned, the others are printed here. */
 static struct err *
 outcomes(struct cli *cli)
 {
     struct err *first = NULL;
+    bool lines = cli->format == OUT_TABLE;
+    size_t n_failed = 0;
+    if (!lines && !cli->quiet) {
+        outcomes_table(cli);
+    }
     for (size_t i = 0; i < cli->change.goals.n; i++) {
         struct goal *g = &cli->change.goals.v[i];
         struct err *e = g->done ? TAKE(g->error) : timed_out(g, cli->timeout_ms);
         if (e && g->done && g->take_back.type == JSON_OBJECT) {
             take_back(cli, g);
         }
+        n_failed += e != NULL;
         if (!e) {
-            cli_say(cli, "%s: %s", g->label, g->said);
+            if (lines) {
+                cli_say(cli, "%s: %s", g->label, g->said);
+            }
         } else if (!first) {
             first = e;
         } else {
             fail_print(e, g->label, stderr);
             err_free(e);
         }
+    }
+    if (n_failed && cli->change.goals.n > 1 && lines) {
+        cli_say(cli, "%zu of %zu done", cli->change.goals.n - n_failed,
+                cli->change.goals.n);
     }
     return first;
 }

@@ -44,6 +44,7 @@ struct virt_dom {
     enum virt_reason reason;
     int domid; /* -1 when it is off. */
     bool persistent, autostart;
+    bool saved; /* It is off, and its memory waits on disk: a start goes on from there. */
     int64_t mem_mib, vcpus;
     bool marked; /* Byre's ... */
     struct virt_mark
@@ -103,13 +104,19 @@ struct err *virt_define(struct virt *, const char *xml) MUST_CHECK;
 /* Also when it has managed saves, NVRAM, snapshots' or checkpoints' metadata. */
 struct err *virt_undefine(struct virt *, const struct uuid *) MUST_CHECK;
 struct err *virt_start(struct virt *, const struct uuid *, bool paused) MUST_CHECK;
-struct err *virt_shutdown(struct virt *, const struct uuid *) MUST_CHECK; /* Asks (ACPI). */
+/* Asks: by the guest agent if it answers, else by the power button. */
+struct err *virt_shutdown(struct virt *, const struct uuid *) MUST_CHECK;
 struct err *virt_destroy(struct virt *,
                          const struct uuid *) MUST_CHECK; /* Pulls the plug. */
-struct err *virt_reboot(struct virt *, const struct uuid *) MUST_CHECK; /* Asks (ACPI). */
+struct err *virt_reboot(struct virt *, const struct uuid *) MUST_CHECK; /* Likewise. */
 struct err *virt_reset(struct virt *, const struct uuid *) MUST_CHECK;  /* Presses reset. */
 struct err *virt_suspend(struct virt *, const struct uuid *) MUST_CHECK;
 struct err *virt_resume(struct virt *, const struct uuid *) MUST_CHECK;
+/* Writes the guest's memory to disk and ends it; the next start goes on from there.  Takes as
+ * long as the memory takes to be written. */
+struct err *virt_save(struct virt *, const struct uuid *) MUST_CHECK;
+/* Throws what was saved away. */
+struct err *virt_forget_saved(struct virt *, const struct uuid *) MUST_CHECK;
 /* The caller frees the XML.  'inactive': the definition on file instead of what runs. */
 struct err *virt_xml(struct virt *, const struct uuid *, bool inactive,
                      char **ret) MUST_CHECK;

@@ -42,6 +42,7 @@ reason_of(int state, int reason)
         switch (reason) {
         case VIR_DOMAIN_PAUSED_IOERROR: return VIRT_WHY_IO_ERROR;
         case VIR_DOMAIN_PAUSED_UNKNOWN:
+        case VIR_DOMAIN_PAUSED_FROM_SNAPSHOT: /* As the snapshot was. */
         case VIR_DOMAIN_PAUSED_USER: return VIRT_WHY_OTHER;
         case VIR_DOMAIN_PAUSED_CRASHED: return VIRT_WHY_CRASHED;
         default: return VIRT_WHY_TRANSIENT;
@@ -102,6 +103,7 @@ look(virDomainPtr dom, struct virt_dom *ret)
     d.mem_mib = (int64_t) (info.maxMem / 1024);
     d.vcpus = info.nrVirtCpu;
     d.persistent = virDomainIsPersistent(dom) == 1;
+    d.saved = d.state == VIRT_SHUTOFF && virDomainHasManagedSaveImage(dom, 0) == 1;
     d.autostart = virDomainGetAutostart(dom, &autostart) == 0 && autostart;
     if (d.persistent) {
         d.marked = mark_of(dom, false, &d.mark);
@@ -222,8 +224,7 @@ virt_start(struct virt *v, const struct uuid *uuid, bool paused)
 struct err *
 virt_shutdown(struct virt *v, const struct uuid *uuid)
 {
-    COMMAND(v, uuid, virDomainShutdownFlags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
-            "ask the guest to shut down");
+    COMMAND(v, uuid, virDomainShutdown(dom), "ask the guest to shut down");
 }
 
 struct err *
@@ -235,8 +236,7 @@ virt_destroy(struct virt *v, const struct uuid *uuid)
 struct err *
 virt_reboot(struct virt *v, const struct uuid *uuid)
 {
-    COMMAND(v, uuid, virDomainReboot(dom, VIR_DOMAIN_REBOOT_ACPI_POWER_BTN),
-            "ask the guest to reboot");
+    COMMAND(v, uuid, virDomainReboot(dom, 0), "ask the guest to reboot");
 }
 
 struct err *
@@ -255,6 +255,18 @@ struct err *
 virt_resume(struct virt *v, const struct uuid *uuid)
 {
     COMMAND(v, uuid, virDomainResume(dom), "resume the domain");
+}
+
+struct err *
+virt_save(struct virt *v, const struct uuid *uuid)
+{
+    COMMAND(v, uuid, virDomainManagedSave(dom, 0), "save the domain");
+}
+
+struct err *
+virt_forget_saved(struct virt *v, const struct uuid *uuid)
+{
+    COMMAND(v, uuid, virDomainManagedSaveRemove(dom, 0), "throw the saved state away");
 }
 
 struct err *
