@@ -282,7 +282,8 @@ snapshots_pass(struct agent *a)
         }
         struct vm_obj *obj = vm_obj_of(a, vm);
         a->unsettled = true;
-        if (a->listed && !obj->o.busy && !obj_must_wait(&obj->o) && !vm_is_held(a, vm)) {
+        if (a->listed && !vm->migrate && !obj->o.busy && !obj_must_wait(&obj->o) &&
+            !vm_is_held(a, vm)) {
             begin(a, row, vm, obj);
         }
     }

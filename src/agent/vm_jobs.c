@@ -105,7 +105,7 @@ vm_job_pass(struct agent *a, const struct row_job *row)
         return;
     }
     struct vm_obj *obj = vm_obj_of(a, vm);
-    if (!a->listed || obj->o.busy) {
+    if (!a->listed || vm->migrate || obj->o.busy) {
         a->unsettled = true; /* The end of that calls for the next pass. */
         return;
     }
