@@ -9,6 +9,7 @@
  *     vol.resize       volume   here: to 'length' bytes; 'options' allocate, shrink
  *     vol.create       volume   vols.c, because the volume's row wants it
  *     vol.clone        volume   vols.c likewise
+ *     vol.fetch        volume   vols.c likewise
  *     vol.move         volume   vols.c makes the new one, then move.c
  *     vol.upload ...   volume   request.c, while a client is connected
  *     vm.migrate       vm       migrate.c: it goes to another host
@@ -50,6 +51,7 @@ static const struct job_kind kinds[] = {
     { "vol.resize", BY_THIS, PRIV_VOL_RESIZE, true },
     { "vol.create", BY_VOLUME, PRIV_VOL_CREATE, true },
     { "vol.clone", BY_VOLUME, PRIV_VOL_CLONE, true },
+    { "vol.fetch", BY_VOLUME, PRIV_VOL_FETCH, true },
     { "vol.move", BY_MOVE, PRIV_VOL_CLONE, true },
     { "vol.upload", BY_REQUEST, PRIV_VOL_UPLOAD, true },
     { "vol.download", BY_REQUEST, PRIV_VOL_DOWNLOAD, true },

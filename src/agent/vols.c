@@ -26,7 +26,8 @@ struct vol_job {
     bool begun; /* An earlier attempt may have made the file. */
     struct pool pool;
     struct vol vol;
-    bool has_source; /* It begins as a copy of: */
+    char *url, *sha256; /* It begins with what a server sends; NULL: not. */
+    bool has_source;    /* It begins as a copy of: */
     struct pool source_pool;
     struct vol source;
     int vol_flags;
@@ -135,7 +136,11 @@ job_run(void *aux)
 
     switch (job->step) {
     case VOL_DO_CREATE:
-        request.verb = job->has_source ? PRIV_VOL_CLONE : PRIV_VOL_CREATE;
+        request.verb = job->url          ? PRIV_VOL_FETCH
+                       : job->has_source ? PRIV_VOL_CLONE
+                                         : PRIV_VOL_CREATE;
+        request.url = job->url;
+        request.sha256 = job->sha256;
         break;
     case VOL_DO_DELETE: request.verb = PRIV_VOL_DELETE; break;
     default:
@@ -214,6 +219,8 @@ job_free(struct vol_job *job)
         vol_done(&job->source);
         pool_done(&job->source_pool);
     }
+    free(job->url);
+    free(job->sha256);
     err_free(job->e);
     priv_reply_done(&job->reply);
     vol_done(&job->vol);
@@ -291,9 +298,17 @@ model(struct vol_job *job, const struct row_volume *row, const struct row_pool *
         vol_init(&job->vol);
         return e;
     }
-    return job->step == VOL_DO_CREATE && !uuid_is_zero(&row->source)
-               ? model_source(job, row)
-               : NULL;
+    if (job->step != VOL_DO_CREATE) {
+        return NULL;
+    } else if (row->url) {
+        job->url = str_dup(row->url);
+        job->sha256 = str_dup(row->sha256);
+        if (!row->format) { /* Whatever it is; the scan tells. */
+            job->vol.target.format = NULL;
+        }
+        return NULL;
+    }
+    return uuid_is_zero(&row->source) ? NULL : model_source(job, row);
 }
 
 /* The ticket of what takes long, or of what somebody asked for by a job. */
@@ -303,8 +318,8 @@ ticket_of(struct agent *a, struct vol_job *job, const struct row_volume *row)
     const struct row_job *asked =
         job->step == VOL_DO_CREATE ? job_of_volume(a, &row->base.uuid) : NULL;
     bool is_copy = !uuid_is_zero(&row->source);
-    bool is_long =
-        is_copy || (row->wanted_allocation.has && row->wanted_allocation.v >= LONG_BYTES);
+    bool is_long = is_copy || row->url ||
+                   (row->wanted_allocation.has && row->wanted_allocation.v >= LONG_BYTES);
 
     if (asked) {
         job->vol_flags =
@@ -314,8 +329,11 @@ ticket_of(struct agent *a, struct vol_job *job, const struct row_volume *row)
     } else if (job->step != VOL_DO_CREATE || !is_long) {
         return NULL;
     }
-    return ticket_new(a, is_copy ? "vol.clone" : "vol.create", "volume", &row->base.uuid,
-                      &row->source, NULL);
+    return ticket_new(a,
+                      is_copy    ? "vol.clone"
+                      : row->url ? "vol.fetch"
+                                 : "vol.create",
+                      "volume", &row->base.uuid, &row->source, NULL);
 }
 
 static void
@@ -409,7 +427,10 @@ texts_done(struct texts *t)
 static bool
 has_wish(const struct row_volume *row)
 {
-    return row->wanted_capacity.has || !row->size.has || !row->capacity.has ||
+    if (!row->wanted_capacity.has && !row->size.has) {
+        return false; /* It is as large as what it is made of. */
+    }
+    return row->wanted_capacity.has || !row->capacity.has ||
            row->size.v != (int64_t) div_up((uint64_t) row->capacity.v, MIB);
 }
 

@@ -28,8 +28,8 @@ const struct opt_spec opts_list[] = {
 };
 
 static const struct command *const command_files[] = {
-    cmds_cluster, cmds_node,  cmds_pool, cmds_vol,   cmds_vmi,  cmds_vm,
-    cmds_job,     cmds_stats, cmds_top,  cmds_table, cmds_help,
+    cmds_cluster, cmds_node, cmds_pool,  cmds_vol, cmds_image, cmds_preset, cmds_vmi,
+    cmds_vm,      cmds_job,  cmds_stats, cmds_top, cmds_table, cmds_help,
 };
 
 const struct command *
@@ -73,7 +73,7 @@ static const char *
 noun_alias(const char *word)
 {
     static const char *const aliases[][2] = {
-        { "image", "vmi" },     { "volume", "vol" },  { "host", "node" },
+        { "images", "image" },  { "volume", "vol" },  { "host", "node" },
         { "hostnode", "node" }, { "vms", "vm" },      { "pools", "pool" },
         { "volumes", "vol" },   { "domain", "vm" },   { "nodes", "node" },
         { "jobs", "job" },      { "instance", "vm" }, { "template", "vmi" },

@@ -22,6 +22,8 @@ static const struct {
     { "volume", "name,pool,format,capacity,allocation,state", "filepath,vm,backing,error" },
     { "vm", "name,status,hostnode,vcpu,mem,autostart",
       "state,uuid,source,observed_at,error" },
+    { "preset", "name,mem,vcpu,vsize",
+      "networks,inbound,outbound,cputune,blkiotune,firmware" },
     { "vmi", "name,kind,kernel,initrd,cmdline", "volume,os" },
     { "job", "_uuid,kind,state,progress,message,created_at",
       "target,source,hostnode,asked_by,bytes_done,bytes_total,ends_at,started_at,ended_at,"

@@ -56,10 +56,12 @@ static const struct program_row {
     { "dmsetup", "dmsetup" },
     { "udevadm", "udev" },
     { "scrub", "scrub" },
+    { "curl", "curl" },
+    { "setpriv", "util-linux" },
 };
 
-static struct err *
-find_program(const char *name, char **ret_path)
+struct err *
+command_find(const char *name, char **ret_path)
 {
     if (name[0] == '/') {
         *ret_path = str_dup(name);
@@ -163,9 +165,8 @@ command_error(const struct plan_step *step, const struct strvec *argv,
     return no_space ? err_hint(e, "make room in the pool, or choose a smaller size") : e;
 }
 
-/* The step's input as a file that has no name. */
-static struct err *
-open_input(const char *input, int *ret_fd)
+struct err *
+command_input(const char *input, int *ret_fd)
 {
     CLEANUP(fd_done) int fd = memfd_create("input", MFD_CLOEXEC);
     if (fd < 0) {
@@ -197,7 +198,7 @@ run(struct engine *engine, const struct plan_step *step)
     CLEANUP(strvec_done) struct strvec argv = STRVEC_INIT;
     CLEANUP(fd_done) int input = -1;
     char *program = NULL;
-    TRY(find_program(step->args[0].text, &program));
+    TRY(command_find(step->args[0].text, &program));
     strvec_take(&argv, program);
     for (size_t i = 1; i < step->n_args; i++) {
         strvec_take(&argv, arg_text(engine, &step->args[i]));
@@ -206,7 +207,7 @@ run(struct engine *engine, const struct plan_step *step)
                                .env = env,
                                .deadline_ms = time_limit_ms(engine, step) };
     if (step->input) {
-        TRY(open_input(step->input, &input));
+        TRY(command_input(step->input, &input));
         spec.stdin_fd = &input;
     }
     struct qemu_img q;

@@ -97,6 +97,7 @@ is_long(const struct plan_step *step)
     case STEP_COPY:
     case STEP_RECEIVE:
     case STEP_SEND:
+    case STEP_FETCH:
     case STEP_WIPE: return true;
     case STEP_COMMAND: return step->percent;
     default: return false;
@@ -296,6 +297,8 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_GROW_RESCAN] = grow_rescan_step,
     [STEP_LOCK] = device_lock,
     [STEP_SYNC] = device_sync,
+    [STEP_FETCH] = fetch_run,
+    [STEP_IMAGE] = fetch_look,
 };
 
 /* Back through the steps before 'n', after 'cause'.  Takes and returns it. */

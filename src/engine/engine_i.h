@@ -88,6 +88,11 @@ struct err *data_wipe(struct engine *, const struct plan_step *) MUST_CHECK;
 /* stream.c: content from and to the requester. */
 struct err *stream_receive(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *stream_send(struct engine *, const struct plan_step *) MUST_CHECK;
+/* Bytes at their place in the file in work; zeros stay holes. */
+struct err *stream_put(struct engine *, const char *bytes, size_t n, int64_t at) MUST_CHECK;
+/* fetch.c: content from a server. */
+struct err *fetch_run(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *fetch_look(struct engine *, const struct plan_step *) MUST_CHECK;
 
 /* scan.c: what is there. */
 struct err *scan_root(struct engine *, const struct plan_step *) MUST_CHECK;
@@ -103,6 +108,10 @@ void scan_describe(struct arena *, int fd, const struct stat *, struct vol_targe
 
 /* command.c: programs. */
 struct err *command_run(struct engine *, const struct plan_step *) MUST_CHECK;
+/* Its path in the fixed directories.  The caller frees it. */
+struct err *command_find(const char *name, char **ret_path) MUST_CHECK;
+/* Text as a file that has no name. */
+struct err *command_input(const char *text, int *ret_fd) MUST_CHECK;
 
 /* device.c: block devices. */
 struct err *device_settle(struct engine *, const struct plan_step *) MUST_CHECK;

@@ -20,15 +20,21 @@ is_hole(int fd, int64_t at, int64_t n)
     return data < 0 ? errno == ENXIO : data >= at + n;
 }
 
-static struct err *
-put_at(struct engine *engine, const char *bytes, size_t n, int64_t at)
+struct err *
+stream_put(struct engine *engine, const char *bytes, size_t n, int64_t at)
 {
-    if (data_is_zero(bytes, n) && is_hole(engine->file, at, (int64_t) n)) {
-        return NULL; /* Reads as zeros already; the length is set at the end. */
+    for (size_t i = 0; i < n; i += HOLE_BYTES) {
+        size_t part = (size_t) min64(HOLE_BYTES, (int64_t) (n - i));
+        int64_t there = at + (int64_t) i;
+        if (data_is_zero(bytes + i, part) && is_hole(engine->file, there, (int64_t) part)) {
+            continue; /* Reads as zeros already; the length is set at the end. */
+        }
+        int errnum = data_write(engine->file, -1, bytes + i, part, there);
+        if (errnum) {
+            return engine_io(errnum, "cannot write to file '%s'", engine->plan->file);
+        }
     }
-    int errnum = data_write(engine->file, -1, bytes, n, at);
-    return errnum ? engine_io(errnum, "cannot write to file '%s'", engine->plan->file)
-                  : NULL;
+    return NULL;
 }
 
 /* Reads what is there, up to a chunk; 0 at the end. */
@@ -122,10 +128,7 @@ receive_all(struct engine *engine, struct receipt *r)
         } else if ((int64_t) n > r->limit - r->at) {
             return too_much(engine, r);
         }
-        for (size_t i = 0; i < n; i += HOLE_BYTES) {
-            TRY(put_at(engine, block + i, (size_t) min64(HOLE_BYTES, (int64_t) (n - i)),
-                       r->at + (int64_t) i));
-        }
+        TRY(stream_put(engine, block, n, r->at));
         r->at += (int64_t) n + hole;
         engine->ret->n_bytes = r->at - r->begin;
         engine_progress(engine, min64(r->at - r->begin, r->expected), r->expected);

@@ -46,7 +46,9 @@ struct child_spec {
     size_t stderr_max_bytes;
     /* Sees the bytes as they come, besides the capture; may be NULL.  For progress. */
     void (*on_output)(void *aux, bool is_stderr, const char *bytes, size_t n_bytes);
-    void *aux; /* For 'on_output'. */
+    /* child_run_blocking() asks it every 200 ms and after output: false cancels.  May be NULL. */
+    bool (*go_on)(void *aux);
+    void *aux; /* For both. */
 };
 
 struct child_result {

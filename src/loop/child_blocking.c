@@ -15,10 +15,10 @@ canceled(const struct pollfd *cancel, const volatile int *flag)
 }
 
 static int
-poll_ms(const struct child_run *run, const volatile int *flag, int64_t now_ms)
+poll_ms(const struct child_run *run, bool look, int64_t now_ms)
 {
     int64_t wait_ms = run->wake_ms == INT64_MAX ? -1 : max64(run->wake_ms - now_ms, 0);
-    if (flag && run->stage == CHILD_RUNNING && (wait_ms < 0 || wait_ms > FLAG_LOOK_MS)) {
+    if (look && run->stage == CHILD_RUNNING && (wait_ms < 0 || wait_ms > FLAG_LOOK_MS)) {
         wait_ms = FLAG_LOOK_MS;
     }
     return wait_ms > INT32_MAX ? INT32_MAX : (int) wait_ms;
@@ -39,7 +39,8 @@ child_run_blocking(const struct child_spec *spec, int cancel_fd,
             /* Once canceled it would stay readable and keep poll() from waiting. */
             { .fd = run.stage == CHILD_RUNNING ? cancel_fd : -1, .events = POLLIN },
         };
-        int n = poll(fds, N_ELEMS(fds), poll_ms(&run, cancel_flag, clock_mono_ms()));
+        int n = poll(fds, N_ELEMS(fds),
+                     poll_ms(&run, cancel_flag || spec->go_on, clock_mono_ms()));
         if (n < 0) {
             ASSERT(errno == EINTR);
             for (size_t i = 0; i < N_ELEMS(fds); i++) {
@@ -52,7 +53,8 @@ child_run_blocking(const struct child_spec *spec, int cancel_fd,
         if (fds[2].revents) {
             child_run_read(&run, true);
         }
-        if (canceled(&fds[3], cancel_flag)) {
+        if (canceled(&fds[3], cancel_flag) ||
+            (run.stage == CHILD_RUNNING && spec->go_on && !spec->go_on(spec->aux))) {
             child_run_cancel(&run, clock_mono_ms());
         }
         if (fds[0].revents) {

@@ -104,6 +104,7 @@ TEST(requests_survive)
             .offset = 8,
             .length = 9,
             .algorithm = WIPE_DOD,
+            .url = "http://h/x",
         };
         CLEANUP(arena_done) struct arena arena = ARENA_INIT;
         struct json j = priv_request_encode(&arena, &request);

@@ -17,7 +17,8 @@ enum member {
     HAS_RANGE = 32,
     HAS_ALGORITHM = 64,
     HAS_SINCE = 128,
-    HAS_OTHERS = 256
+    HAS_OTHERS = 256,
+    HAS_URL = 512
 };
 
 /* What each verb carries besides the pool. */
@@ -44,6 +45,7 @@ static const struct verb_row {
     [PRIV_VOL_UPLOAD] = { "vol_upload", HAS_VOL | HAS_RANGE },
     [PRIV_VOL_DOWNLOAD] = { "vol_download", HAS_VOL | HAS_RANGE },
     [PRIV_VOL_WIPE] = { "vol_wipe", HAS_VOL | HAS_ALGORITHM },
+    [PRIV_VOL_FETCH] = { "vol_fetch", HAS_VOL | HAS_URL },
 };
 
 const char *
@@ -99,6 +101,10 @@ priv_request_encode(struct arena *arena, const struct priv_request *r)
     if (members & HAS_ALGORITHM) {
         json_put(arena, &j, "algorithm",
                  json_string_ref(wipe_algorithm_name(r->algorithm)));
+    }
+    if (members & HAS_URL) {
+        put_string(arena, &j, "url", r->url);
+        put_string(arena, &j, "sha256", r->sha256);
     }
     if (members & HAS_SINCE) {
         put_int(arena, &j, "since", r->since, 0);
@@ -203,6 +209,10 @@ priv_request_decode(struct arena *arena, const struct json *j, struct priv_reque
         if (name && !wipe_algorithm_parse(name, &ret->algorithm)) {
             decode_fail(&d, err_new(ERR_SYNTAX, "unknown algorithm '%s'", name));
         }
+    }
+    if (members & HAS_URL) {
+        ret->url = decode_string(&d, "url", 0, NULL);
+        ret->sha256 = get_string(&d, "sha256");
     }
     if (members & HAS_SINCE) {
         ret->since = get_int(&d, "since", 0);

@@ -21,7 +21,7 @@ enum priv_verb { PRIV_POOL_CHECK, PRIV_POOL_BUILD, PRIV_POOL_START, PRIV_POOL_ST
                  PRIV_POOL_REFRESH, PRIV_POOL_WATCH, PRIV_POOL_DELETE, PRIV_FIND_SOURCES, PRIV_POOL_GROW_LOOK, PRIV_POOL_GROW_HOST,
                  PRIV_POOL_GROW_TOP,
                  PRIV_VOL_CREATE, PRIV_VOL_CLONE, PRIV_VOL_STAT, PRIV_VOL_DELETE,
-                 PRIV_VOL_RESIZE, PRIV_VOL_UPLOAD, PRIV_VOL_DOWNLOAD, PRIV_VOL_WIPE,
+                 PRIV_VOL_RESIZE, PRIV_VOL_UPLOAD, PRIV_VOL_DOWNLOAD, PRIV_VOL_WIPE, PRIV_VOL_FETCH,
                  N_PRIV_VERBS };
 /* clang-format on */
 const char *priv_verb_name(enum priv_verb); /* "pool_check" */
@@ -42,6 +42,7 @@ struct priv_request {
     int64_t capacity;       /* vol_resize: bytes. */
     int64_t offset, length; /* vol_upload, vol_download: bytes; length 0: to the end. */
     enum wipe_algorithm algorithm; /* vol_wipe. */
+    const char *url, *sha256;      /* vol_fetch; 'sha256' may be NULL. */
     int64_t since; /* pool_refresh: the scan (vols.scan) whose list is at hand; 0: none. */
 };
 

@@ -49,6 +49,7 @@ default_timeout_ms(enum priv_verb verb)
     case PRIV_VOL_CREATE:
     case PRIV_VOL_CLONE:
     case PRIV_VOL_UPLOAD:
+    case PRIV_VOL_FETCH:
     case PRIV_VOL_DOWNLOAD:
     case PRIV_VOL_WIPE:
     case PRIV_VOL_RESIZE: return INT64_C(24) * 3600 * 1000;
@@ -108,6 +109,7 @@ worker_plan(const struct priv_request *r, struct plan *plan)
     case PRIV_VOL_CREATE: return gate_vol_create(pool, r->vol, r->vol_flags, plan);
     case PRIV_VOL_CLONE:
         return gate_vol_clone(pool, r->vol, r->source_pool, r->source, r->vol_flags, plan);
+    case PRIV_VOL_FETCH: return gate_vol_fetch(pool, r->vol, r->url, r->sha256, plan);
     case PRIV_VOL_STAT: return gate_vol_stat(pool, r->vol, plan);
     case PRIV_VOL_DELETE: return gate_vol_delete(pool, r->vol, plan);
     case PRIV_VOL_RESIZE:

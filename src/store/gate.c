@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "store/code.h"
 #include "store/conflict.h"
+#include "store/fetch.h"
 #include "store/grow.h"
 #include "store/pool_ops.h"
 
@@ -356,6 +357,21 @@ gate_vol_clone(const struct pool *pool, const struct vol *vol,
                          vol->name);
     }
     return leave(ops->vol_clone(pool, vol, source_pool, source, flags, plan), plan);
+}
+
+struct err *
+gate_vol_fetch(const struct pool *pool, const struct vol *vol, const char *url,
+               const char *sha256, struct plan *plan)
+{
+    const struct pool_ops *ops;
+    TRY(enter_vol(pool, vol, plan, &ops));
+    TRY(fetch_check(url, sha256));
+    if (!ops->vol_fetch) {
+        return err_hint(
+            store_err(VE_NO_SUPPORT, "storage pool does not support volumes from a URL"),
+            "fetch it into a pool of type dir, fs or netfs and clone it from there");
+    }
+    return leave(ops->vol_fetch(pool, vol, url, sha256, plan), plan);
 }
 
 struct err *

@@ -63,6 +63,9 @@ struct err *gate_vol_delete(const struct pool *, const struct vol *,
                             struct plan *) MUST_CHECK;
 struct err *gate_vol_resize(const struct pool *, const struct vol *, int64_t capacity,
                             int vol_flags, struct plan *) MUST_CHECK;
+/* A new volume with what 'url' sends (fetch_url_check()); 'sha256' may be NULL. */
+struct err *gate_vol_fetch(const struct pool *, const struct vol *, const char *url,
+                           const char *sha256, struct plan *) MUST_CHECK;
 /* 'length' 0: all that comes, to the end. */
 struct err *gate_vol_upload(const struct pool *, const struct vol *, int64_t offset,
                             int64_t length, struct plan *) MUST_CHECK;

@@ -361,7 +361,20 @@ static const struct step_words {
     [STEP_GROW_RESCAN] = { "echo 1 > /sys/class/block/", NULL },
     [STEP_LOCK] = { "take the lock ", NULL },
     [STEP_SYNC] = { "sync", NULL },
+    [STEP_FETCH] = { "fetch ", NULL },
+    [STEP_IMAGE] = { "look what it is", NULL },
 };
+
+/* Without what follows a '?': that may be a key. */
+static void
+put_origin(struct buf *out, const struct plan_step *step)
+{
+    out->n -= strlen(step->name);
+    buf_printf(out, "%.*s", (int) strcspn(step->name, "?#"), step->name);
+    if (step->sha256) {
+        buf_printf(out, ", SHA-256 %.12s...", step->sha256);
+    }
+}
 
 static void
 put_action(struct buf *out, const struct plan_step *step)
@@ -416,6 +429,7 @@ put_action(struct buf *out, const struct plan_step *step)
     case STEP_WIPE:
         buf_printf(out, ": %s", wipe_algorithm_name((enum wipe_algorithm) step->algorithm));
         break;
+    case STEP_FETCH: put_origin(out, step); return;
     case STEP_DISTINCT: buf_printf(out, ": %s, %s", step->dir, step->backing); break;
     case STEP_GROW_RESCAN: buf_str(out, "/device/rescan"); break;
     case STEP_COPY: buf_str(out, step->sparse ? ", keeping holes" : ""); break;

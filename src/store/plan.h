@@ -90,6 +90,8 @@ enum step_kind {
     STEP_LOCK, /* Hold the lock 'name' of this host till the end; 'write': alone.  'strict': if
                 * that would have to wait, the plan ends here, and well. */
     STEP_SYNC, /* Make the content of the file in work durable, and close it. */
+    STEP_FETCH, /* What the URL 'name' sends into the file; 'sha256' not NULL: it must be that. */
+    STEP_IMAGE, /* Refuse unless the file is of 'format' (NULL: any) and needs no other file. */
     N_STEP_KINDS
 };
 
@@ -147,13 +149,14 @@ struct plan_step {
     int64_t size, offset, length; /* Bytes. */
     struct perms perms;
     bool write, sparse, shrink, reflink;
-    bool overcommit;   /* STEP_ROOM: 'size' does not count. */
-    int default_mode;  /* STEP_MKDIRS: of a new directory if 'perms' has none. */
-    enum tristate cow; /* STEP_MKDIRS. */
-    bool strict;       /* STEP_MOUNTED, _LOCK, _DEVICE (only look, then close it). */
-    bool bounded;      /* STEP_RECEIVE, STEP_LIKE. */
-    bool percent;      /* STEP_COMMAND: it prints how far it is, as qemu-img -p does. */
-    int algorithm;     /* STEP_WIPE: enum wipe_algorithm. */
+    bool overcommit;    /* STEP_ROOM: 'size' does not count. */
+    int default_mode;   /* STEP_MKDIRS: of a new directory if 'perms' has none. */
+    enum tristate cow;  /* STEP_MKDIRS. */
+    bool strict;        /* STEP_MOUNTED, _LOCK, _DEVICE (only look, then close it). */
+    bool bounded;       /* STEP_RECEIVE, STEP_LIKE. */
+    bool percent;       /* STEP_COMMAND: it prints how far it is, as qemu-img -p does. */
+    int algorithm;      /* STEP_WIPE: enum wipe_algorithm. */
+    const char *sha256; /* STEP_FETCH: 64 digits. */
     enum step_when when;
     /* Of commands: */
     const char

@@ -43,6 +43,9 @@ struct pool_ops {
     struct err *(*vol_clone)(const struct pool *, const struct vol *,
                              const struct pool *source_pool, const struct vol *source,
                              int vol_flags, struct plan *);
+    /* What 'url' sends, as a new volume; 'sha256' may be NULL. */
+    struct err *(*vol_fetch)(const struct pool *, const struct vol *, const char *url,
+                             const char *sha256, struct plan *);
     struct err *(*vol_stat)(const struct pool *, const struct vol *, struct plan *);
     struct err *(*vol_delete)(const struct pool *, const struct vol *, struct plan *);
     struct err *(*vol_resize)(const struct pool *, const struct vol *, int64_t capacity,

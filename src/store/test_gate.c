@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "store/conflict.h"
+#include "store/fetch.h"
 #include "store/gate.h"
 #include "store/poolxml.h"
 #include "store/volxml.h"
@@ -334,5 +335,55 @@ TEST(conflicts)
         CHECK_BRIEF(rows[i].why, conflict_check(&a, others, 1),
                     rows[i].conflict ? "9: Storage source conflict with pool: 'N'"
                                      : "success");
+    }
+}
+
+/* store/fetch.h */
+static const struct url_case {
+    const char *why, *url, *sha256, *want; /* NULL: fine. */
+} urls[] = {
+    /* clang-format off */
+    { "plain", "http://example.org/a.img", NULL, NULL },
+    { "with a port, a query, TLS", "https://[2001:db8::1]:8443/x?k=%20", NULL, NULL },
+    { "another scheme", "ftp://example.org/a", NULL, "syntax: the URL is neither http:// nor https://" },
+    { "a file", "/etc/passwd", NULL, "syntax: the URL is neither http:// nor https://" },
+    { "capitals would pass by the prefix", "HTTP://example.org/", NULL, "syntax: the URL is neither http:// nor https://" },
+    { "no host", "http:///a", NULL, "syntax: the URL has no host" },
+    { "only a port", "http://:80/a", NULL, "syntax: the URL has no host" },
+    { "a password", "http://u:p@example.org/", NULL, "syntax: the URL holds a user's name or password" },
+    { "an @ in the path is none", "http://example.org/a@b", NULL, NULL },
+    { "an @ behind a ?", "http://example.org?a@b", NULL, NULL },
+    { "a second option for curl", "http://example.org/\"\noutput = \"/etc/x", NULL, "syntax: the URL has a character that must be written as %XX" },
+    { "a backslash", "http://example.org\\@evil/", NULL, "syntax: the URL holds a user's name or password" },
+    { "a space", "http://example.org/a b", NULL, "syntax: the URL has a character that must be written as %XX" },
+    { "a short digest", "http://example.org/a", "12ab", "syntax: a SHA-256 is 64 small hexadecimal digits" },
+    /* clang-format on */
+};
+
+TEST(urls_of_images)
+{
+    for (const struct url_case *c = urls; c < urls + N_ELEMS(urls); c++) {
+        CLEANUP(err_drop) struct err *e = fetch_check(c->url, c->sha256);
+        CHECK_STR(c->why, e ? err_brief(e) : NULL, c->want);
+    }
+}
+
+#define SUM_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define SUM_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+TEST(lists_of_checksums)
+{
+    static const char list[] = "# comment\n" SUM_A "  other.img\n" SUM_B " *disk.img\n"
+                               "SHA256 (bsd.img) = " SUM_A "\r\n" SUM_A "  ./dot.img\n"
+                               "abc  short.img";
+    static const struct {
+        const char *name, *want;
+    } sums[] = { { "disk.img", SUM_B }, { "other.img", SUM_A }, { "bsd.img", SUM_A },
+                 { "dot.img", SUM_A },  { "short.img", NULL },  { "isk.img", NULL },
+                 { "", NULL } };
+    for (size_t i = 0; i < N_ELEMS(sums); i++) {
+        char got[65];
+        CLEANUP(err_drop) struct err *e = fetch_find_sum(list, sums[i].name, got);
+        CHECK_STR(sums[i].name, e ? NULL : got, sums[i].want);
     }
 }

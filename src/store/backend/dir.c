@@ -39,6 +39,7 @@ const struct pool_ops pool_dir_ops = {
     .watch = file_watch,
     .vol_create = file_vol_create,
     .vol_clone = file_vol_clone,
+    .vol_fetch = file_vol_fetch,
     .vol_stat = file_vol_stat,
     .vol_delete = file_vol_delete,
     .vol_resize = file_vol_resize,

@@ -15,6 +15,8 @@ struct err *file_vol_create(const struct pool *, const struct vol *, int vol_fla
                             struct plan *);
 struct err *file_vol_clone(const struct pool *, const struct vol *, const struct pool *,
                            const struct vol *source, int vol_flags, struct plan *);
+struct err *file_vol_fetch(const struct pool *, const struct vol *, const char *url,
+                           const char *sha256, struct plan *);
 struct err *file_vol_stat(const struct pool *, const struct vol *, struct plan *);
 struct err *file_vol_delete(const struct pool *, const struct vol *, struct plan *);
 struct err *file_vol_resize(const struct pool *, const struct vol *, int64_t capacity,
