@@ -299,6 +299,7 @@ static struct err *(*const runners[N_STEP_KINDS])(struct engine *,
     [STEP_SYNC] = device_sync,
     [STEP_FETCH] = fetch_run,
     [STEP_IMAGE] = fetch_look,
+    [STEP_ALIVE] = alive_check,
 };
 
 /* Back through the steps before 'n', after 'cause'.  Takes and returns it. */

@@ -123,6 +123,7 @@ void device_close(struct engine *); /* So that an undo can remove it. */
 struct err *device_sync(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_look(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *device_lock(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *alive_check(struct engine *, const struct plan_step *) MUST_CHECK;
 int64_t device_size(int fd, const struct stat *); /* Of a file or a block device. */
 
 /* image.c: may qemu-img open the image 'fd', which lies in the directory 'dir' and should be of

@@ -10,9 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <scsi/sg.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "base/fs.h"
 #include "engine/luns_i.h"
 #include "engine/mounts_i.h"
+#include "engine/scsi_i.h"
 #include "json/json.h"
 #include "store/code.h"
 #include "store/grow.h"
@@ -63,28 +62,22 @@ big_endian(const uint8_t *p, int n)
 static const char *
 disk_bytes(struct arena *arena, const char *node, int64_t fallback, int64_t *ret)
 {
-    uint8_t command[16] = { 0x9e, 0x10, [13] = 32 }, data[32] = { 0 }, sense[64] = { 0 };
+    static const uint8_t command[16] = { 0x9e, 0x10, [13] = 32 };
+    uint8_t data[32] = { 0 };
     *ret = fallback;
     CLEANUP(fd_done) int fd = open(node, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return arena_printf(arena, "cannot open %s: %s", node, strerror(errno));
     }
     for (int tries = 0; tries < 4; tries++) {
-        struct sg_io_hdr io = { .interface_id = 'S',
-                                .cmd_len = sizeof command,
-                                .cmdp = command,
-                                .mx_sb_len = sizeof sense,
-                                .sbp = sense,
-                                .dxfer_direction = SG_DXFER_FROM_DEV,
-                                .dxferp = data,
-                                .dxfer_len = sizeof data,
-                                .timeout = ANSWER_MS };
-        if (ioctl(fd, SG_IO, &io) < 0) {
-            return errno == ENOTTY || errno == EINVAL
+        struct scsi_answer answer =
+            scsi_ask(fd, command, sizeof command, data, sizeof data, ANSWER_MS);
+        if (answer.errnum) {
+            return answer.errnum == ENOTTY || answer.errnum == EINVAL
                        ? NULL
                        : arena_printf(arena, "%s does not answer: %s", node,
-                                      strerror(errno));
-        } else if ((io.info & SG_INFO_OK_MASK) == SG_INFO_OK) {
+                                      strerror(answer.errnum));
+        } else if (answer.ok) {
             uint64_t blocks = big_endian(data, 8) + 1, size = big_endian(data + 8, 4);
             if (!size || blocks > (uint64_t) INT64_MAX / size) {
                 return arena_printf(arena, "%s tells a size that makes no sense", node);

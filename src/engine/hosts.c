@@ -30,6 +30,14 @@ sys_read(const char *path)
     return str_dup_n(text.data, strcspn(text.data, "\n"));
 }
 
+char *
+sys_attribute(const char *class, const char *object, const char *name)
+{
+    CLEANUP(free_drop)
+    char *path = str_dupf("%s/class/%s/%s/%s", luns_roots.sys, class, object, name);
+    return sys_read(path);
+}
+
 struct err *
 sys_write(const char *path, const char *text)
 {
@@ -72,14 +80,6 @@ same_wwn(const char *a, const char *b)
     return strcasecmp(a, b) == 0;
 }
 
-static char *
-fc_attribute(const char *host, const char *name)
-{
-    CLEANUP(free_drop)
-    char *path = str_dupf("%s/class/fc_host/%s/%s", luns_roots.sys, host, name);
-    return sys_read(path);
-}
-
 /* The first fc_host of which the attributes are these; NULL ones do not count. */
 static char *
 find_fc_host(const char *wwnn, const char *wwpn, const char *fabric)
@@ -87,9 +87,9 @@ find_fc_host(const char *wwnn, const char *wwpn, const char *fabric)
     CLEANUP(free_drop) char *dir = str_dupf("%s/class/fc_host", luns_roots.sys);
     CLEANUP(strvec_done) struct strvec hosts = sys_list(dir);
     for (size_t i = 0; i < hosts.n; i++) {
-        CLEANUP(free_drop) char *node = fc_attribute(hosts.v[i], "node_name");
-        CLEANUP(free_drop) char *port = fc_attribute(hosts.v[i], "port_name");
-        CLEANUP(free_drop) char *name = fc_attribute(hosts.v[i], "fabric_name");
+        CLEANUP(free_drop) char *node = sys_attribute("fc_host", hosts.v[i], "node_name");
+        CLEANUP(free_drop) char *port = sys_attribute("fc_host", hosts.v[i], "port_name");
+        CLEANUP(free_drop) char *name = sys_attribute("fc_host", hosts.v[i], "fabric_name");
         if ((!wwnn || same_wwn(node, wwnn)) && (!wwpn || same_wwn(port, wwpn)) &&
             (!fabric || same_wwn(name, fabric))) {
             return str_dup(hosts.v[i]);

@@ -16,14 +16,6 @@
 #define RECORD_MAX_BYTES (256 * INT64_C(1024))
 #define NODES_DIR "/etc/iscsi/nodes"
 
-static char *
-session_attribute(const char *session, const char *name)
-{
-    CLEANUP(free_drop)
-    char *path = str_dupf("%s/class/iscsi_session/%s/%s", luns_roots.sys, session, name);
-    return sys_read(path);
-}
-
 /* "3" of ".../host3/session1/iscsi_session/session1"; NULL: not to be told. */
 static char *
 host_of_session(const char *session)
@@ -45,10 +37,12 @@ iscsi_hosts(const struct pool *pool, struct strvec *ret, char **ret_down)
     CLEANUP(strvec_done) struct strvec sessions = sys_list(dir);
     *ret_down = NULL;
     for (size_t i = 0; i < sessions.n; i++) {
-        CLEANUP(free_drop) char *target = session_attribute(sessions.v[i], "targetname");
         CLEANUP(free_drop)
-        char *initiator = session_attribute(sessions.v[i], "initiatorname");
-        CLEANUP(free_drop) char *state = session_attribute(sessions.v[i], "state");
+        char *target = sys_attribute("iscsi_session", sessions.v[i], "targetname");
+        CLEANUP(free_drop)
+        char *initiator = sys_attribute("iscsi_session", sessions.v[i], "initiatorname");
+        CLEANUP(free_drop)
+        char *state = sys_attribute("iscsi_session", sessions.v[i], "state");
         CLEANUP(free_drop) char *host = host_of_session(sessions.v[i]);
         if (!host || !str_eq(target, pool->source.devices[0].path) ||
             (pool->source.initiator && !str_eq(initiator, pool->source.initiator))) {

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <scsi/sg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
@@ -20,6 +19,7 @@
 
 #include "base/fs.h"
 #include "engine/luns_i.h"
+#include "engine/scsi_i.h"
 #include "store/code.h"
 
 #define LUNS_MAX 16384
@@ -220,31 +220,21 @@ udev_value(struct arena *arena, dev_t dev, const char *name)
 static const char *
 not_ready(struct arena *arena, int fd)
 {
-    uint8_t command[6] = { 0 }, sense[64] = { 0 };
+    static const uint8_t command[6] = { 0 };
     for (int tries = 0; tries < 4; tries++) {
-        struct sg_io_hdr io = { .interface_id = 'S',
-                                .cmd_len = sizeof command,
-                                .cmdp = command,
-                                .mx_sb_len = sizeof sense,
-                                .sbp = sense,
-                                .dxfer_direction = SG_DXFER_NONE,
-                                .timeout = READY_MS };
-        if (ioctl(fd, SG_IO, &io) < 0 || (io.info & SG_INFO_OK_MASK) == SG_INFO_OK) {
+        struct scsi_answer a = scsi_ask(fd, command, sizeof command, NULL, 0, READY_MS);
+        if (a.errnum || a.ok) {
             return NULL;
-        } else if (io.host_status) {
+        } else if (a.host_status) {
             return arena_printf(arena, "the transport fails (host status %u)",
-                                io.host_status);
-        }
-        bool fixed = (sense[0] & 0x7f) < 0x72;
-        unsigned key = (fixed ? sense[2] : sense[1]) & 0xf;
-        unsigned asc = fixed ? sense[12] : sense[2], ascq = fixed ? sense[13] : sense[3];
-        if (key == 6) { /* UNIT ATTENTION: something has happened; ask again. */
+                                a.host_status);
+        } else if (a.key == 6) { /* UNIT ATTENTION: something has happened; ask again. */
             continue;
-        } else if (key == 5 && asc == 0x25) {
+        } else if (a.key == 5 && a.asc == 0x25) {
             return "the target has no such LUN any more";
-        } else if (key == 2) {
-            return arena_printf(arena, "it is not ready (sense %x/%02x/%02x)", key, asc,
-                                ascq);
+        } else if (a.key == 2) {
+            return arena_printf(arena, "it is not ready (sense %x/%02x/%02x)", a.key, a.asc,
+                                a.ascq);
         }
         return NULL;
     }

@@ -19,6 +19,8 @@ extern struct luns_roots luns_roots;
 /* hosts.c */
 /* The first line of an attribute; NULL: there is none.  The caller frees it. */
 char *sys_read(const char *path);
+/* The same of CLASS/OBJECT/NAME below /sys/class, such as "fc_host/host3/node_name". */
+char *sys_attribute(const char *class, const char *object, const char *name);
 struct err *sys_write(const char *path, const char *text) MUST_CHECK;
 /* Names in a directory, sorted; none if it is not there. */
 struct strvec sys_list(const char *dir);

@@ -281,7 +281,7 @@ exists_already(const char *name)
                     "choose another name, or delete that volume first");
 }
 
-/* ".NAME.new-XXXXXX"; a long name is cut where a character ends. */
+/* ".NAME.new-RANDOM"; a long name is cut where a character ends. */
 static char *
 temp_name(const char *name)
 {

@@ -363,6 +363,7 @@ static const struct step_words {
     [STEP_SYNC] = { "sync", NULL },
     [STEP_FETCH] = { "fetch ", NULL },
     [STEP_IMAGE] = { "look what it is", NULL },
+    [STEP_ALIVE] = { "read the first page of ", NULL },
 };
 
 /* Without what follows a '?': that may be a key. */

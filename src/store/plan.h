@@ -92,6 +92,7 @@ enum step_kind {
     STEP_SYNC, /* Make the content of the file in work durable, and close it. */
     STEP_FETCH, /* What the URL 'name' sends into the file; 'sha256' not NULL: it must be that. */
     STEP_IMAGE, /* Refuse unless the file is of 'format' (NULL: any) and needs no other file. */
+    STEP_ALIVE, /* Read a page of the block device 'name' past all caches; not there is fine. */
     N_STEP_KINDS
 };
 

@@ -33,7 +33,7 @@
 #define DOS POOL("disk", "<device path='/dev/sdx'/><format type='dos'/>", "/dev")
 #define VOL(name, capacity) "<name>" name "</name><capacity>" capacity "</capacity>"
 
-#define REPORT "--reportformat json --units b --nosuffix -o "
+#define REPORT "--config devices/ignore_suspended_devices=1 --reportformat json --units b --nosuffix -o "
 #define LVS_COLUMNS                                                                        \
     "lv_name,origin,lv_uuid,devices,segtype,stripes,seg_size,vg_extent_size,lv_size,"      \
     "lv_attr,data_percent,metadata_percent,pool_lv,lv_health_status"
@@ -71,7 +71,7 @@ static const struct device_case {
 } cases[] = {
     /* clang-format off */
     { "fs: the seed's example starts", FS_XML, START, NULL, 0, 0, { { NULL } },
-      "look for the mount of /dev/VolGroup00/VirtImages on /var/lib/virt/images\n"
+      "read the first page of /dev/VolGroup00/VirtImages\nlook for the mount of /dev/VolGroup00/VirtImages on /var/lib/virt/images\n"
       "mount -o nodev,nosuid,noexec -t auto /dev/VolGroup00/VirtImages /var/lib/virt/images # unless it is active\n"
       "undo: umount /var/lib/virt/images\n"
       "open directory /var/lib/virt/images, where it must be mounted: /dev/VolGroup00/VirtImages\nlist volumes\n" },

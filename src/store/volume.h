@@ -88,7 +88,7 @@ bool vol_is_compat(const char *);
 /* Are the values of 'vol' such that a plan may carry them, for a pool of 'type'?  Formats are
  * known ones, the backing store is a local path, numbers are in range. */
 struct err *vol_check(const struct vol *, enum pool_type type) MUST_CHECK;
-/* Temporaries are called ".NAME.new-XXXXXX"; a scan does not show them. */
+/* Temporaries are called ".NAME.new-RANDOM"; a scan does not show them. */
 #define VOL_TEMP_INFIX ".new-"
 bool vol_name_is_temporary(const char *name);
 

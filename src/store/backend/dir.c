@@ -22,28 +22,9 @@ dir_build(const struct pool *pool, int flags, struct plan *plan)
     return file_build(pool, plan);
 }
 
-static struct err *
-dir_delete(const struct pool *pool, struct plan *plan)
-{
-    plan_add(plan, STEP_RMDIR_ROOT, pool->target.path);
-    return NULL;
-}
-
 const struct pool_ops pool_dir_ops = {
     .type = POOL_DIR,
-    .is_files = true,
+    FILE_POOL_OPS,
     .check = dir_check,
     .build = dir_build,
-    .delete = dir_delete,
-    .scan = file_scan,
-    .watch = file_watch,
-    .vol_create = file_vol_create,
-    .vol_clone = file_vol_clone,
-    .vol_fetch = file_vol_fetch,
-    .vol_stat = file_vol_stat,
-    .vol_delete = file_vol_delete,
-    .vol_resize = file_vol_resize,
-    .vol_upload = file_vol_upload,
-    .vol_download = file_vol_download,
-    .vol_wipe = file_vol_wipe,
 };

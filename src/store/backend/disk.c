@@ -216,6 +216,7 @@ parse_check(const struct plan_seen *seen, const void *aux, const struct plan_fou
 static struct err *
 disk_check(const struct pool *pool, struct plan *plan)
 {
+    plan_add(plan, STEP_ALIVE, device_of(pool));
     report(plan, pool);
     plan_parse(plan, parse_check, enter(pool, NULL, plan), "compare the type of its table");
     return NULL;
@@ -224,6 +225,7 @@ disk_check(const struct pool *pool, struct plan *plan)
 static struct err *
 disk_start(const struct pool *pool, struct plan *plan)
 {
+    plan_add(plan, STEP_ALIVE, device_of(pool));
     plan_add(plan, STEP_SETTLE, NULL);
     plan_device(plan, device_of(pool), false)->strict = true;
     return NULL;

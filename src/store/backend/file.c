@@ -71,6 +71,13 @@ file_build(const struct pool *pool, struct plan *plan)
 }
 
 struct err *
+file_delete(const struct pool *pool, struct plan *plan)
+{
+    plan_add(plan, STEP_RMDIR_ROOT, pool->target.path);
+    return NULL;
+}
+
+struct err *
 file_scan(const struct pool *pool, struct plan *plan)
 {
     file_root(plan, pool);

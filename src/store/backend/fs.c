@@ -48,7 +48,10 @@ static struct err *
 fs_check(const struct pool *pool, struct plan *plan)
 {
     TRY(check_source(pool));
-    return mount_check(pool, plan);
+    TRY(mount_check(pool, plan));
+    plan_add(plan, STEP_ALIVE, pool->source.devices[0].path);
+    plan_when(plan, STEP_IF_ACTIVE); /* The mount alone may be answered from memory. */
+    return NULL;
 }
 
 static struct err *
@@ -95,7 +98,9 @@ fs_build(const struct pool *pool, int flags, struct plan *plan)
 static struct err *
 fs_start(const struct pool *pool, struct plan *plan)
 {
-    TRY(fs_check(pool, plan));
+    TRY(check_source(pool));
+    plan_add(plan, STEP_ALIVE, pool->source.devices[0].path);
+    TRY(mount_check(pool, plan));
     plan->steps.v[plan->steps.n - 1]->strict = true;
     plan_cmd(plan, "mount");
     TRY(mount_options(pool, "", plan));
@@ -115,31 +120,12 @@ fs_stop(const struct pool *pool, struct plan *plan)
     return mount_stop(pool, plan);
 }
 
-static struct err *
-fs_delete(const struct pool *pool, struct plan *plan)
-{
-    plan_add(plan, STEP_RMDIR_ROOT, pool->target.path);
-    return NULL;
-}
-
 const struct pool_ops pool_fs_ops = {
     .type = POOL_FS,
-    .is_files = true,
+    FILE_POOL_OPS,
     .valid = fs_valid,
     .check = fs_check,
     .build = fs_build,
     .start = fs_start,
     .stop = fs_stop,
-    .delete = fs_delete,
-    .scan = file_scan,
-    .watch = file_watch,
-    .vol_create = file_vol_create,
-    .vol_clone = file_vol_clone,
-    .vol_fetch = file_vol_fetch,
-    .vol_stat = file_vol_stat,
-    .vol_delete = file_vol_delete,
-    .vol_resize = file_vol_resize,
-    .vol_upload = file_vol_upload,
-    .vol_download = file_vol_download,
-    .vol_wipe = file_vol_wipe,
 };

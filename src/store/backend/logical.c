@@ -11,6 +11,10 @@
 #include "store/code.h"
 #include "store/sources.h"
 
+/* Else one group's suspended disk would keep the reports of all groups. */
+#define IGNORE "devices/ignore_suspended_devices=1"
+#define REPORT_MS 60000 /* A group may be locked for a while. */
+
 struct logical *
 logical_enter(const struct pool *pool, const struct vol *vol, struct plan *plan)
 {
@@ -50,12 +54,13 @@ struct plan_step *
 logical_report(struct plan *plan, const char *program, const char *columns,
                const char *what)
 {
-    struct plan_step *step = plan_cmd(plan, program, "--reportformat", "json", "--units",
-                                      "b", "--nosuffix", "-o", columns);
+    struct plan_step *step = plan_cmd(plan, program, "--config", IGNORE, "--reportformat",
+                                      "json", "--units", "b", "--nosuffix", "-o", columns);
     if (what) {
         plan_arg(plan, what);
     }
     step->output = program;
+    step->timeout_ms = REPORT_MS;
     return step;
 }
 
@@ -199,9 +204,19 @@ parse_active(const struct plan_seen *seen, const void *aux, const struct plan_fo
     return NULL;
 }
 
+/* LVM reads its disks past all caches, and waits for ever: so they are asked one by one before. */
+static void
+disks_alive(const struct pool *pool, struct plan *plan)
+{
+    for (size_t i = 0; i < pool->source.n_devices; i++) {
+        plan_add(plan, STEP_ALIVE, pool->source.devices[i].path);
+    }
+}
+
 static struct err *
 logical_check(const struct pool *pool, struct plan *plan)
 {
+    disks_alive(pool, plan);
     const struct logical *l = logical_enter(pool, NULL, plan);
     logical_activity(plan, l);
     plan_parse(plan, parse_active, l, "see whether volumes are active");
@@ -249,6 +264,7 @@ static struct err *
 logical_start(const struct pool *pool, struct plan *plan)
 {
     const struct logical *l = logical_enter(pool, NULL, plan);
+    disks_alive(pool, plan);
     plan_add(plan, STEP_SETTLE, NULL);
     logical_report(plan, "vgs", "vg_name", l->source.vg)->ok_exits = PLAN_EXIT(LVM_FAILED);
     plan_parse(plan, parse_group, l, "make sure that the group is there");

@@ -191,31 +191,12 @@ netfs_stop(const struct pool *pool, struct plan *plan)
     return mount_stop(pool, plan);
 }
 
-static struct err *
-netfs_delete(const struct pool *pool, struct plan *plan)
-{
-    plan_add(plan, STEP_RMDIR_ROOT, pool->target.path);
-    return NULL;
-}
-
 const struct pool_ops pool_netfs_ops = {
     .type = POOL_NETFS,
-    .is_files = true,
+    FILE_POOL_OPS,
     .find_sources = netfs_find_sources,
     .check = netfs_check,
     .build = netfs_build,
     .start = netfs_start,
     .stop = netfs_stop,
-    .delete = netfs_delete,
-    .scan = file_scan,
-    .watch = file_watch,
-    .vol_create = file_vol_create,
-    .vol_clone = file_vol_clone,
-    .vol_fetch = file_vol_fetch,
-    .vol_stat = file_vol_stat,
-    .vol_delete = file_vol_delete,
-    .vol_resize = file_vol_resize,
-    .vol_upload = file_vol_upload,
-    .vol_download = file_vol_download,
-    .vol_wipe = file_vol_wipe,
 };
