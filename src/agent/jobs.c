@@ -100,6 +100,7 @@ void
 job_refuse(struct agent *a, const struct row_job *row, struct err *e)
 {
     ticket_end(ticket_take(a, row), e, NULL);
+    agent_touch(a);
     err_free(e);
 }
 
@@ -357,6 +358,7 @@ follow_volume(struct agent *a, const struct row_job *row)
         job_refuse(a, row, err_new(ERR_NOT_FOUND, "the volume was removed meanwhile"));
     } else if (settled && ready) {
         ticket_end(ticket_take(a, row), NULL, NULL);
+        agent_touch(a);
     } else if (settled && vol->error) {
         struct strvec lines = STRVEC_INIT;
         strvec_split(&lines, vol->error, "\n");

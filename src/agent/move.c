@@ -147,6 +147,7 @@ move_pass(struct agent *a, const struct row_job *row)
                            "the new volume was removed meanwhile"));
     } else if (!old && ready) {
         ticket_end(ticket_take(a, row), NULL, NULL);
+        agent_touch(a);
     } else if (!old) {
         give_up(a, row, new, err_new(ERR_NOT_FOUND, "the volume to move does not exist"));
     } else if (old->deleted && ready && !is_used(a, &old->base.uuid)) {

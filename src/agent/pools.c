@@ -212,12 +212,23 @@ step_failed(struct pool_job *job)
     pool_memo_failed(&job->obj->memo, &job->want, text, agent_now_ms(job->agent));
 }
 
+/* A pool that runs was looked at, and still does: no volume could have anything to do. */
+static bool
+is_no_news(const struct pool_job *job)
+{
+    const struct pool_memo *memo = &job->obj->memo;
+
+    return job->step == POOL_DO_CHECK && !job->e && job->reply.active && memo->active &&
+           memo->scanned && !memo->failed;
+}
+
 static void
 job_done(void *aux, bool dropped)
 {
     struct pool_job *job = aux;
     struct pool_obj *obj = job->obj;
     struct agent *a = job->agent;
+    bool no_news = is_no_news(job);
 
     obj->o.busy = obj->refreshing = false;
     if (!dropped && job->e) {
@@ -229,7 +240,9 @@ job_done(void *aux, bool dropped)
     if (!obj->o.row) {
         pool_obj_orphan(obj);
     }
-    if (!dropped) {
+    if (!dropped && no_news) {
+        agent_touch_jobs(a);
+    } else if (!dropped) {
         agent_touch(a);
     }
     err_free(job->e);

@@ -253,7 +253,7 @@ ticket_end(struct ticket *t, const struct err *e, const char *note)
     t->ended_at = clock_wall_ms();
     log_info("%s %s: %s", t->kind, UUID_TEXT(&t->job), e ? err_text(e) : t->state);
     tell(t);
-    agent_touch(t->agent);
+    agent_touch_jobs(t->agent); /* Who worked on volumes says so himself. */
 }
 
 bool

@@ -1,6 +1,7 @@
 /* cli/vm_disk.c: the disks of a machine: as typed, as rows, put in and taken out. */
 #include "cli/vm_i.h"
 #include "cli/vol_i.h"
+#include "store/pool_ops.h"
 
 /* --disk and --cdrom as typed: POOL/NAME[:SIZE][,key=value]... */
 struct disk {
@@ -89,15 +90,37 @@ check_free(struct cli *cli, const struct disk *d, const struct named *volume,
         "take another, or add ,readonly or ,shareable");
 }
 
+/* LUNs are called unit:BUS:TARGET:LUN.  Where nothing can be made there is no size. */
+static struct err *
+rejoin_lun(struct cli *cli, struct disk *d)
+{
+    const char *slash = d->size ? strchr(d->volume, '/') : NULL;
+    if (!slash) {
+        return NULL;
+    }
+    CLEANUP(free_drop) char *pool = str_dup_n(d->volume, (size_t) (slash - d->volume));
+    CLEANUP(storage_pool_done) struct storage_pool s;
+    TRY(storage_pool_find(cli, pool, &s));
+    const struct pool_ops *ops = pool_ops_find(s.value.type);
+    if (ops && !ops->vol_create) {
+        char *whole = str_dupf("%s:%s", d->volume, d->size);
+        free(TAKE(d->size));
+        free(d->volume);
+        d->volume = whole;
+    }
+    return NULL;
+}
+
 /* The volume's UUID; a new one is added to the change.  *ret_own: it is this machine's
  * from now on. */
 static struct err *
-disk_volume(struct cli *cli, const struct disk *d, const struct uuid *vm, struct uuid *ret,
+disk_volume(struct cli *cli, struct disk *d, const struct uuid *vm, struct uuid *ret,
             bool *ret_own)
 {
     struct named named;
     struct uuid owner;
     *ret_own = true;
+    TRY(rejoin_lun(cli, d));
     if (!d->size) {
         TRY(names_find(cli, "volume", d->volume, "state,deleted,vm", &named));
         TRY(check_free(cli, d, &named, vm));

@@ -2,11 +2,14 @@
  *
  * What costs in a scan is waiting: for a disk that could serve sixteen readers as quickly as one,
  * or for a server.  Threads live for one scan only, in the worker's own process; they take the
- * next few numbers from a counter.  The calling thread does no file I/O itself, so it can still
+ * next few numbers from a counter.  Where nothing has to be waited for, sixteen of them would keep
+ * a command of somebody else from a processor for long: so they are nice, of all that Byre does.  The calling thread does no file I/O itself, so it can still
  * answer when the deadline passes and a thread hangs in a dead server's file. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "engine/scan_i.h"
@@ -14,6 +17,7 @@
 #define ALONE_MAX 16 /* So few are done without any thread. */
 #define BATCH 16     /* Numbers that a thread takes at a time. */
 #define STACK_BYTES (512 * 1024)
+#define NICE 10
 #define LOOK_MS 20       /* Between looks at the deadline. */
 #define PATIENCE_MS 1000 /* For threads to notice that they shall end. */
 
@@ -21,7 +25,11 @@ struct crew {
     pthread_mutex_t lock; /* For 'n_working'. */
     pthread_cond_t rest;
     int n_working;
-    atomic_size_t next, n_done;
+    atomic_size_t next;
+    struct {
+        atomic_size_t n;
+        char apart[56]; /* Counters on one cache line would be fought for. */
+    } done[CREW_MAX_HANDS];
     atomic_bool stop;
     size_t n;
     void (*fn)(void *aux, int hand, size_t i);
@@ -38,13 +46,14 @@ hand_run(void *arg)
 {
     struct hand *hand = arg;
     struct crew *crew = hand->crew;
+    setpriority(PRIO_PROCESS, (id_t) gettid(), NICE); /* Of this thread. */
     for (size_t i; (i = atomic_fetch_add(&crew->next, BATCH)) < crew->n;) {
         for (size_t end = i + BATCH; i < end && i < crew->n; i++) {
             if (atomic_load_explicit(&crew->stop, memory_order_relaxed)) {
                 break;
             }
             crew->fn(crew->aux, hand->index, i);
-            atomic_fetch_add_explicit(&crew->n_done, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&crew->done[hand->index].n, 1, memory_order_relaxed);
         }
     }
     free(hand);
@@ -106,6 +115,16 @@ crew_wait(struct crew *crew, int64_t ms)
     return resting;
 }
 
+static size_t
+n_done(struct crew *crew)
+{
+    size_t n = 0;
+    for (int i = 0; i < CREW_MAX_HANDS; i++) {
+        n += atomic_load_explicit(&crew->done[i].n, memory_order_relaxed);
+    }
+    return n;
+}
+
 /* Until all rest, the run is to end, or nothing moves any more. */
 static struct err *
 look_after(struct engine *engine, struct crew *crew, bool *ret_resting)
@@ -114,7 +133,7 @@ look_after(struct engine *engine, struct crew *crew, bool *ret_resting)
     int64_t moved_ms = clock_mono_ms();
     size_t n_then = 0;
     while (!(*ret_resting = crew_wait(crew, LOOK_MS))) {
-        size_t n_now = atomic_load(&crew->n_done);
+        size_t n_now = n_done(crew);
         bool moved = n_now != n_then;
         n_then = n_now;
         moved_ms = moved ? clock_mono_ms() : moved_ms;

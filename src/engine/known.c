@@ -5,17 +5,24 @@
  * another version is as good as none, and writing it may fail.
  *
  * A stamp that was taken soon after the file had changed is not trusted: a second change within
- * the clock's step would leave it as it is (as with git's index). */
+ * the clock's step would leave it as it is (as with git's index).
+ *
+ * The directory has a stamp, too: making, removing and renaming entries changes it.  If it is as
+ * it was, and all entries were written down, then their names need not be read again.  Entries of
+ * which nothing else is worth keeping are written down bare, for their names only.  That is done
+ * where the kernel or the server is known to keep the directory's times; others may be lazy. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/str.h"
 #include "engine/scan_i.h"
 
-#define MAGIC "BYRESCN1"
+#define MAGIC "BYRESCN2"
 #define MAX_BYTES ((size_t) 512 << 20)
 #define SETTLE_S 2 /* A stamp younger than this is not trusted. */
 #define NO_STRING UINT16_MAX
@@ -23,10 +30,12 @@
 struct head {
     char magic[8];
     int64_t id;
-    uint64_t dev, ino; /* Of the directory. */
-    uint64_t n;        /* Records. */
-    uint32_t sum;      /* Of all that follows. */
-    uint32_t zero;
+    uint64_t dev, ino;                            /* Of the directory. */
+    int64_t mtime_s, mtime_ns, ctime_s, ctime_ns; /* Its own. */
+    uint64_t n;                                   /* Records. */
+    uint32_t sum;                                 /* Of all that follows. */
+    uint32_t
+        whole; /* Nothing is in the directory but these, as long as its times say so. */
 };
 
 /* The fixed part of a record; then come the strings, each with its length before and a NUL
@@ -34,7 +43,7 @@ struct head {
 struct record {
     struct stamp stamp;
     int64_t blocks, capacity, cluster_bytes;
-    uint8_t trusted, has_features, lazy_refcounts, extended_l2;
+    uint8_t trusted, has_features, lazy_refcounts, extended_l2, bare;
 };
 
 enum {
@@ -108,6 +117,7 @@ take_entry(struct cursor *c, struct known_entry *ret)
     ret->stamp = r.stamp;
     ret->blocks = r.blocks;
     ret->trusted = r.trusted;
+    ret->bare = r.bare;
     ret->warning = s[S_WARNING];
     ret->n_raw = (size_t) (c->at - ret->raw);
     return true;
@@ -153,6 +163,29 @@ read_all(struct arena *arena, const char *path, size_t *ret_n)
     return bytes;
 }
 
+/* Do directories tell by their times that a name was made or removed? */
+static bool
+has_honest_times(int root)
+{
+    static const long honest[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                   TMPFS_MAGIC, NFS_SUPER_MAGIC };
+    struct statfs fs;
+    for (size_t i = 0; fstatfs(root, &fs) == 0 && i < N_ELEMS(honest); i++) {
+        if ((long) fs.f_type == honest[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+is_as_then(const struct head *head, const struct stat *root)
+{
+    return head->whole && head->mtime_s == root->st_mtim.tv_sec &&
+           head->mtime_ns == root->st_mtim.tv_nsec &&
+           head->ctime_s == root->st_ctim.tv_sec && head->ctime_ns == root->st_ctim.tv_nsec;
+}
+
 void
 known_load(struct arena *arena, const char *path, const struct stat *root,
            struct known *ret)
@@ -181,6 +214,7 @@ known_load(struct arena *arena, const char *path, const struct stat *root,
     }
     ret->n = head.n;
     ret->id = head.id;
+    ret->has_all_names = is_as_then(&head, root);
 }
 
 void
@@ -240,18 +274,30 @@ is_worth_keeping(const struct scan_entry *entry)
            (!entry->warning || strlen(entry->warning) < NO_STRING);
 }
 
-static bool
+static void
+put_record(struct buf *out, const struct record *r, const char *const s[N_STRINGS])
+{
+    buf_add(out, (const char *) r, sizeof *r);
+    for (int i = 0; i < N_STRINGS; i++) {
+        put_string(out, s[i]);
+    }
+}
+
+static void
 put_entry(struct buf *out, const struct scan_entry *entry, int64_t now_s)
 {
-    if (entry->state == ENTRY_SAME) {
-        buf_add(out, entry->old->raw, entry->old->n_raw);
-        return true;
-    } else if (!is_worth_keeping(entry)) {
-        return false;
-    }
-    const struct vol *vol = entry->vol;
     struct record r;
     memset(&r, 0, sizeof r); /* The gaps too. */
+    if (entry->state == ENTRY_SAME) {
+        buf_add(out, entry->old->raw, entry->old->n_raw);
+        return;
+    } else if (!is_worth_keeping(entry)) {
+        const char *const bare[N_STRINGS] = { [S_NAME] = entry->name };
+        r.bare = true;
+        put_record(out, &r, bare);
+        return;
+    }
+    const struct vol *vol = entry->vol;
     r.stamp.dev = entry->stamp.dev;
     r.stamp.ino = entry->stamp.ino;
     r.stamp.size = entry->stamp.size;
@@ -275,11 +321,7 @@ put_entry(struct buf *out, const struct scan_entry *entry, int64_t now_s)
         [S_BACKING_FORMAT] = vol->backing.format,
         [S_WARNING] = entry->warning,
     };
-    buf_add(out, (const char *) &r, sizeof r);
-    for (int i = 0; i < N_STRINGS; i++) {
-        put_string(out, s[i]);
-    }
-    return true;
+    put_record(out, &r, s);
 }
 
 /* No fsync: after a power cut the sum tells whether it is whole. */
@@ -302,16 +344,31 @@ replace(const char *path, const struct buf *content)
     return e;
 }
 
+bool
+known_is_settled(int root_fd, const struct stat *root, int64_t now_s)
+{
+    return max64(root->st_ctim.tv_sec, root->st_mtim.tv_sec) < now_s - SETTLE_S &&
+           has_honest_times(root_fd);
+}
+
 void
-known_save(const char *path, int64_t id, const struct stat *root,
+known_save(const char *path, int64_t id, const struct stat *root, bool whole,
            const struct scan_entry *entries, size_t n, int64_t now_s)
 {
-    struct head head = { .id = id, .dev = root->st_dev, .ino = root->st_ino };
+    struct head head = { .id = id,
+                         .dev = root->st_dev,
+                         .ino = root->st_ino,
+                         .mtime_s = root->st_mtim.tv_sec,
+                         .mtime_ns = root->st_mtim.tv_nsec,
+                         .ctime_s = root->st_ctim.tv_sec,
+                         .ctime_ns = root->st_ctim.tv_nsec,
+                         .n = n,
+                         .whole = whole };
     memcpy(head.magic, MAGIC, sizeof head.magic);
     CLEANUP(buf_done) struct buf out = BUF_INIT;
     buf_add(&out, (const char *) &head, sizeof head);
     for (size_t i = 0; i < n; i++) {
-        head.n += put_entry(&out, &entries[i], now_s);
+        put_entry(&out, &entries[i], now_s);
     }
     head.sum = sum_of(out.data + sizeof head, out.n - sizeof head);
     memcpy(out.data, &head, sizeof head);

@@ -4,7 +4,7 @@
  * kind can be told; it neither hides the others nor fails the pool.
  *
  * Entries are looked at by many threads (crew.c) in the order of their inodes, which is that of
- * the disk.  Those whose stamp is as the last scan wrote it down (known.c) are not opened; if the
+ * the disk.  If the directory is as it was, its names are not read again.  Those whose stamp is as the last scan wrote it down (known.c) are not opened; if the
  * requester says that it still has that scan's list, it is told what differs and no more. */
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +41,7 @@ struct scan {
     struct known known;
     struct stat root;
     int64_t now_s;
+    size_t n_names; /* That were read. */
     size_t n_warnings;
 };
 
@@ -120,6 +121,19 @@ add_name(struct engine *engine, struct scan *scan, const char *name, uint64_t in
     }
 }
 
+/* The names that are known are all there are. */
+static void
+take_names(struct scan *scan)
+{
+    for (size_t i = 0; i < scan->known.n; i++) {
+        struct known_entry *old = &scan->known.entries[i];
+        old->seen = true;
+        *VEC_ADD(&scan->order) = (struct place_on_disk){ old->stamp.ino, i };
+        *VEC_ADD(&scan->entries) = (struct scan_entry){ .old = old, .name = old->name };
+    }
+    scan->n_names = scan->known.n;
+}
+
 static struct err *
 read_names(struct engine *engine, struct scan *scan)
 {
@@ -131,15 +145,14 @@ read_names(struct engine *engine, struct scan *scan)
         return engine_io(errnum, "cannot open directory '%s'", engine->root_path);
     }
     const struct dirent *entry;
-    size_t n = 0;
     while (errno = 0, (entry = readdir(dir))) {
         const char *name = entry->d_name;
-        if (++n % LOOK_EVERY == 0) {
-            TRY(engine_interrupted(engine));
-        }
         if (str_eq(name, ".") || str_eq(name, "..")) {
             continue;
-        } else if (scan->entries.n >= ENGINE_MAX_VOLS) {
+        } else if (++scan->n_names % LOOK_EVERY == 0) {
+            TRY(engine_interrupted(engine));
+        }
+        if (scan->entries.n >= ENGINE_MAX_VOLS) {
             CLEANUP(free_drop)
             char *text =
                 str_dupf("more than %d volumes: the rest is not listed", ENGINE_MAX_VOLS);
@@ -153,12 +166,37 @@ read_names(struct engine *engine, struct scan *scan)
                : engine_io(errno, "cannot read directory '%s'", engine->root_path);
 }
 
-static int
-by_inode(const void *a, const void *b)
+#define DIGIT_BITS 11
+#define N_DIGITS (1 << DIGIT_BITS)
+
+/* By inode: least digit first, since the numbers of one directory hardly differ in the high ones. */
+static void
+sort_by_inode(struct place_on_disk *v, size_t n)
 {
-    uint64_t x = ((const struct place_on_disk *) a)->ino;
-    uint64_t y = ((const struct place_on_disk *) b)->ino;
-    return x < y ? -1 : x > y;
+    struct place_on_disk *other = xcalloc(n + 1, sizeof *other), *from = v, *to = other;
+    uint64_t differ = 0;
+    for (size_t i = 1; i < n; i++) {
+        differ |= v[i].ino ^ v[0].ino;
+    }
+    for (int shift = 0; shift < 64 && differ >> shift; shift += DIGIT_BITS) {
+        size_t at[N_DIGITS + 1] = { 0 };
+        for (size_t i = 0; i < n; i++) {
+            at[(from[i].ino >> shift) % N_DIGITS + 1]++;
+        }
+        for (int d = 1; d < N_DIGITS; d++) {
+            at[d] += at[d - 1];
+        }
+        for (size_t i = 0; i < n; i++) {
+            to[at[(from[i].ino >> shift) % N_DIGITS]++] = from[i];
+        }
+        struct place_on_disk *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != v) {
+        memcpy(v, from, n * sizeof *v);
+    }
+    free(other);
 }
 
 static void
@@ -212,7 +250,7 @@ collect(struct engine *engine, struct scan *scan)
     }
     for (size_t i = 0; i < scan->entries.n; i++) {
         const struct scan_entry *entry = &scan->entries.v[i];
-        if (entry->state == ENTRY_NONE && entry->old) {
+        if (entry->state == ENTRY_NONE && entry->old && !entry->old->bare) {
             entry->old->seen = false; /* It went in between, or became something else. */
             news = true;
         }
@@ -258,17 +296,20 @@ scan_with(struct engine *engine, struct scan *scan, bool *ret_abandoned)
     scan->place =
         (struct scan_place){ engine->root, arena_str(&scan->names, engine->root_path),
                              list->since == 0 };
-    TRY(read_names(engine, scan));
-    if (scan->order.n) {
-        qsort(scan->order.v, scan->order.n, sizeof *scan->order.v, by_inode);
+    if (scan->known.has_all_names) {
+        take_names(scan);
+    } else {
+        TRY(read_names(engine, scan));
     }
+    sort_by_inode(scan->order.v, scan->order.n);
     TRY(crew_run(engine, scan->entries.n, examine, scan, ret_abandoned));
-    if (collect(engine, scan)) {
-        list->scan = new_id();
-        if (cache) {
-            known_save(cache, list->scan, &scan->root, scan->entries.v, scan->entries.n,
-                       scan->now_s);
-        }
+    bool news = collect(engine, scan);
+    bool whole = scan->n_names == scan->entries.n &&
+                 known_is_settled(engine->root, &scan->root, scan->now_s);
+    list->scan = news ? new_id() : list->scan;
+    if (cache && (news || (whole && !scan->known.has_all_names))) {
+        known_save(cache, list->scan, &scan->root, whole, scan->entries.v, scan->entries.n,
+                   scan->now_s);
     }
     /* The strings of the result lie in these. */
     for (int i = 0; i < CREW_MAX_HANDS; i++) {

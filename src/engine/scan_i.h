@@ -22,6 +22,7 @@ struct known_entry {
     struct stamp stamp;
     int64_t blocks; /* Of 512 bytes. */
     bool trusted;   /* The stamp was old enough to tell the next change from the last. */
+    bool bare;      /* Only its name is known. */
     bool seen;      /* By the scan that runs. */
     const char *warning;
     const char *raw; /* Its bytes in the file ... */
@@ -33,7 +34,8 @@ struct known {
     struct hmap by_name;
     struct known_entry *entries; /* In the order of the directory. */
     size_t n;
-    size_t next; /* The one that is likely to be asked for. */
+    size_t next;        /* The one that is likely to be asked for. */
+    bool has_all_names; /* The directory has these entries, and no others. */
 };
 /* Reads 'path' if it was written for the directory 'root'; else 'ret' is empty.  In 'arena'. */
 void known_load(struct arena *arena, const char *path, const struct stat *root,
@@ -67,8 +69,12 @@ struct scan_place {
 /* Looks at one entry; what it says lies in 'arena'.  Thread-safe. */
 void entry_examine(const struct scan_place *, struct arena *arena, struct scan_entry *);
 
-/* Writes down what a scan found: for the next one.  'now_s' is when it began. */
-void known_save(const char *path, int64_t id, const struct stat *root,
+/* Had the directory, looked at before its names were read, been as it is for so long that the
+ * next change shows in its times?  'now_s' is when the scan began. */
+bool known_is_settled(int root_fd, const struct stat *root, int64_t now_s);
+/* Writes down what a scan found: for the next one.  'whole': these are all entries, and the
+ * directory is settled. */
+void known_save(const char *path, int64_t id, const struct stat *root, bool whole,
                 const struct scan_entry *, size_t n, int64_t now_s);
 
 /* Calls fn(aux, hand, i) for each i < n; 'hand' < CREW_MAX_HANDS tells the threads apart.  When

@@ -166,6 +166,68 @@ TEST(what_is_as_it_was_is_not_opened)
     CHECK_STR("which", list->gone.v[0], "v009");
 }
 
+/* Events of the directory itself being read, up to now. */
+static int
+n_read(int watch)
+{
+    char events[65536] __attribute__((aligned(8)));
+    int n_dirs = 0;
+    for (ssize_t n; (n = read(watch, events, sizeof events)) > 0;) {
+        for (ssize_t at = 0; at < n;) {
+            const struct inotify_event *event =
+                (const struct inotify_event *) (void *) (events + at);
+            n_dirs += (event->mask & IN_ISDIR) && event->len == 0;
+            at += (ssize_t) (sizeof *event + event->len);
+        }
+    }
+    return n_dirs;
+}
+
+TEST(names_of_a_quiet_directory_are_not_read)
+{
+    CLEANUP(bed_done) struct bed bed;
+    bed_init(&bed);
+    put_many(&bed);
+    CLEANUP(free_drop) char *sub = path_join(bed.path, "sub");
+    CLEANUP(free_drop) char *fifo = path_join(bed.path, "fifo");
+    CLEANUP(free_drop) char *from = path_join(bed.path, "v006");
+    CLEANUP(free_drop) char *to = path_join(bed.path, "renamed");
+    CHECK_INT("directory", mkdir(sub, 0700), 0);
+    CHECK_INT("fifo", mkfifo(fifo, 0600), 0);
+    int64_t id = scan_settled(&bed);
+    CLEANUP(fd_done) int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    CHECK("watch", inotify_add_watch(watch, bed.path, IN_ACCESS) >= 0);
+
+    int n = 1;
+    for (int i = 0; i < 50 && n; i++) { /* Its times may be of the next second. */
+        CHECK_OK("quiet", scan(&bed, id));
+        n = n_read(watch);
+        usleep(n ? 100 * 1000 : 0);
+    }
+    CHECK_INT("not read", n, 0);
+    CHECK_INT("but for what is always looked at", (int64_t) bed.result.vols.vols.n, 1);
+    CHECK_STR("the directory", bed.result.vols.vols.v[0].name, "sub");
+    CHECK_INT("nothing gone", (int64_t) bed.result.vols.gone.n, 0);
+    CHECK_OK("whole", scan(&bed, 0));
+    CHECK_INT("not read either", n_read(watch), 0);
+    CHECK_INT("all", (int64_t) bed.result.vols.vols.n, N_MANY + 1);
+
+    put(&bed, "v005", 5000);
+    CHECK_OK("content changed", scan(&bed, id));
+    CHECK_INT("no name did", n_read(watch), 0);
+    CHECK_INT("seen", bed.result.vols.vols.v[1].capacity, 5000);
+    id = bed.result.vols.scan;
+
+    CHECK_INT("rename", rename(from, to), 0);
+    CHECK_INT("rmdir", rmdir(sub), 0);
+    CHECK_OK("names changed", scan(&bed, id));
+    CHECK("read", n_read(watch) > 0);
+    CHECK_STR("new", bed.result.vols.vols.v[0].name, "renamed");
+    CHECK_INT("gone", (int64_t) bed.result.vols.gone.n, 2);
+    CHECK_OK("a directory that is not settled", scan(&bed, bed.result.vols.scan));
+    CHECK("is read", n_read(watch) > 0);
+}
+
 /* What is written down is a cache: whatever is in it, a scan is right. */
 TEST(damaged_memory)
 {

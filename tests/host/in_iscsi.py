@@ -157,6 +157,27 @@ def test_an_initiator_of_its_own():
     byre.byre("pool", "stop", "me")
 
 
+def test_a_guest():
+    """Its disk is a LUN; the target is not logged out of below it."""
+    byre = guest.byre()
+    byre.byre("pool", "start", "is")
+    (name,) = [n for n, v in byre.vols("is").items() if v["state"] == "ready"]
+    byre.byre("vol", "wipe", "is/" + name)  # It makes a file system on what is blank only.
+    said = byre.boot("on-is", "is/" + name)
+    assert "disk /dev/vda %d bytes" % (64 << 20) in said and "ext2 made, written, read back" in said, said
+    refused = byre.fails("pool", "stop", "is")
+    assert "on-is" in refused and IQN in sessions(), refused
+    byre.byre("pool", "start", "is")
+    byre.off("on-is")
+    said = byre.boot("on-is", "is/" + name)
+    assert "kept (boot 2), written, read back" in said, said
+    byre.off("on-is")
+    guest.run("e2fsck", "-fn", byre.vols("is")[name]["filepath"])
+    byre.byre("vm", "delete", byre.prefix + "on-is")
+    byre.byre("pool", "stop", "is")
+    assert IQN not in sessions()
+
+
 def test_a_dead_target_is_told_and_comes_back():
     byre = guest.byre()
     byre.byre("pool", "start", "is")

@@ -119,8 +119,29 @@ def test_blanks_and_versions():
     byre.byre("pool", "undefine", "yz")
 
 
+def test_a_guest():
+    """Its disk is a file of the server; who runs is in nobody's way, and nobody is in his."""
+    byre = guest.byre()
+    byre.byre("pool", "start", "nf")
+    said = byre.boot("on-nf", "nf/disk:%d" % (32 << 20))
+    assert "disk /dev/vda %d bytes" % (32 << 20) in said and "ext2 made, written, read back" in said, said
+    assert (pathlib.Path("/export/srv/x") / "disk").stat().st_size > 0
+    refused = byre.fails("pool", "stop", "nf")
+    assert "on-nf" in refused and mounted(), refused
+    byre.fails("vol", "delete", "nf/disk")
+    byre.byre("pool", "start", "nf")
+    byre.off("on-nf")
+    said = byre.boot("on-nf", "nf/disk")
+    assert "kept (boot 2), written, read back" in said, said
+    byre.off("on-nf")
+    byre.byre("vm", "delete", byre.prefix + "on-nf")
+    byre.byre("pool", "stop", "nf", "boot")
+    assert mounted() is None
+
+
 def test_end():
     byre = guest.byre()
+    byre.byre("pool", "undefine", "boot")
     byre.byre("pool", "delete", "nf")
     assert not os.path.exists(TARGET) and (pathlib.Path("/export/srv/x") / "a.raw").exists()
     byre.byre("pool", "undefine", "nf")
