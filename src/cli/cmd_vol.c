@@ -431,26 +431,46 @@ cmd_pool_of(struct cli *cli, const struct args *args)
     return print_each(cli, args, "pool", print_pool);
 }
 
+/* What a kind of pool cannot do is refused before it is wished: a LUN that is marked as deleted
+ * would stay, and be of no use any more. */
 static struct err *
-delete_one(struct cli *cli, const struct named *named)
+delete_check(struct cli *cli, const struct named *named, const char *label)
 {
-    struct arena *a = &cli->arena;
     CLEANUP(storage_pool_done) struct storage_pool s;
     CLEANUP(vol_done) struct vol v;
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
     struct uuid pool;
-    struct json row = json_object();
-    const char *label = arena_printf(a, "vol %s", named->label);
 
     vol_init(&v);
     pool_init(&s.value);
-    if (cli->dry_run && row_ref(named->row, "pool", &pool)) {
-        TRY(storage_pool_find(cli, UUID_TEXT(&pool), &s));
-        TRY(storage_volume(cli, &s, named->row, &v));
-        TRY(storage_refusal(gate_vol_delete(&s.value, &v, &plan), "vol %s/%s", s.pool.label,
-                            v.name));
+    if (!row_ref(named->row, "pool", &pool)) {
+        return NULL;
+    }
+    struct err *e = storage_pool_find(cli, UUID_TEXT(&pool), &s);
+    if (!e) {
+        e = storage_volume(cli, &s, named->row, &v);
+    }
+    if (e && !cli->dry_run) { /* A row without a pool can go all the same. */
+        err_free(e);
+        return NULL;
+    }
+    TRY(e);
+    TRY(storage_refusal(gate_vol_delete(&s.value, &v, &plan), "vol %s/%s", s.pool.label,
+                        v.name));
+    if (cli->dry_run) {
         show_plan(cli, label, &plan);
     }
+    return NULL;
+}
+
+static struct err *
+delete_one(struct cli *cli, const struct named *named)
+{
+    struct arena *a = &cli->arena;
+    struct json row = json_object();
+    const char *label = arena_printf(a, "vol %s", named->label);
+
+    TRY(delete_check(cli, named, label));
     json_put(a, &row, "deleted", json_bool(true));
     change_update(cli, "volume", &named->uuid, row);
     change_await(cli, GOAL_GONE, "volume", &named->uuid, -1, label, "deleted");
