@@ -33,7 +33,9 @@
 #define DOS POOL("disk", "<device path='/dev/sdx'/><format type='dos'/>", "/dev")
 #define VOL(name, capacity) "<name>" name "</name><capacity>" capacity "</capacity>"
 
-#define REPORT "--config devices/ignore_suspended_devices=1 --reportformat json --units b --nosuffix -o "
+#define REPORT                                                                             \
+    "--config devices/ignore_suspended_devices=1 --reportformat json --units b "           \
+    "--nosuffix -o "
 #define LVS_COLUMNS                                                                        \
     "lv_name,origin,lv_uuid,devices,segtype,stripes,seg_size,vg_extent_size,lv_size,"      \
     "lv_attr,data_percent,metadata_percent,pool_lv,lv_health_status"
