@@ -1,5 +1,7 @@
 /* agent/agent.c: starts the parts, routes what happens to them, and makes the passes. */
 #define LOG_MODULE "agent"
+#include <unistd.h>
+
 #include "agent/agent_i.h"
 #include "agent/stats.h"
 #include "agent/migrate_i.h"
@@ -11,6 +13,7 @@
 #define SLOW_THREADS 8
 #define POOL_THREADS 32 /* Each keeps one for as long as its storage does not answer. */
 #define LEAVE_MS 1000
+#define CGROUPS2_FILE "/sys/fs/cgroup/cgroup.controllers" /* Only version 2 has it there. */
 
 int64_t
 agent_now_ms(const struct agent *a)
@@ -237,7 +240,8 @@ dirs_make(struct agent *a)
     CLEANUP(free_drop) char *run = path_join(a->dir, "run");
 
     TRY(fs_mkdirs(run, 0711));
-    return fs_mkdirs(a->console_dir, 0711);
+    TRY(fs_mkdirs(a->console_dir, 0711));
+    return fs_mkdirs(a->nvram_dir, 0711);
 }
 
 struct err *
@@ -259,6 +263,8 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
     a->dir = path_absolute(options->state);
     a->stored = str_dup(options->stored);
     a->console_dir = path_join(a->dir, "log/console");
+    a->nvram_dir = path_join(a->dir, "nvram");
+    a->cgroups2 = access(CGROUPS2_FILE, F_OK) == 0;
     a->work = work_new(loop, STEP_THREADS);
     a->slow = work_new(loop, SLOW_THREADS);
     a->pools = work_new(loop, POOL_THREADS);
@@ -386,5 +392,6 @@ agent_free(struct agent *a)
     free(a->dir);
     free(a->stored);
     free(a->console_dir);
+    free(a->nvram_dir);
     free(a);
 }

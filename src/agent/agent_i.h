@@ -114,7 +114,8 @@ struct stats;
 struct watch;
 struct agent {
     struct loop *loop;
-    char *dir, *stored, *console_dir;
+    char *dir, *stored, *console_dir, *nvram_dir;
+    bool cgroups2; /* The host has version 2 of them. */
     struct replica *replica;
     struct virt *virt;
     struct work *work;  /* Steps. */

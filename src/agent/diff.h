@@ -20,6 +20,8 @@
 #define ASK_AGAIN_MS                                                                       \
     10000                /* A guest that is booting loses the first press of the button. */
 #define GIVE_UP_MS 45000 /* A graceful stop is then called ignored; nothing is destroyed. */
+#define HOT_TRIES                                                                          \
+    3 /* Changes of a running machine that libvirt made and that do not show. */
 #define RESTART_MIN_MS 1000 /* Back-off after crashes: doubles up to ... */
 #define RESTART_MAX_MS (5 * 60 * 1000)
 #define RESTART_GOOD_MS (60 * 1000) /* ... and is forgotten after a run this long. */
@@ -33,12 +35,17 @@ enum vm_step { VM_DO_NOTHING,
                VM_DO_DEFINE, VM_DO_START, VM_DO_START_PAUSED, VM_DO_SHUTDOWN, VM_DO_DESTROY,
                VM_DO_SUSPEND, VM_DO_RESUME, VM_DO_REBOOT, VM_DO_RESET, VM_DO_UNDEFINE,
                VM_DO_SAVE, VM_DO_FORGET_SAVED,
+               VM_DO_CHANGE,       /* What runs becomes what the row says, as far as it can. */
                VM_DO_ROW_STOPPED,  /* The guest switched itself off: the want follows. */
                VM_DO_ROW_REBOOTED, /* reboots_done follows reboots. */
                VM_DO_ROW_DELETE,   /* With its devices; marks its volumes if delete_volumes. */
                N_VM_STEPS };
 /* clang-format on */
 const char *vm_step_name(enum vm_step); /* "start" */
+
+/* How what runs differs from the row: not, or not so that it can be changed while it runs; changes
+ * that are to be made; only those that the guest must agree to. */
+enum vm_hot { VM_HOT_NONE, VM_HOT_NOW, VM_HOT_GUEST };
 
 /* A vm row. */
 struct vm_want {
@@ -51,8 +58,11 @@ struct vm_want {
     bool was_on; /* The row's own fact: the last report said it was running. */
     const char
         *print; /* Fingerprint of the wanted hardware; NULL: it cannot be built ... */
-    const char *error; /* ... and why. */
-    const char *waits; /* Not NULL: something it needs is under way; the text says what. */
+    const char *error;  /* ... and why. */
+    const char *waits;  /* Not NULL: something it needs is under way; the text says what. */
+    bool waits_for_job; /* And that will end by itself. */
+    enum vm_hot hot;    /* Of a machine that is on. */
+    const char *hot_late; /* VM_HOT_GUEST: for the row if the guest does not answer. */
     bool has_snapshots;
 };
 
@@ -77,6 +87,13 @@ struct vm_memo {
     int64_t reboot_ms; /* When it was asked to reboot; 0: it was not. */
     int64_t reboot_of; /* For which value of 'reboots'. */
     bool rebooted;     /* The reset was seen since. */
+
+    char hot_print[VIRT_PRINT_CHARS + 1]; /* What runs was changed for this want ... */
+    int64_t hot_generation;
+    int64_t hot_ms, hot_last_ms; /* ... first and last then; 0: it was not. */
+    int hot_tries;               /* How often, though the guest had not to agree. */
+    char hot_late[HOT_LATE_CHARS +
+                  1]; /* Begin of hot_late: waited for in vain; "": nothing. */
 
     bool started;          /* This agent has started it ... */
     int64_t started_of;    /* ... for this generation. */
@@ -105,6 +122,8 @@ void vm_memo_begin(struct vm_memo *, enum vm_step, const struct vm_want *, int64
 void vm_memo_skipped(struct vm_memo *,
                      const struct vm_memo *before); /* It did not begin after all. */
 void vm_memo_failed(struct vm_memo *, const struct vm_want *, const char *error);
+/* What was decided is told: the guest is not waited for a second time. */
+void vm_memo_told(struct vm_memo *, const struct vm_want *, const struct vm_decision *);
 void vm_memo_event(struct vm_memo *, enum virt_event_kind, enum virt_reason,
                    int64_t now_ms);
 void vm_memo_done(struct vm_memo *);

@@ -6,6 +6,8 @@
  * changed meanwhile.  A crash is no wish. */
 #include "agent/diff.h"
 
+#include <stdio.h>
+
 #include "base/str.h"
 
 static const char *const step_names[N_VM_STEPS] = {
@@ -22,6 +24,7 @@ static const char *const step_names[N_VM_STEPS] = {
     [VM_DO_UNDEFINE] = "undefine",
     [VM_DO_SAVE] = "save",
     [VM_DO_FORGET_SAVED] = "forget-saved",
+    [VM_DO_CHANGE] = "change",
     [VM_DO_ROW_STOPPED] = "row-stopped",
     [VM_DO_ROW_REBOOTED] = "row-rebooted",
     [VM_DO_ROW_DELETE] = "row-delete",
@@ -216,6 +219,55 @@ reboot(const struct vm_want *want, const struct vm_memo *memo, int64_t now_ms)
         "console), or reboot it with --force");
 }
 
+static bool
+is_hot_asked(const struct vm_memo *memo, const struct vm_want *want)
+{
+    return memo->hot_ms > 0 && memo->hot_generation == want->generation &&
+           str_eq(memo->hot_print, want->print);
+}
+
+static bool
+is_late(const struct vm_memo *memo, const struct vm_want *want)
+{
+    return memo->hot_late[0] && want->hot_late &&
+           strncmp(memo->hot_late, want->hot_late, HOT_LATE_CHARS) == 0;
+}
+
+/* It is on as wanted.  Is what runs the hardware of its row?  What libvirt can change is changed;
+ * the guest is asked for what it must give back, and that is waited for, not for ever. */
+static struct vm_decision
+hardware(const struct vm_want *want, const struct virt_dom *seen,
+         const struct vm_memo *memo, int64_t now_ms)
+{
+    bool asked = want->print && is_hot_asked(memo, want);
+
+    if (!want->print) {
+        return settled(want->error);
+    } else if (want->waits) {
+        return want->waits_for_job ? waiting(want->waits, 0) : settled(NULL);
+    } else if (want->hot == VM_HOT_NONE) {
+        return settled(NULL);
+    } else if (want->hot == VM_HOT_NOW) {
+        return asked && memo->hot_tries >= HOT_TRIES
+                   ? settled(
+                         "the running machine could not be changed\nlibvirt took the change, and "
+                         "it does not show\nstop and start the machine")
+                   : take(VM_DO_CHANGE);
+    } else if (!asked) {
+        return take(VM_DO_CHANGE);
+    } else if (seen->state == VIRT_PAUSED || seen->state == VIRT_SUSPENDED) {
+        return settled(
+            "the machine is paused\nits guest cannot give anything back until it goes on\nbyre "
+            "vm resume");
+    } else if (now_ms - memo->hot_ms >= GIVE_UP_MS || is_late(memo, want)) {
+        return settled(want->hot_late);
+    } else if (now_ms - memo->hot_last_ms >= ASK_AGAIN_MS) {
+        return take(VM_DO_CHANGE);
+    }
+    return waiting(NULL,
+                   min64(memo->hot_last_ms + ASK_AGAIN_MS, memo->hot_ms + GIVE_UP_MS));
+}
+
 static struct vm_decision
 want_on(const struct vm_want *want, const struct virt_dom *seen, const struct vm_memo *memo,
         int64_t now_ms)
@@ -243,7 +295,7 @@ want_on(const struct vm_want *want, const struct virt_dom *seen, const struct vm
                seen->state != VIRT_SUSPENDED) {
         return take(VM_DO_SUSPEND);
     }
-    return settled(NULL);
+    return hardware(want, seen, memo, now_ms);
 }
 
 static struct vm_decision
@@ -310,6 +362,18 @@ void
 vm_memo_follow(struct vm_memo *memo, const struct vm_want *want)
 {
     memo->failed = has_failed(memo, want);
+    if (want->hot == VM_HOT_NONE) {
+        memo->hot_ms = 0;
+        memo->hot_late[0] = '\0';
+    }
+}
+
+void
+vm_memo_told(struct vm_memo *memo, const struct vm_want *want, const struct vm_decision *d)
+{
+    if (d->settled && d->error && d->error == want->hot_late) {
+        snprintf(memo->hot_late, sizeof memo->hot_late, "%s", d->error);
+    }
 }
 
 void
@@ -331,6 +395,16 @@ vm_memo_begin(struct vm_memo *memo, enum vm_step step, const struct vm_want *wan
         }
         memo->asked_last_ms = now_ms;
         memo->stop_ours = true;
+        break;
+    case VM_DO_CHANGE:
+        if (!is_hot_asked(memo, want)) {
+            memcpy(memo->hot_print, want->print, VIRT_PRINT_CHARS + 1);
+            memo->hot_generation = want->generation;
+            memo->hot_ms = now_ms;
+            memo->hot_tries = 0;
+        }
+        memo->hot_last_ms = now_ms;
+        memo->hot_tries += want->hot == VM_HOT_NOW;
         break;
     case VM_DO_DESTROY:
     case VM_DO_SAVE: memo->stop_ours = true; break;
@@ -356,6 +430,11 @@ vm_memo_skipped(struct vm_memo *memo, const struct vm_memo *before)
     memo->rebooted = before->rebooted;
     memo->started = before->started;
     memo->started_of = before->started_of;
+    memcpy(memo->hot_print, before->hot_print, sizeof memo->hot_print);
+    memo->hot_generation = before->hot_generation;
+    memo->hot_ms = before->hot_ms;
+    memo->hot_last_ms = before->hot_last_ms;
+    memo->hot_tries = before->hot_tries;
 }
 
 void

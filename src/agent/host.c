@@ -130,6 +130,7 @@ host_learn(struct agent *a, const struct uuid *domain, struct virt_dom *dom)
     seen->tick = ++a->tick;
     if (dom) {
         dom->name = NULL; /* Taken. */
+        dom->live = NULL;
     }
 }
 
@@ -309,7 +310,12 @@ host_model(const struct agent *a)
     return (struct model_vm_host){ .kvm = a->probe.kvm,
                                    .tcg = a->probe.tcg,
                                    .kvm_why = a->probe.kvm_why,
-                                   .console_dir = a->console_dir };
+                                   .console_dir = a->console_dir,
+                                   .nvram_dir = a->nvram_dir,
+                                   .kind = virt_kind_of(virt_uri(a->virt)),
+                                   .has_efi = a->host.efi,
+                                   .has_tpm = a->host.tpm,
+                                   .cgroups2 = a->cgroups2 };
 }
 
 /* MiB of the line "NAME:   12345 kB" in /proc/meminfo; -1 if there is none. */

@@ -6,6 +6,7 @@
 #include "agent/jobs_i.h"
 
 #include "base/log.h"
+#include "virt/hot.h"
 
 /* One step, or only a look (VM_DO_NOTHING), in a worker thread.  Owns all it points to. */
 struct vm_job {
@@ -14,8 +15,12 @@ struct vm_job {
     enum vm_step step;
     struct uuid domain;
     char *name;
-    char *xml;           /* VM_DO_DEFINE. */
-    char *console_log;   /* VM_DO_UNDEFINE: goes with the domain; NULL: stays. */
+    char *xml;             /* VM_DO_DEFINE. */
+    struct virt_diff diff; /* VM_DO_CHANGE ... */
+    bool has_diff;
+    bool asked; /* ... and it was tried before. */
+    char *
+        console_log; /* VM_DO_UNDEFINE for good: goes with the domain; NULL: another name. */
     volatile int cancel; /* The want changed before the step began. */
     struct vm_want want; /* For the memo; its 'print' points to: */
     char print[VIRT_PRINT_CHARS + 1];
@@ -53,12 +58,14 @@ step_run(struct vm_job *job)
     case VM_DO_RESET: return virt_reset(v, &job->domain);
     case VM_DO_SAVE: return virt_save(v, &job->domain);
     case VM_DO_FORGET_SAVED: return virt_forget_saved(v, &job->domain);
+    case VM_DO_CHANGE: return virt_apply(v, &job->domain, &job->diff, job->asked);
     case VM_DO_DESTROY:
         e = virt_destroy(v, &job->domain);
         failed_but_gone(&e);
         return e;
     case VM_DO_UNDEFINE:
-        e = virt_undefine(v, &job->domain);
+        e = job->console_log ? virt_undefine(v, &job->domain)
+                             : virt_undefine_but_nvram(v, &job->domain);
         failed_but_gone(&e);
         if (!e && job->console_log) {
             unlink(job->console_log); /* May be another user's; then it stays. */
@@ -90,6 +97,9 @@ job_free(struct vm_job *job)
     free(job->name);
     free(job->xml);
     free(job->console_log);
+    if (job->has_diff) {
+        virt_diff_done(&job->diff);
+    }
     free(job);
 }
 
@@ -109,6 +119,7 @@ step_failed_text(enum vm_step step)
         [VM_DO_UNDEFINE] = "libvirt could not forget the machine",
         [VM_DO_SAVE] = "the machine could not be saved",
         [VM_DO_FORGET_SAVED] = "what was saved could not be thrown away",
+        [VM_DO_CHANGE] = "the running machine could not be changed",
     };
     return texts[step] ? texts[step] : "the machine could not be changed";
 }
@@ -269,9 +280,30 @@ vms_has_disks(const struct virt_dom *dom)
     return vms_is_on(dom) || (dom && dom->saved);
 }
 
+/* A disk whose row is gone stays in use until the guest has given it back. */
+static const char *
+live_user_of(struct agent *a, const char *path)
+{
+    HMAP_FOR_EACH (struct seen, seen, node, &a->seen) {
+        const struct virt_live *live = seen->gone ? NULL : seen->dom.live;
+        for (size_t i = 0; live && i < live->d.n_disks; i++) {
+            if (str_eq(live->d.disks[i].path, path)) {
+                return seen->dom.name;
+            }
+        }
+    }
+    return NULL;
+}
+
 const char *
 vms_user_of(struct agent *a, const struct uuid *volume)
 {
+    const struct row_volume *row = row_volume_find(a->replica, volume);
+    const char *user = row && row->filepath ? live_user_of(a, row->filepath) : NULL;
+
+    if (user) {
+        return user;
+    }
     ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
         struct row_vm *vm =
             uuid_eq(&device->volume, volume) ? row_device_get_vm(device) : NULL;
@@ -302,21 +334,67 @@ struct wanted {
     struct model_vm model;
     bool built; /* The model holds something. */
     char print[VIRT_PRINT_CHARS + 1];
-    char *error, *waits;
+    char *error, *waits, *late;
+    struct virt_diff diff; /* Against what runs. */
+    bool has_diff;
 };
 
 static void
 wanted_done(struct wanted *w)
 {
     free(w->waits);
+    free(w->late);
+    if (w->has_diff) {
+        virt_diff_done(&w->diff);
+    }
     if (w->built) {
         model_vm_done(&w->model);
     }
     free(w->error);
 }
 
+/* What the row is told when the guest keeps something. */
+static char *
+late_text(const struct virt_diff *diff)
+{
+    for (size_t i = 0; i < diff->n; i++) {
+        const struct virt_change *c = &diff->v[i];
+        if (c->by_guest && c->kind == VIRT_CH_DETACH) {
+            return str_dupf(
+                "the guest does not give back %s\nit was asked, and did not within "
+                "45 s\nend its use in the guest (umount) and give the command again, or "
+                "stop the machine",
+                c->what);
+        } else if (c->by_guest) {
+            return str_dupf(
+                "the guest does not follow a change of %s\nit was asked, and did not "
+                "within 45 s\nlook whether it has a driver for that (balloon, CPU "
+                "hot-plug), or stop and start the machine",
+                c->what);
+        }
+    }
+    return NULL;
+}
+
+/* Machines whose mark says that they run with just this hardware are not looked at closer. */
 static void
-wanted_of(struct agent *a, const struct row_vm *row, struct wanted *w)
+compare(const struct virt_dom *seen, struct wanted *w)
+{
+    if (!seen || !seen->live || w->want.waits || str_eq(seen->live_print, w->print)) {
+        return;
+    }
+    virt_diff(seen->live, &w->model.domain, &w->diff);
+    w->has_diff = true;
+    w->late = late_text(&w->diff);
+    w->want.hot_late = w->late;
+    w->want.hot = w->diff.n == 0                   ? VM_HOT_NONE
+                  : w->diff.n > w->diff.n_by_guest ? VM_HOT_NOW
+                                                   : VM_HOT_GUEST;
+}
+
+static void
+wanted_of(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
+          struct wanted *w)
 {
     struct model_vm_host host = host_model(a);
 
@@ -337,6 +415,7 @@ wanted_of(struct agent *a, const struct row_vm *row, struct wanted *w)
         w->want.waits =
             "the machine waits for this host's probe\nit is being tried whether KVM works\nit takes "
             "some seconds";
+        w->want.waits_for_job = true;
     }
     struct err *e = model_vm(row, &host, &w->model);
     if (e) {
@@ -350,11 +429,14 @@ wanted_of(struct agent *a, const struct row_vm *row, struct wanted *w)
     w->waits = vols_job_text(a, row);
     if (w->model.waits) {
         w->want.waits = w->model.waits;
+        w->want.waits_for_job = w->model.waits_for_job;
     } else if (w->waits) {
         w->want.waits = w->waits;
+        w->want.waits_for_job = true;
     }
     virt_domain_print(&w->model.domain, w->print);
     w->want.print = w->print;
+    compare(seen, w);
 }
 
 static void
@@ -370,7 +452,7 @@ begin(struct agent *a, struct vm_obj *obj, enum vm_step step, struct wanted *w,
     job->name = str_dup(row->name);
     job->want = w->want;
     job->want.name = job->name;
-    job->want.error = job->want.waits = NULL;
+    job->want.error = job->want.waits = job->want.hot_late = NULL;
     if (w->want.print) {
         memcpy(job->print, w->print, sizeof job->print);
         job->want.print = job->print;
@@ -381,6 +463,12 @@ begin(struct agent *a, struct vm_obj *obj, enum vm_step step, struct wanted *w,
         job->xml = buf_take(&xml);
     } else if (step == VM_DO_UNDEFINE && w->want.state == VM_DELETED) {
         job->console_log = model_vm_console_log(a->console_dir, &job->domain);
+    }
+    if (step == VM_DO_CHANGE) {
+        job->diff = w->diff;
+        job->has_diff = true;
+        w->has_diff = false; /* Taken. */
+        job->asked = obj->memo.hot_ms > 0 && str_eq(obj->memo.hot_print, w->print);
     }
     job->before = obj->memo;
     vm_memo_begin(&obj->memo, step, &w->want, agent_now_ms(a));
@@ -476,6 +564,21 @@ begin_row_step(struct agent *a, struct vm_obj *obj, enum vm_step step,
     txn_commit(txn, replica_session(a->replica), on_row_step, obj);
 }
 
+/* A row that cannot be built now says nothing about what runs. */
+static void
+reboot_facts(struct facts *f, const struct row_vm *row, const struct virt_dom *seen,
+             const struct wanted *w)
+{
+    const struct strvec none = STRVEC_INIT;
+
+    if (seen && seen->live && (!w->want.print || w->want.waits)) {
+        return;
+    }
+    const struct strvec *columns = w->has_diff ? &w->diff.reboot : &none;
+    facts_bool(f, "needreboot", row->needreboot, columns->n > 0);
+    facts_strings(f, "needreboot_columns", &row->needreboot_columns, columns);
+}
+
 static void
 vm_facts(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
          const struct wanted *w, const struct vm_decision *d)
@@ -500,9 +603,11 @@ vm_facts(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
                                      : virt_state_name(seen ? seen->state : VIRT_SHUTOFF));
     facts_opt_int(&f, "domid", &row->domid, seen ? seen->domid : -1);
     facts_string(&f, "vnc", row->vnc, seen && seen->vnc_port > 0 ? vnc : NULL);
-    facts_bool(&f, "needreboot", row->needreboot,
-               seen && seen->live_print[0] && w->want.print && !w->want.waits &&
-                   !str_eq(seen->live_print, w->want.print));
+    facts_opt_int(&f, "mem_actual", &row->mem_actual,
+                  seen && seen->live ? seen->live->d.mem_mib : -1);
+    facts_opt_int(&f, "vcpu_actual", &row->vcpu_actual,
+                  seen && seen->live ? seen->live->d.vcpus : -1);
+    reboot_facts(&f, row, seen, w);
     if (d) {
         facts_string(&f, "error", row->error, d->error);
         if (d->settled) {
@@ -545,12 +650,13 @@ vm_pass(struct agent *a, const struct row_vm *row)
     const struct virt_dom *seen = host_seen(a, &domain);
     struct wanted w;
 
-    wanted_of(a, row, &w);
+    wanted_of(a, row, seen, &w);
     vm_memo_follow(&obj->memo, &w.want);
     const struct vm_memo *memo = obj->job ? &obj->job->before : &obj->memo;
     struct vm_decision d = vm_decide(&w.want, seen, memo, agent_now_ms(a));
     bool is_row_step = d.step >= VM_DO_ROW_STOPPED;
 
+    vm_memo_told(&obj->memo, &w.want, &d);
     bool held = vm_is_held(a, row);
 
     if (!a->listed || row->migrate) { /* On its way: migrate.c alone acts. */

@@ -101,6 +101,7 @@ volume_path(struct build *b, const char *what, const struct row_volume *volume,
             "byre vol info %s tells why", label);
     } else if (!str_eq(volume->state, "ready") || !volume->filepath) {
         if (!b->ret->waits) {
+            b->ret->waits_for_job = !volume->error;
             b->ret->waits = arena_printf(
                 &b->ret->arena,
                 "the machine waits for volume %s\nits state is %s, not ready\nsee byre vol "
@@ -132,6 +133,7 @@ bus_of(const struct row_device *device, bool cdrom)
     case 'v': return "virtio";
     case 'h': return "ide";
     case 's': return "sata";
+    case 'f': return "fdc";
     default: return cdrom ? "sata" : "virtio";
     }
 }
@@ -143,12 +145,21 @@ disk_from(struct build *b, const struct row_device *device, struct virt_disk *di
     const char *what = arena_printf(&b->ret->arena, "disk %s", device->targetdev);
 
     disk->cdrom = str_eq(device->type, "cdrom");
+    disk->floppy = str_eq(device->type, "floppy");
     disk->target = copy(b, device->targetdev);
     disk->bus = copy(b, bus_of(device, disk->cdrom));
     disk->readonly = device->readonly;
     disk->shareable = device->shareable;
     disk->boot_order = (int) device->boot_order.v;
     disk->cache = copy(b, device->cache);
+    disk->limits = (struct virt_limits){
+        .total_bytes = device->total_bytes_sec.v,
+        .read_bytes = device->read_bytes_sec.v,
+        .write_bytes = device->write_bytes_sec.v,
+        .total_iops = device->total_iops_sec.v,
+        .read_iops = device->read_iops_sec.v,
+        .write_iops = device->write_iops_sec.v,
+    };
     if (volume) {
         const struct row_pool *pool = row_volume_get_pool(volume);
         const struct row_metapool *metapool = pool ? row_pool_get_metapool(pool) : NULL;
@@ -163,7 +174,7 @@ disk_from(struct build *b, const struct row_device *device, struct virt_disk *di
         disk->path = copy(b, device->filepath);
         disk->block = str_starts(disk->path, "/dev/");
         disk->format = "raw";
-    } else if (!disk->cdrom) {
+    } else if (!disk->cdrom && !disk->floppy) {
         return err_hint(err_new(ERR_NOT_FOUND, "%s has no volume", what),
                         "set the device's volume, or remove the device");
     }
@@ -245,6 +256,12 @@ nics_from(struct build *b)
             .network = bridge ? NULL : copy(b, network->name),
             .inbound_kib = ifaces[i]->inbound.v,
             .outbound_kib = ifaces[i]->outbound.v,
+            .inbound_peak_kib = ifaces[i]->inbound_peak.v,
+            .inbound_burst_kib = ifaces[i]->inbound_burst.v,
+            .outbound_peak_kib = ifaces[i]->outbound_peak.v,
+            .outbound_burst_kib = ifaces[i]->outbound_burst.v,
+            .link_down = ifaces[i]->link_down,
+            .boot_order = (int) ifaces[i]->boot_order.v,
         };
     }
     b->ret->domain.nics = nics;
@@ -318,6 +335,54 @@ accel_from(struct build *b)
     return NULL;
 }
 
+/* What only some hosts have. */
+static MUST_CHECK struct err *
+extras_from(struct build *b)
+{
+    struct virt_domain *d = &b->ret->domain;
+    const char *display = b->row->display;
+
+    d->vnc = display ? str_eq(display, "vnc") : !d->kernel && !b->ret->waits;
+    d->tpm = b->row->tpm;
+    if (d->tpm && !b->host->has_tpm) {
+        return err_hint(
+            err_new(ERR_UNSUPPORTED, "this host cannot emulate a TPM"),
+            "install swtpm and swtpm-tools on it, then restart libvirtd; or set tpm=false");
+    }
+    if (str_eq(d->firmware, "efi")) {
+        if (!b->host->has_efi) {
+            return err_hint(err_new(ERR_UNSUPPORTED, "this host has no UEFI firmware"),
+                            "install the package ovmf on it, or set firmware=bios");
+        }
+        d->nvram = arena_printf(&b->ret->arena, "%s/%s.fd", b->host->nvram_dir,
+                                UUID_TEXT(&d->uuid));
+    }
+    return NULL;
+}
+
+static int
+by_vcpu(const void *a, const void *b)
+{
+    int64_t x = ((const struct virt_pin *) a)->vcpu,
+            y = ((const struct virt_pin *) b)->vcpu;
+    return (x > y) - (x < y);
+}
+
+static void
+pins_from(struct build *b)
+{
+    const struct typed_map *map = &b->row->vcpu_pin;
+    struct virt_pin *pins = arena_zalloc(&b->ret->arena, (map->n + 1) * sizeof *pins);
+
+    for (size_t i = 0; i < map->n; i++) {
+        pins[i] =
+            (struct virt_pin){ map->keys[i].integer, copy(b, map->values[i].string->s) };
+    }
+    qsort(pins, map->n, sizeof *pins, by_vcpu);
+    b->ret->domain.pins = pins;
+    b->ret->domain.n_pins = map->n;
+}
+
 static MUST_CHECK struct err *
 domain_from(struct build *b)
 {
@@ -332,19 +397,29 @@ domain_from(struct build *b)
         .row = row->base.uuid,
         .description = copy(b, row->description),
         .mem_mib = row->mem,
+        .mem_max_mib = row->mem_max.v,
         .vcpus = row->vcpu,
+        .vcpus_max = row->vcpu_max.v,
+        .cpu_cap = row->cpu_cap.v,
+        .cpuset = copy(b, row->cpuset),
+        .kind = b->host->kind,
+        .cgroups2 = b->host->cgroups2,
         .cpu_shares = row->cputune.v,
         .io_weight = row->blkiotune.v,
         .machine = copy(b, row->machine),
         .cpu_mode = copy(b, row->cpu_mode),
+        .cpu_model = copy(b, row->cpu_model),
+        .watchdog = copy(b, row->watchdog),
         .firmware = copy(b, row->firmware),
         .on_poweroff = copy(b, row->on_poweroff),
         .on_reboot = copy(b, row->on_reboot),
         .on_crash = copy(b, row->on_crash),
         .console_log = copy(b, log),
     };
+    pins_from(b);
     TRY(accel_from(b));
     TRY(boot_from(b));
+    TRY(extras_from(b));
     TRY(disks_from(b));
     TRY(nics_from(b));
     return b->ret->waits ? NULL : virt_domain_check(d);

@@ -19,12 +19,17 @@ struct model_vm_host {
     const char *kvm_why;         /* If not: why.  NULL or "": not known. */
     const char *console_dir;     /* Logs of serial consoles; absolute. */
     const struct uuid *hostnode; /* As it will be there; NULL: where its row says. */
+    const char *nvram_dir;       /* Variables of UEFI firmware; absolute. */
+    enum virt_kind kind;
+    bool has_efi, has_tpm; /* It has the firmware, and swtpm. */
+    bool cgroups2;
 };
 
 struct model_vm {
     struct arena arena;
     struct virt_domain domain; /* Has passed virt_domain_check(), unless 'waits'. */
-    const char *waits; /* Not NULL: it cannot be built yet; what for.  Three lines. */
+    const char *waits;  /* Not NULL: it cannot be built yet; what for.  Three lines. */
+    bool waits_for_job; /* And that will end by itself. */
 };
 
 /* 'ret' is initialised here; on failure it holds nothing. */

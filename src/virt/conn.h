@@ -21,7 +21,8 @@
 #include "virt/domain.h"
 
 struct loop;
-struct virt; /* One connection.  virt_new(), virt_free(). */
+struct virt_live; /* virt/hot.h */
+struct virt;      /* One connection.  virt_new(), virt_free(). */
 
 /* As VMmanager's and libvirt's words: what a domain does now. */
 /* clang-format off */
@@ -45,12 +46,13 @@ struct virt_dom {
     int domid; /* -1 when it is off. */
     bool persistent, autostart;
     bool saved; /* It is off, and its memory waits on disk: a start goes on from there. */
-    int64_t mem_mib, vcpus;
-    bool marked; /* Byre's ... */
+    int64_t mem_mib, vcpus; /* The most memory it can have; the CPUs it has. */
+    bool marked;            /* Byre's ... */
     struct virt_mark
         mark; /* ... and then this row's.  'print' of the definition on file. */
     char live_print[VIRT_PRINT_CHARS + 1]; /* 'print' of what runs now; "" when off. */
     int vnc_port;                          /* -1: none. */
+    struct virt_live *live; /* Marked and on: what runs; else NULL.  Owned by the list. */
 };
 
 struct virt_doms {
@@ -67,6 +69,7 @@ struct virt_host {
     char arch[32], cpu_model[128];
     int cpus;
     int64_t mem_mib, mem_free_mib;
+    bool efi, tpm;     /* UEFI firmware and swtpm are there. */
     char version[128]; /* "libvirt 9.0.0, QEMU 7.2.22" */
 };
 
@@ -98,11 +101,13 @@ bool virt_connected(struct virt *);
 struct err *virt_host_facts(struct virt *, struct virt_host *ret) MUST_CHECK;
 struct err *virt_list(struct virt *, struct virt_doms *ret) MUST_CHECK; /* All domains. */
 struct err *virt_look(struct virt *, const struct uuid *, struct virt_dom *ret) MUST_CHECK;
-void virt_dom_done(struct virt_dom *);
+void virt_dom_done(struct virt_dom *); /* Frees what it owns. */
 
 struct err *virt_define(struct virt *, const char *xml) MUST_CHECK;
 /* Also when it has managed saves, NVRAM, snapshots' or checkpoints' metadata. */
 struct err *virt_undefine(struct virt *, const struct uuid *) MUST_CHECK;
+/* The same, but what the firmware keeps (NVRAM) stays for the definition that follows. */
+struct err *virt_undefine_but_nvram(struct virt *, const struct uuid *) MUST_CHECK;
 struct err *virt_start(struct virt *, const struct uuid *, bool paused) MUST_CHECK;
 /* Asks: by the guest agent if it answers, else by the power button. */
 struct err *virt_shutdown(struct virt *, const struct uuid *) MUST_CHECK;

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "virt/conn_i.h"
+#include "virt/hot.h"
 
 static const char *const state_names[N_VIRT_STATES] = {
     [VIRT_UNKNOWN] = "unknown", [VIRT_RUNNING] = "running",     [VIRT_IDLE] = "idle",
@@ -70,23 +71,20 @@ mark_of(virDomainPtr dom, bool live, struct virt_mark *ret)
     return xml && virt_mark_parse(xml, ret);
 }
 
-/* Where the VNC server of a running domain listens; libvirt prints
- *     <graphics type='vnc' port='5900' autoport='yes' listen='127.0.0.1'>
- * with the attributes in this order.  -1: none. */
-static int
-vnc_port_of(virDomainPtr dom)
+/* What runs.  NULL: it went, or says something that no domain says. */
+static struct virt_live *
+live_of(virDomainPtr dom, enum virt_kind kind)
 {
     CLEANUP(free_drop) char *xml = virDomainGetXMLDesc(dom, 0);
-    const char *at = xml ? strstr(xml, "<graphics type='vnc' port='") : NULL;
-    int port = -1;
+    struct virt_live *live = NULL;
 
-    return at && sscanf(at, "<graphics type='vnc' port='%d'", &port) == 1 && port > 0 ? port
-                                                                                      : -1;
+    err_free(xml ? virt_live_read(kind, xml, &live) : NULL);
+    return live;
 }
 
 /* A domain may vanish while it is looked at: then false, and that is no failure. */
 static bool
-look(virDomainPtr dom, struct virt_dom *ret)
+look(virDomainPtr dom, enum virt_kind kind, struct virt_dom *ret)
 {
     struct virt_dom d = { .domid = -1, .vnc_port = -1 };
     virDomainInfo info;
@@ -111,7 +109,8 @@ look(virDomainPtr dom, struct virt_dom *ret)
     if (d.state != VIRT_SHUTOFF && d.state != VIRT_CRASHED) {
         unsigned id = virDomainGetID(dom);
         d.domid = id == (unsigned) -1 ? -1 : (int) id;
-        d.vnc_port = vnc_port_of(dom);
+        d.live = live_of(dom, kind);
+        d.vnc_port = d.live ? d.live->vnc_port : -1;
         if (mark_of(dom, true, &live)) {
             memcpy(d.live_print, live.print, sizeof d.live_print);
             if (!d.marked) { /* Undefined while it runs, or started without a definition. */
@@ -119,6 +118,9 @@ look(virDomainPtr dom, struct virt_dom *ret)
                 d.mark = live;
             }
         }
+    }
+    if (!d.marked) { /* Not ours to change. */
+        virt_live_free(TAKE(d.live));
     }
     d.name = str_dup(virDomainGetName(dom));
     *ret = d;
@@ -130,6 +132,7 @@ virt_dom_done(struct virt_dom *d)
 {
     free(d->name);
     d->name = NULL;
+    virt_live_free(TAKE(d->live));
 }
 
 void
@@ -167,7 +170,7 @@ virt_list(struct virt *v, struct virt_doms *ret)
 
     struct virt_doms list = { xcalloc((size_t) n + 1, sizeof *list.v), 0 };
     for (int i = 0; i < n; i++) {
-        list.n += look(doms[i], &list.v[list.n]);
+        list.n += look(doms[i], virt_kind_of(v->uri), &list.v[list.n]);
         virDomainFree(doms[i]);
     }
     free(doms);
@@ -184,7 +187,8 @@ virt_look(struct virt *v, const struct uuid *uuid, struct virt_dom *ret)
 {
     CLEANUP(virt_dom_drop) virDomainPtr dom = NULL;
     TRY(virt_dom_take(v, uuid, &dom));
-    return look(dom, ret) ? NULL : virt_last_error(v, "look at a domain");
+    return look(dom, virt_kind_of(v->uri), ret) ? NULL
+                                                : virt_last_error(v, "look at a domain");
 }
 
 struct err *
@@ -205,13 +209,24 @@ virt_define(struct virt *v, const char *xml)
         return (call) < 0 ? virt_last_error(virt, what) : NULL;                            \
     } while (0)
 
+#define UNDEFINE_FLAGS                                                                     \
+    (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |           \
+     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+
 struct err *
 virt_undefine(struct virt *v, const struct uuid *uuid)
 {
-    unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
-                     VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM |
-                     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
-    COMMAND(v, uuid, virDomainUndefineFlags(dom, flags), "undefine the domain");
+    COMMAND(v, uuid,
+            virDomainUndefineFlags(dom, UNDEFINE_FLAGS | VIR_DOMAIN_UNDEFINE_NVRAM),
+            "undefine the domain");
+}
+
+struct err *
+virt_undefine_but_nvram(struct virt *v, const struct uuid *uuid)
+{
+    COMMAND(v, uuid,
+            virDomainUndefineFlags(dom, UNDEFINE_FLAGS | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM),
+            "undefine the domain");
 }
 
 struct err *

@@ -3,7 +3,10 @@
 
 #include <libvirt/virterror.h>
 
+#include "base/arena.h"
+#include "base/str.h"
 #include "virt/conn_i.h"
+#include "xml/tree.h"
 
 /* The text between two marks, for the two leaves of the capabilities that are wanted here:
  *
@@ -44,6 +47,50 @@ version_text(virConnectPtr conn, char *ret, size_t n_bytes)
              hv / 1000 % 1000, hv % 1000);
 }
 
+/* Of the domain capabilities:
+ *
+ *     <os supported='yes'>
+ *       <enum name='firmware'>
+ *         <value>efi</value>
+ *     ...
+ *       <tpm supported='yes'>
+ *         <enum name='backendModel'>
+ *           <value>emulator</value>
+ */
+static bool
+offers(const struct xml_node *at, const char *name, const char *value)
+{
+    for (const struct xml_node *e = xml_find(at, "enum"); e; e = xml_next(e)) {
+        if (!str_eq(xml_string(e, "@name"), name)) {
+            continue;
+        }
+        for (const struct xml_node *v = xml_find(e, "value"); v; v = xml_next(v)) {
+            if (str_eq(v->text, value)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A driver that cannot tell has neither. */
+static void
+guest_facts(virConnectPtr conn, struct virt_host *host)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    struct xml_node *root;
+    CLEANUP(free_drop)
+    char *xml = virConnectGetDomainCapabilities(conn, NULL, NULL, "q35", NULL, 0);
+    struct err *e =
+        xml ? xml_parse(&arena, "(domain capabilities)", xml, strlen(xml), &root) : NULL;
+
+    if (xml && !e) {
+        host->efi = offers(xml_find(root, "os"), "firmware", "efi");
+        host->tpm = offers(xml_find(root, "devices/tpm"), "backendModel", "emulator");
+    }
+    err_free(e);
+}
+
 struct err *
 virt_host_facts(struct virt *v, struct virt_host *ret)
 {
@@ -73,6 +120,7 @@ virt_host_facts(struct virt *v, struct virt_host *ret)
     if (!leaf(xml, "<model>", host.cpu_model, sizeof host.cpu_model)) {
         snprintf(host.cpu_model, sizeof host.cpu_model, "%s", info.model);
     }
+    guest_facts(conn, &host);
     version_text(conn, host.version, sizeof host.version);
     *ret = host;
     return NULL;
