@@ -22,6 +22,7 @@
 #define GIVE_UP_MS 45000 /* A graceful stop is then called ignored; nothing is destroyed. */
 #define HOT_TRIES                                                                          \
     3 /* Changes of a running machine that libvirt made and that do not show. */
+#define HOT_LATE_CHARS 100  /* The first line of hot_late names what it is about. */
 #define RESTART_MIN_MS 1000 /* Back-off after crashes: doubles up to ... */
 #define RESTART_MAX_MS (5 * 60 * 1000)
 #define RESTART_GOOD_MS (60 * 1000) /* ... and is forgotten after a run this long. */
