@@ -5,6 +5,7 @@
  *     {"method":"upload","volume":ROW,"offset":0,"length":0} + fd
  *     {"method":"xml",...}                         see describe.c
  *     {"method":"sources",...}                     see sources.c
+ *     {"method":"keys"|"screen"|"dump",...}        see guest_request.c
  *     {"method":"top"}, {"method":"stats",...}     see stats.h
  *     {"method":"download", the same}              -> {"progress":R,"message":S}...  {"result":{"bytes":N}} */
 #include <errno.h>
@@ -285,6 +286,12 @@ transfer_prepare(struct request *r, struct decode *d, const char *method)
     return NULL;
 }
 
+static bool
+is_about_guest(const char *method)
+{
+    return str_eq(method, "keys") || str_eq(method, "screen") || str_eq(method, "dump");
+}
+
 struct err *
 request_prepare(struct request *r)
 {
@@ -295,7 +302,7 @@ request_prepare(struct request *r)
     const char *method = decode_string(&d, "method", 0, NULL);
     bool needs_rows = str_eq(method, "console") || str_eq(method, "upload") ||
                       str_eq(method, "download") || str_eq(method, "xml") ||
-                      str_eq(method, "look");
+                      str_eq(method, "look") || is_about_guest(method);
     if (needs_rows && !replica_is_ready(r->agent->replica)) {
         decode_ignore_rest(&d);
         err_free(decode_end(&d));
@@ -309,6 +316,8 @@ request_prepare(struct request *r)
         return look_prepare(r, &d);
     } else if (str_eq(method, "xml")) {
         return describe_prepare(r, &d);
+    } else if (is_about_guest(method)) {
+        return guest_prepare(r, &d, method);
     } else if (str_eq(method, "sources")) {
         return sources_prepare(r, &d);
     } else if (str_eq(method, "top")) {

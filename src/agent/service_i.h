@@ -5,6 +5,7 @@
 #include "agent/agent_i.h"
 #include "agent/stats.h"
 #include "json/json.h"
+#include "virt/guest.h"
 
 /* A request and its connection.  Made on the loop, served in a thread, freed on the loop. */
 struct request {
@@ -42,6 +43,13 @@ struct request {
         bool has_uuid; /* Of 'domain'. */
         int cpus;      /* Of this host. */
     } stats;
+    /* keys, screen, dump */
+    struct {
+        struct virt_chord *chords; /* In the arena. */
+        size_t n_chords;
+        unsigned hold_ms;
+        bool live;
+    } guest;
     /* probe */
     struct virt_host host;
     struct probe probe;
@@ -52,6 +60,8 @@ struct request {
 struct decode;
 struct err *describe_prepare(struct request *, struct decode *) MUST_CHECK; /* describe.c */
 struct err *look_prepare(struct request *, struct decode *) MUST_CHECK;
+struct err *guest_prepare(struct request *, struct decode *,
+                          const char *method) MUST_CHECK; /* guest_request.c */
 struct err *sources_prepare(struct request *, struct decode *) MUST_CHECK; /* sources.c */
 struct err *request_prepare(struct request *) MUST_CHECK;
 void request_submit(struct request *); /* Takes it. */

@@ -625,13 +625,40 @@ vm_is_starting(const struct row_vm *row)
            (obj->job->step == VM_DO_START || obj->job->step == VM_DO_START_PAUSED);
 }
 
-/* Before a start: is there room?  If not, that is the answer to this want. */
+/* A disk that others hold only the differences to must not change below them. */
+static struct err *
+check_not_a_base(struct agent *a, const struct row_vm *vm)
+{
+    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
+        bool writes = uuid_eq(&device->vm, &vm->base.uuid) && !device->readonly &&
+                      !str_eq(device->type, "cdrom");
+        if (!writes || uuid_is_zero(&device->volume)) {
+            continue;
+        }
+        ROW_FOR_EACH (struct row_volume, over, row_volume_table(a->replica)) {
+            if (uuid_eq(&over->backing, &device->volume)) {
+                struct err *e = err_new(
+                    ERR_CONSTRAINT, "volume %s lies on its disk %s, which must not change",
+                    over->name, device->targetdev);
+                return err_hint(err_wrap(e, "the machine must not be started"),
+                                "delete %s first, or clone the machine without --linked",
+                                over->name);
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Before a start: may it, and is there room?  If not, that is the answer to this want. */
 static bool
 is_refused(struct agent *a, struct vm_obj *obj, enum vm_step step, const struct wanted *w,
            const struct row_vm *row)
 {
     bool starts = step == VM_DO_START || step == VM_DO_START_PAUSED;
-    CLEANUP(err_drop) struct err *e = starts ? memory_admit(a, row) : NULL;
+    CLEANUP(err_drop) struct err *e = starts ? check_not_a_base(a, row) : NULL;
+    if (starts && !e) {
+        e = memory_admit(a, row);
+    }
     if (!e) {
         return false;
     }

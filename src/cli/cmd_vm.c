@@ -127,6 +127,26 @@ const struct command cmds_vm[] = {
       opts_vm_console, "vm" },
     { "vm", "migrate", "NAME... NODE", "moves it to another host, while it runs",
       vm_migrate, CMD_CHANGE, opts_vm_migrate, "vm hostnode", vm_migrate_help },
+    { "vm", "clone", "NAME NEW", "a second machine like it, with copies of its disks",
+      vm_clone, CMD_CHANGE, opts_vm_clone, "vm",
+      "byre vm clone web web2 --start\n"
+      "The machine must be off.  --linked copies nothing: the new disks hold what differs, so the\n"
+      "old machine cannot be started any more while the new one is there.\n" },
+    { "vm", "send-key", "NAME KEYS...", "presses keys together: ctrl-alt-delete",
+      vm_send_key, 0, opts_vm_send_key, "vm",
+      "byre vm send-key web ctrl-alt-f2 enter: one after the other.  Names as libvirt's, without KEY_:\n"
+      "a 1 f1 enter esc tab space backspace delete home pageup left ctrl alt shift meta sysrq ...\n" },
+    { "vm", "type", "NAME TEXT", "types the text on its keyboard", vm_type, 0,
+      opts_vm_send_key, "vm",
+      "TEXT - is read from standard input: for what shall not stand in the list of processes.\n"
+      "The guest must have the keyboard layout us.  A line end is the key enter; \\n in TEXT, too.\n" },
+    { "vm", "screenshot", "NAME", "a picture of its screen", vm_screenshot, 0,
+      opts_vm_screenshot, "vm" },
+    { "vm", "dump-core", "NAME", "its memory as an ELF core, for crash(8) and gdb(1)",
+      vm_dump_core, 0, opts_vm_dump_core, "vm",
+      "The guest stands still meanwhile, unless --live; then it goes on.\n" },
+    { "vm", "vnc", "NAME", "where its VNC server listens, and how to get there", vm_vnc, 0,
+      NULL, "vm" },
     { "vm", "why", "NAME", "what it shall be, what it is, and what it waits for", vm_why, 0,
       NULL, "vm" },
     { NULL },

@@ -31,6 +31,21 @@ struct err *vm_autostart(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_rename(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_wait(struct cli *, const struct args *) MUST_CHECK;
 
+/* vm_clone.c */
+struct err *vm_clone(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_vm_clone[];
+
+/* vm_guest.c */
+struct err *vm_send_key(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_type(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_screenshot(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_dump_core(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_vnc(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_vm_send_key[], opts_vm_screenshot[], opts_vm_dump_core[];
+/* The memory of a guest into a new file; *ret_bytes of it. */
+struct err *vm_dump_to(struct cli *, const struct named *, const char *path, bool live,
+                       int64_t *ret_bytes) MUST_CHECK;
+
 /* vm_snapshot.c */
 struct err *vm_snapshot_create(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_snapshot_list(struct cli *, const struct args *) MUST_CHECK;

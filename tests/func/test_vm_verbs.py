@@ -271,3 +271,121 @@ def test_why_says_who_asked(host):
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     assert re.search(r"asked:.*%s.*vm pause" % user, why), why
     host.byre("vm", "stop", host.vm, "--force")
+
+
+def disk_of(host, vm):
+    uuid = host.byre("get", "vm", vm, "_uuid").stdout.strip()
+    [device] = host.json("list", "device", "--raw", "--where", "vm=" + uuid, "-c", "volume,targetdev")
+    return host.json("vol", "info", device["volume"])
+
+
+def qemu_info(path):
+    return json.loads(subprocess.run(["qemu-img", "info", "--output=json", "-U", path], capture_output=True, text=True,
+                                     check=True).stdout)
+
+
+def test_clone_full_and_linked(host):
+    full, linked = host.vm + "-full", host.vm + "-linked"
+    host.byre("vm", "start", host.vm)
+    done = host.byre("vm", "clone", host.vm, full, check=False)
+    assert done.returncode == 1 and "shutdown" in done.stderr, done.stderr
+    host.byre("vm", "stop", host.vm, "--force")
+    host.byre("vm", "clone", host.vm, full)
+    old, new = row(host), row(host, full)
+    assert new["uuid"] != old["uuid"] and new["status"] == "shutoff" and new["mem"] == old["mem"]
+    copy = qemu_info(disk_of(host, full)["filepath"])
+    assert "backing-filename" not in copy and copy["virtual-size"] == 256 << 20
+    assert host.byre("vm", "clone", host.vm, full, check=False).returncode == 1
+
+    host.byre("vm", "clone", host.vm, linked, "--linked")
+    assert qemu_info(disk_of(host, linked)["filepath"])["backing-filename"] == disk_of(host, host.vm)["filepath"]
+    # The disk below must not change any more.
+    done = host.byre("vm", "start", host.vm, check=False)
+    assert done.returncode == 5 and "lies on its disk vda" in done.stderr, done.stderr
+    host.byre("vm", "stop", host.vm)
+    host.byre("vm", "start", linked)
+    console = Console(host, linked)
+    console.until("ext2 kept")  # What the first machine wrote is there.
+    console.close()
+    host.byre("vm", "delete", linked, full, "--volumes")
+    assert {p.name for p in host.pool_dir.iterdir()} == {"tiny-kernel", "tiny-initrd", host.vm}
+
+
+def test_a_clone_survives_killed_agents(host):
+    name = host.vm + "-k"
+    host.byre("vm", "clone", host.vm, name, "--no-wait")
+    os.kill(host.pid("byre-agentd"), 9)
+    host.byre("vm", "wait", name, "--state", "stopped", "--timeout", str(PATIENCE_S))
+    host.byre("wait", "vm", name, "observed_generation=1", "--timeout", str(PATIENCE_S))
+    assert row(host, name)["error"] is None
+    host.byre("vm", "delete", name, "--volumes")
+
+
+def test_keys_are_pressed_and_text_is_typed(host):
+    """The guest's keyboard is on its VGA console: a shell there says on the serial one what was typed."""
+    host.byre("set", "vm", host.vm, "display=vnc")
+    host.byre("vm", "start", host.vm)
+    console = Console(host, host.vm)
+    console.until("is up")
+    console.run("true")
+    console.run("setsid sh -c 'exec sh -i </dev/tty1 >/dev/ttyS0 2>&1' & sleep 1; true")
+    host.byre("vm", "type", host.vm, "-", stdin='echo "Typed: $((6*7)), <It\'s> OK!"\n')
+    console.until("Typed: 42, <It's> OK!")
+    host.byre("vm", "type", host.vm, "echo second-$((1+1))")
+    host.byre("vm", "send-key", host.vm, "enter")
+    console.until("second-2\n")
+    assert host.byre("vm", "send-key", host.vm, "hyper", check=False).returncode == 2
+    assert host.byre("vm", "type", host.vm, "caf\u00e9", check=False).returncode == 1
+    console.close()
+
+
+def test_picture_of_the_screen_and_vnc(host, tmp_path):
+    picture = tmp_path / "screen"
+    host.byre("vm", "screenshot", host.vm, "-f", str(picture))
+    head = picture.read_bytes()[:8]
+    assert head.startswith((b"\x89PNG\r\n\x1a\n", b"P6\n")), head
+    assert oct(picture.stat().st_mode & 0o777) == "0o600"
+    address = host.byre("vm", "vnc", host.vm).stdout.strip()
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
+    with socket.create_connection(("127.0.0.1", int(address.split(":")[1])), timeout=30) as vnc:
+        assert vnc.recv(4) == b"RFB "
+    assert host.json("vm", "vnc", host.vm) == {"vnc": address}
+
+
+def test_dump_of_the_memory(host, tmp_path):
+    core = tmp_path / "core"
+    host.byre("vm", "dump-core", host.vm, "-f", str(core), seconds=PATIENCE_S)
+    assert core.read_bytes()[:4] == b"\x7fELF"
+    assert core.stat().st_size >= 128 << 20
+    assert row(host)["status"] == "running"
+    assert not list((host.state / "run").glob("dump-*"))
+    host.byre("vm", "stop", host.vm, "--force")
+    done = host.byre("vm", "dump-core", host.vm, "-f", str(tmp_path / "none"), check=False)
+    assert done.returncode == 1 and not (tmp_path / "none").exists()
+
+
+def test_a_guest_that_does_not_obey_is_asked_about(host, builddir):
+    """On a terminal; without one the exit code and the hint say it."""
+    import pty
+    deaf = host.prefix + "-deaf"
+    host.byre("vm", "create", deaf, "--mem", "16", "--start")
+    done = host.byre("vm", "shutdown", deaf, "--timeout", "2", check=False)
+    assert done.returncode == 6 and "byre vm stop %s --force" % deaf in done.stderr
+    for answer, status in ((b"n\n", "running"), (b"y\n", "shutoff")):
+        master, slave = pty.openpty()
+        process = subprocess.Popen([str(pathlib.Path(builddir) / "byre"), "--db", host.db, "vm", "shutdown", deaf,
+                                    "--timeout", "5"], stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        seen = b""
+        while b"[y/N]" not in seen:
+            seen += os.read(master, 4096)
+        os.write(master, answer)
+        try:
+            while os.read(master, 4096):
+                pass
+        except OSError:
+            pass
+        os.close(master)
+        assert process.wait(60) == (0 if status == "shutoff" else 6)
+        assert row(host, deaf)["status"] == status
+    host.byre("vm", "delete", deaf)
