@@ -1,5 +1,6 @@
 /* cli/cmd_cluster.c: the cluster's one row. */
 #include "cli/list_i.h"
+#include "cli/table_i.h"
 
 static struct err *
 cmd_init(struct cli *cli, const struct args *args)
@@ -35,6 +36,22 @@ cmd_info(struct cli *cli, const struct args *args)
     return info_noun(cli, args, "cluster", NULL);
 }
 
+static struct err *
+cmd_set(struct cli *cli, const struct args *args)
+{
+    const struct table_schema *table;
+    struct named cluster;
+    struct json row = json_object();
+
+    TRY(db_table(cli, "cluster", &table));
+    TRY(names_find(cli, "cluster", ".", "_uuid", &cluster));
+    for (size_t i = 0; i < args->pos.n; i++) {
+        TRY(table_assign(cli, table, args->pos.v[i], &row));
+    }
+    change_update(cli, "cluster", &cluster.uuid, row);
+    return NULL;
+}
+
 static const struct opt_spec opts_init[] = {
     { "if-not-exists", NULL, "a cluster that is there already is no error" },
     { NULL },
@@ -44,5 +61,8 @@ const struct command cmds_cluster[] = {
     { "cluster", "init", "[NAME]", "makes the cluster's row (NAME: byre)", cmd_init,
       CMD_CHANGE, opts_init },
     { "cluster", "info", "", "the cluster's settings", cmd_info, 0 },
+    { "cluster", "set", "COLUMN=VALUE...", "changes the cluster's settings", cmd_set,
+      CMD_CHANGE, NULL, NULL,
+      "byre cluster set memory_overcommit=1.5 migration_transport=tls\n" },
     { NULL },
 };

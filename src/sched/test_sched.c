@@ -183,3 +183,28 @@ TEST(throttling_that_would_do)
     struct converge out = converge_forecast(&in);
     CHECK_INT("half its speed", (int64_t) lround(out.throttle * 100), 51);
 }
+
+TEST(a_forecast_for_people)
+{
+    struct converge_in in = { 1024 * MIB, 0, 125 * MIB, 20 * MIB, 0, 300 };
+    struct converge ends = converge_forecast(&in);
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+    converge_explain(&text, &in, &ends, true, false);
+    CHECK_STR("it ends", buf_cstr(&text),
+              "memory in use       1024.0 MiB\n"
+              "dirtied               20.0 MiB/s\n"
+              "link                 125.0 MiB/s (assumed: its driver does not tell)\n"
+              "allowed pause          300 ms\n"
+              "passes                   2\n"
+              "sent                1219.0 MiB\n"
+              "time                   9.8 s\n"
+              "pause                  210 ms, and what its devices take\n"
+              "verdict         it converges");
+    in.dirty_rate = 250 * MIB;
+    struct converge never = converge_forecast(&in);
+    buf_clear(&text);
+    converge_explain(&text, &in, &never, true, true);
+    CHECK("it does not", strstr(buf_cstr(&text), "it does not converge: auto-converge") &&
+                             strstr(buf_cstr(&text), "slowed by 55 % it would"));
+}

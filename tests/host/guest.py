@@ -65,8 +65,8 @@ def size_of(path):
     return int(run("blockdev", "--getsize64", path))
 
 
-def libvirt():
-    """Starts libvirt's daemons, once.  Their first look at QEMU is kept in the host's cache (TESTHOST_CACHE)."""
+def libvirt(*options):
+    """Starts libvirt's daemons, once, libvirtd with these options.  Their first look at QEMU is kept in the host's cache (TESTHOST_CACHE)."""
     if host.libvirt_uri():
         return
     run("modprobe", "-a", "kvm_amd", check=False)
@@ -79,7 +79,7 @@ def libvirt():
         os.makedirs(place, exist_ok=True)
         run("mount", "-t", "tmpfs", "tmpfs", place)
     run("virtlogd", "-d")
-    run("libvirtd", "-d")
+    run("libvirtd", "-d", *options)
     wait_for("libvirtd", host.libvirt_uri)
 
 
@@ -173,9 +173,16 @@ def byre(config=None):
 
 
 def main(names):
-    """Runs the test_* functions of a script; never returns."""
+    """Runs the test_* functions of a script; never returns.  A function setup() comes first: without it there is no test."""
     wanted = sys.argv[1:]
     failed = []
+    if "setup" in names:
+        try:
+            names["setup"]()
+        except Exception:
+            print("not ok setup\n%s\n%s" % (traceback.format_exc(), _the_guest.logs() if _the_guest else ""), flush=True)
+            sys.stdout.flush()
+            os._exit(1)
     for name, function in list(names.items()):
         if not name.startswith("test_") or (wanted and name not in wanted):
             continue
