@@ -221,7 +221,7 @@ check_forecast(const struct migration *m)
                             " MiB/s, the link carries %" PRId64 " MiB/s",
                             m->in.dirty_rate / (int64_t) MIB,
                             m->in.bandwidth / (int64_t) MIB),
-                    "%s; or try it for a while: --timeout SECONDS", f->advice);
+                    "%s; or try it for a while: --time-limit SECONDS", f->advice);
 }
 
 /* The end, before anything was begun. */

@@ -197,8 +197,8 @@ TEST(a_forecast_for_people)
               "link                 125.0 MiB/s (assumed: its driver does not tell)\n"
               "allowed pause          300 ms\n"
               "passes                   2\n"
-              "sent                1219.0 MiB\n"
-              "time                   9.8 s\n"
+              "sent                1214.1 MiB\n"
+              "time                   9.7 s\n"
               "pause                  210 ms, and what its devices take\n"
               "verdict         it converges");
     in.dirty_rate = 250 * MIB;

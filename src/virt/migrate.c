@@ -12,6 +12,7 @@
 
 #define LOOK_MS 300
 #define POST_COPY_AFTER 2 /* Passes: what is hardly written has gone over by then. */
+#define BETWEEN_TRIES 50  /* Of LOOK_MS: for libvirt to forget what it has migrated. */
 #define LOAD_S 1
 #define LOAD_TRIES 50 /* Of 100 ms, after that second. */
 
@@ -40,8 +41,9 @@ field(virTypedParameterPtr p, int n, const char *name)
     return virTypedParamsGetInt(p, n, name, &small) == 1 ? small : 0;
 }
 
-/* False: no job is under way, or nobody can tell. */
-static bool
+enum job_state { JOB_NONE, JOB_UNDER_WAY, JOB_NOT_KNOWN };
+
+static enum job_state
 job_look(virDomainPtr dom, struct virt_migrating *ret)
 {
     virTypedParameterPtr p = NULL;
@@ -49,7 +51,7 @@ job_look(virDomainPtr dom, struct virt_migrating *ret)
 
     memset(ret, 0, sizeof *ret);
     if (virDomainGetJobStats(dom, &type, &p, &n, 0) < 0) {
-        return false;
+        return JOB_NOT_KNOWN;
     }
     ret->elapsed_ms = field(p, n, VIR_DOMAIN_JOB_TIME_ELAPSED);
     ret->done = field(p, n, VIR_DOMAIN_JOB_DATA_PROCESSED);
@@ -62,7 +64,7 @@ job_look(virDomainPtr dom, struct virt_migrating *ret)
     ret->passes = field(p, n, VIR_DOMAIN_JOB_MEMORY_ITERATION);
     ret->throttle = field(p, n, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE);
     virTypedParamsFree(p, n);
-    return type != VIR_DOMAIN_JOB_NONE;
+    return type == VIR_DOMAIN_JOB_NONE ? JOB_NONE : JOB_UNDER_WAY;
 }
 
 static bool
@@ -71,15 +73,15 @@ is_cancelled(const struct monitor *m)
     return m->watch->cancelled && m->watch->cancelled(m->watch->aux);
 }
 
-/* One look.  False: no job. */
-static bool
+/* One look. */
+static enum job_state
 monitor_turn(struct monitor *m)
 {
     struct virt_migrating now;
-    bool under_way = job_look(m->dom, &now);
+    enum job_state state = job_look(m->dom, &now);
 
-    if (!under_way) {
-        return false;
+    if (state != JOB_UNDER_WAY) {
+        return state;
     }
     if (m->what && !m->limited) { /* QEMU takes it only once it migrates. */
         m->limited = virDomainMigrateSetMaxDowntime(
@@ -98,7 +100,7 @@ monitor_turn(struct monitor *m)
     if (m->watch->progress) {
         m->watch->progress(m->watch->aux, &now);
     }
-    return true;
+    return state;
 }
 
 /* Sleeps, or until it is over. */
@@ -238,6 +240,31 @@ virt_migrate(struct virt *v, const struct uuid *uuid, const struct virt_migratio
     return e;
 }
 
+/* What a domain with which libvirt is done looks like. */
+enum place { PLACE_HERE, PLACE_GONE, PLACE_IN_BETWEEN };
+
+/* When QEMU here has ended, and the definition is about to go, the domain can still be found: it is off
+ * because it was migrated, or it is not on and has not been called off yet. */
+static enum place
+place_of(struct virt *v, const struct uuid *uuid, enum job_state job)
+{
+    CLEANUP(virt_dom_drop) virDomainPtr dom = NULL;
+    int reason;
+
+    struct err *e = virt_dom_take(v, uuid, &dom);
+    if (e) {
+        bool gone = err_is(e, ERR_NOT_FOUND);
+        err_free(e);
+        return gone ? PLACE_GONE : PLACE_IN_BETWEEN;
+    } else if (virDomainIsActive(dom) == 1) {
+        return job == JOB_NONE ? PLACE_HERE : PLACE_IN_BETWEEN;
+    }
+    return state_of(dom, &reason) == VIR_DOMAIN_SHUTOFF &&
+                   reason != VIR_DOMAIN_SHUTOFF_MIGRATED
+               ? PLACE_HERE
+               : PLACE_IN_BETWEEN;
+}
+
 struct err *
 virt_migrate_await(struct virt *v, const struct uuid *uuid,
                    const struct virt_migrate_watch *watch)
@@ -252,17 +279,28 @@ virt_migrate_await(struct virt *v, const struct uuid *uuid,
         return e;
     }
     struct monitor m = { .virt = v, .dom = dom, .watch = watch };
+    enum place place = PLACE_IN_BETWEEN;
     pthread_mutex_init(&m.lock, NULL);
     pthread_cond_init(&m.ended, NULL);
-    while (monitor_turn(&m)) {
-        monitor_wait(&m);
+    for (int i = 0; place == PLACE_IN_BETWEEN && i < BETWEEN_TRIES; i++) {
+        enum job_state job = monitor_turn(&m);
+        i = job == JOB_UNDER_WAY ? 0 : i;
+        place = job == JOB_UNDER_WAY ? PLACE_IN_BETWEEN : place_of(v, uuid, job);
+        if (place == PLACE_IN_BETWEEN) {
+            monitor_wait(&m);
+        }
     }
     pthread_mutex_destroy(&m.lock);
     pthread_cond_destroy(&m.ended);
-    if (!virt_connected(v)) {
-        return err_new(ERR_BUSY, "libvirt at %s went away", virt_uri(v));
+    int reason;
+    if (place == PLACE_IN_BETWEEN && state_of(dom, &reason) == VIR_DOMAIN_SHUTOFF &&
+        reason == VIR_DOMAIN_SHUTOFF_MIGRATED) {
+        return virt_undefine(v, uuid); /* What libvirt could not do. */
+    } else if (place == PLACE_IN_BETWEEN) {
+        return err_new(ERR_BUSY, "libvirt at %s is not done with the domain", virt_uri(v));
+    } else if (place == PLACE_HERE) {
+        go_on(dom);
     }
-    go_on(dom);
     return NULL;
 }
 

@@ -11,7 +11,7 @@ import guest
 import pair
 import servers
 
-ROUNDS = 10
+ROUNDS = int(os.environ.get("BYRE_MIGRATE_ROUNDS", "10"))  # There and back.
 CMDLINE = "console=ttyS0 quiet byre.count"
 byre, state2 = None, None
 
@@ -69,7 +69,7 @@ def goes_on(name, node):
 
 def create(name, disk):
     name = byre.prefix + name
-    byre.byre("vm", "create", name, "--mem", "96", "--vcpu", "1", "--vmi", "tiny", "--disk", disk, "--node", "n1")
+    byre.byre("vm", "create", name, "--mem", "64", "--vcpu", "1", "--vmi", "tiny", "--disk", disk, "--node", "n1")
     byre.byre("vm", "start", name)
 
 
@@ -86,7 +86,7 @@ def job():
 
 def begin_slowly(name, node, bandwidth="1M", *options):
     """It is in the middle of its way."""
-    migrate(name, node, "--no-wait", "--bandwidth", bandwidth, *options)
+    migrate(name, node, "--no-wait", "--bandwidth", bandwidth, "--time-limit", "3000", *options)  # Else: "it would never end".
     guest.wait_for("the way to begin", lambda: (job().get("bytes_done") or 0) > 0 or job()["state"] not in ("queued", "running"))
     assert job()["state"] == "running", job()
 
