@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "web/health.h"
 #include "web/http.h"
+#include "web/install.h"
 
 struct options {
     const char *listen, *db, *pidfile, *log_file;
@@ -18,19 +19,27 @@ struct options {
 struct webd {
     struct loop *loop;
     struct health *health;
+    struct install *install;
     struct http *http;
 };
 
 static const char usage[] =
     "usage: byre-webd --listen unix:PATH|tcp:IPV4:PORT --db REMOTE [--pidfile FILE]\n"
     "                 [--log-file FILE]\n"
-    "Serves GET /healthz: 200 if the database server at REMOTE answers, else 503.\n";
+    "Serves GET /healthz: 200 if the database server at REMOTE answers, else 503;\n"
+    "POST /install/KEY: a guest tells that its system is installed.\n";
 
 static void
-on_request(void *aux, struct http_request *request, const char *path)
+on_request(void *aux, struct http_request *request, bool is_post, const char *path)
 {
     struct webd *w = aux;
-    if (str_eq(path, "/healthz")) {
+    bool is_install = str_starts(path, INSTALL_PATH);
+    if (is_post != is_install) {
+        http_answer(request, is_install || str_eq(path, "/healthz") ? 405 : 404,
+                    "text/plain", is_install ? "only POST\n" : "not found\n");
+    } else if (is_install) {
+        install_ask(w->install, request, path + strlen(INSTALL_PATH));
+    } else if (str_eq(path, "/healthz")) {
         health_ask(w->health, request);
     } else {
         http_answer(request, 404, "text/plain", "not found\n");
@@ -40,7 +49,9 @@ on_request(void *aux, struct http_request *request, const char *path)
 static void
 on_gone(void *aux, struct http_request *request)
 {
-    health_forget(((struct webd *) aux)->health, request);
+    struct webd *w = aux;
+    health_forget(w->health, request);
+    install_forget(w->install, request);
 }
 
 static void
@@ -63,6 +74,9 @@ serve(struct webd *w, const struct options *o)
     struct http_events events = { on_request, on_gone, w };
 
     struct err *e = health_new(w->loop, o->db, &w->health);
+    if (!e) {
+        w->install = install_new(w->loop, health_session(w->health));
+    }
     e = e ? e : http_new(w->loop, o->listen, &events, &w->http);
     for (size_t i = 0; i < N_ELEMS(signals) && !e; i++) {
         loop_fn *fn = signals[i] == SIGHUP ? on_hup : on_term;
@@ -77,6 +91,7 @@ serve(struct webd *w, const struct options *o)
         loop_signal_free(handlers[i]);
     }
     http_free(w->http);
+    install_free(w->install);
     health_free(w->health);
     return e;
 }
@@ -89,7 +104,7 @@ run(const struct options *o)
         TRY(pidfile_take(o->pidfile, &pid_fd));
     }
     TRY(log_open(o->log_file));
-    struct webd w = { NULL, NULL, NULL };
+    struct webd w = { NULL };
     TRY(loop_new(&w.loop));
     struct err *e = serve(&w, o);
     loop_free(w.loop);

@@ -134,6 +134,12 @@ health_new(struct loop *loop, const char *db_remote, struct health **ret)
     return NULL;
 }
 
+struct session_io *
+health_session(struct health *h)
+{
+    return h->session;
+}
+
 void
 health_free(struct health *h)
 {

@@ -13,11 +13,13 @@
 struct loop;
 struct health;
 struct http_request;
+struct session_io;
 
 /* 'db_remote' as in wire/remote.h. */
 struct err *health_new(struct loop *, const char *db_remote,
                        struct health **ret) MUST_CHECK;
-void health_free(struct health *); /* Nothing may be open; NULL is fine. */
+struct session_io *health_session(struct health *); /* For others to ask by. */
+void health_free(struct health *);                  /* Nothing may be open; NULL is fine. */
 
 void health_ask(struct health *, struct http_request *);    /* Answers it, now or later. */
 void health_forget(struct health *, struct http_request *); /* It is gone. */

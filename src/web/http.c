@@ -28,6 +28,8 @@ struct http_request {
     struct lws *wsi;
     bool is_open; /* The handler owes an answer. */
     bool is_head; /* Nobody reads the body. */
+    char *path;   /* Of a POST whose body is still coming. */
+    size_t n_came;
     unsigned status;
     const char *type; /* A literal. */
     char *body;       /* NULL: no answer yet. */
@@ -51,24 +53,70 @@ http_answer(struct http_request *r, unsigned status, const char *type, const cha
     lws_callback_on_writable(r->wsi);
 }
 
+static int
+begin_post(struct http *http, struct http_request *r, struct lws *wsi, const char *path)
+{
+    char text[24] = "0";
+    int64_t length = 0;
+    lws_hdr_copy(wsi, text, sizeof text, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    bool known = str_to_i64(text, &length) && length >= 0;
+    if (!known || length > HTTP_POST_MAX_BYTES ||
+        lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
+        r->is_open = false;
+        lws_return_http_status(wsi, HTTP_STATUS_REQ_ENTITY_TOO_LARGE, "too large");
+        return -1;
+    } else if (length == 0) {
+        http->events.request(http->events.aux, r, true, path);
+        return 0;
+    }
+    r->is_open = false; /* Until the body is here the handler owes nothing. */
+    free(r->path);
+    r->path = str_dup(path);
+    r->n_came = 0;
+    return 0;
+}
+
 /* Nonzero closes the connection. */
 static int
 begin_request(struct http *http, struct http_request *r, struct lws *wsi, const char *path)
 {
     bool is_get = lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
+    bool is_post = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
 
     r->http = http;
     r->wsi = wsi;
     r->is_open = true;
     r->is_head = !is_get && lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
-    if (!is_get && !r->is_head) {
+    if (!is_get && !r->is_head && !is_post) {
         r->is_open = false; /* A body may follow that nobody reads, so close after it. */
-        lws_return_http_status(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED, "only GET and HEAD");
+        lws_return_http_status(wsi, HTTP_STATUS_METHOD_NOT_ALLOWED,
+                               "only GET, HEAD and POST");
         return -1;
     } else if (strlen(path) > HTTP_PATH_MAX) {
         http_answer(r, HTTP_STATUS_REQ_URI_TOO_LONG, "text/plain", "too long\n");
+    } else if (is_post) {
+        return begin_post(http, r, wsi, path);
     } else {
-        http->events.request(http->events.aux, r, path);
+        http->events.request(http->events.aux, r, false, path);
+    }
+    return 0;
+}
+
+/* Its body is of no interest, but the connection goes on behind it. */
+static int
+take_body(struct http_request *r, size_t n)
+{
+    r->n_came += n;
+    return r->n_came > HTTP_POST_MAX_BYTES ? -1 : 0;
+}
+
+static int
+end_body(struct http *http, struct http_request *r)
+{
+    CLEANUP(free_drop) char *path = TAKE(r->path);
+    if (path) {
+        r->is_open = true;
+        http->events.request(http->events.aux, r, true, path);
     }
     return 0;
 }
@@ -108,6 +156,7 @@ end_request(struct http *http, struct http_request *r)
     }
     free(r->body);
     r->body = NULL;
+    free(TAKE(r->path));
 }
 
 static int
@@ -118,6 +167,8 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 
     switch (reason) {
     case LWS_CALLBACK_HTTP: return begin_request(http, r, wsi, in);
+    case LWS_CALLBACK_HTTP_BODY: return r ? take_body(r, n) : -1;
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION: return r ? end_body(http, r) : -1;
     case LWS_CALLBACK_HTTP_WRITEABLE: return r ? write_answer(r, wsi) : 0;
     case LWS_CALLBACK_CLOSED_HTTP:
         if (r) {

@@ -1,9 +1,10 @@
-/* web/http.h: an HTTP/1.1 server on our loop; requests without a body.
+/* web/http.h: an HTTP/1.1 server on our loop; a request's body is counted and dropped.
  *
- * Shape.   One handler sees every GET and HEAD; other methods are answered 405 before.  It may
+ * Shape.   One handler sees every GET, HEAD and POST; other methods are answered 405 before.  It may
  *          answer at once or later, once a request.  A client that leaves in between is told by
  *          'gone', after which the request must not be touched.
- * Limits.  HTTP_PATH_MAX bytes of path (414 beyond); an answer is at most HTTP_BODY_MAX_BYTES.
+ * Limits.  HTTP_PATH_MAX bytes of path (414 beyond); a request's body is at most
+ *          HTTP_POST_MAX_BYTES (413), an answer HTTP_BODY_MAX_BYTES.
  * Threads. One: the loop's. */
 #ifndef WEB_HTTP_H
 #define WEB_HTTP_H 1
@@ -11,14 +12,15 @@
 #include "base/base.h"
 
 #define HTTP_PATH_MAX 1024
-#define HTTP_BODY_MAX_BYTES (64 * KIB)
+#define HTTP_POST_MAX_BYTES (64 * KIB)
+#define HTTP_BODY_MAX_BYTES (64 * MIB)
 
 struct loop;
 struct http;
 struct http_request; /* Lives until answered or gone. */
 
 struct http_events {
-    void (*request)(void *aux, struct http_request *, const char *path);
+    void (*request)(void *aux, struct http_request *, bool is_post, const char *path);
     void (*gone)(void *aux, struct http_request *); /* Not for one that was answered. */
     void *aux;
 };
