@@ -228,6 +228,7 @@ watch_all(struct replica *r)
     row_device_watch(r, NULL);
     row_iface_watch(r, NULL);
     row_network_watch(r, NULL);
+    row_ip_watch(r, NULL);
     row_snapshot_watch(r, NULL);
     row_job_watch(r, NULL);
     row_alarm_watch(r, NULL);
@@ -265,6 +266,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
     a->console_dir = path_join(a->dir, "log/console");
     a->nvram_dir = path_join(a->dir, "nvram");
     a->cgroups2 = access(CGROUPS2_FILE, F_OK) == 0;
+    a->firstboot_dir = path_join(a->dir, "firstboot");
     a->work = work_new(loop, STEP_THREADS);
     a->slow = work_new(loop, SLOW_THREADS);
     a->pools = work_new(loop, POOL_THREADS);
@@ -393,5 +395,6 @@ agent_free(struct agent *a)
     free(a->stored);
     free(a->console_dir);
     free(a->nvram_dir);
+    free(a->firstboot_dir);
     free(a);
 }

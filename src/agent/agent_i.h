@@ -60,6 +60,10 @@ struct vm_obj {
     struct obj o;
     struct vm_memo memo;
     struct vm_job *job; /* The step under way, or NULL. */
+    /* clang-format off */
+    enum { FIRSTBOOT_UNKNOWN, FIRSTBOOT_NONE, FIRSTBOOT_THERE } firstboot; /* install.c */
+    /* clang-format on */
+    int64_t hashed_ms; /* When its key was last asked to become a hash. */
 };
 
 /* A volume as byre-stored described it last. */
@@ -114,7 +118,7 @@ struct stats;
 struct watch;
 struct agent {
     struct loop *loop;
-    char *dir, *stored, *console_dir, *nvram_dir;
+    char *dir, *stored, *console_dir, *nvram_dir, *firstboot_dir;
     bool cgroups2; /* The host has version 2 of them. */
     struct replica *replica;
     struct virt *virt;

@@ -315,6 +315,7 @@ host_model(const struct agent *a)
                                    .kind = virt_kind_of(virt_uri(a->virt)),
                                    .has_efi = a->host.efi,
                                    .has_tpm = a->host.tpm,
+                                   .firstboot_dir = a->firstboot_dir,
                                    .cgroups2 = a->cgroups2 };
 }
 

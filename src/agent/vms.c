@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "agent/install_i.h"
 #include "agent/jobs_i.h"
 
 #include "base/log.h"
@@ -69,6 +70,7 @@ step_run(struct vm_job *job)
         failed_but_gone(&e);
         if (!e && job->console_log) {
             unlink(job->console_log); /* May be another user's; then it stays. */
+            install_forget(job->agent, &job->domain);
         }
         return e;
     default: return NULL;
@@ -262,6 +264,9 @@ vm_event(struct agent *a, const struct virt_event *event)
 
     if (obj) {
         vm_memo_event(&obj->memo, event->kind, event->reason, agent_now_ms(a));
+        if (obj->o.row) {
+            install_event(a, row_vm_of(obj->o.row), event->kind);
+        }
     }
     if (a->listed) {
         look_at(a, &event->domain);
@@ -427,6 +432,7 @@ wanted_of(struct agent *a, const struct row_vm *row, const struct virt_dom *seen
     }
     w->built = true;
     w->waits = vols_job_text(a, row);
+    w->waits = w->waits ? w->waits : install_pass(a, vm_obj_of(a, row), row);
     if (w->model.waits) {
         w->want.waits = w->model.waits;
         w->want.waits_for_job = w->model.waits_for_job;
@@ -536,6 +542,12 @@ row_delete(struct agent *a, const struct row_vm *row, struct txn *txn)
     ROW_FOR_EACH (struct row_snapshot, snapshot, row_snapshot_table(a->replica)) {
         if (uuid_eq(&snapshot->vm, &row->base.uuid)) {
             txn_delete(txn, "snapshot", &snapshot->base.uuid);
+        }
+    }
+    const struct uuid *secrets[] = { &row->opkey, &row->guest_password };
+    for (size_t i = 0; i < N_ELEMS(secrets); i++) {
+        if (row_secret_find(a->replica, secrets[i])) {
+            txn_delete(txn, "secret", secrets[i]);
         }
     }
     txn_delete(txn, "vm", &row->base.uuid);

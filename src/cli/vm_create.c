@@ -3,15 +3,15 @@
 #include "base/clock.h"
 #include "cli/list_i.h"
 #include "cli/vm_i.h"
+#include "cli/vm_image_i.h"
 #include "cli/vol_i.h"
 
 #define MEM_MIB_DEFAULT 1024
 
 static struct err *
-add_disks(struct cli *cli, const struct args *args, const struct uuid *vm)
+add_disks(struct cli *cli, const struct args *args, size_t n, const struct uuid *vm)
 {
     static const char *const opts[] = { "disk", "cdrom" };
-    size_t n = 0;
     for (size_t k = 0; k < N_ELEMS(opts); k++) {
         const char *text;
         for (size_t i = 0; (text = args_nth(args, opts[k], i)); i++) {
@@ -51,11 +51,12 @@ put_text(struct cli *cli, const struct args *args, const char *opt, const char *
 }
 
 static struct err *
-put_hardware(struct cli *cli, const struct args *args, struct json *row)
+put_hardware(struct cli *cli, const struct args *args, const struct template *t,
+             struct json *row)
 {
     struct arena *a = &cli->arena;
-    int64_t mem_bytes = MEM_MIB_DEFAULT * MIB;
-    int64_t vcpu = 1;
+    int64_t mem_bytes = template_int(t, "mem", MEM_MIB_DEFAULT) * MIB;
+    int64_t vcpu = template_int(t, "vcpu", 1);
     TRY(args_size(args, "mem", MIB, &mem_bytes));
     TRY(args_int(args, "vcpu", 1, 4096, &vcpu));
     if (mem_bytes < MIB || mem_bytes % MIB) {
@@ -116,6 +117,7 @@ vm_create(struct cli *cli, const struct args *args)
     struct named node;
     struct json row = json_object();
     struct uuid row_uuid_new, uuid;
+    struct template template;
     bool start = args_has(args, "start");
     bool there;
 
@@ -131,11 +133,15 @@ vm_create(struct cli *cli, const struct args *args)
     json_put(a, &row, "name", json_string(a, name));
     json_put(a, &row, "uuid", q_uuid(a, &uuid));
     json_put(a, &row, "hostnode", q_uuid(a, &node.uuid));
-    TRY(err_wrap(put_hardware(cli, args, &row), "vm %s", name));
+    TRY(err_wrap(template_read(cli, args, &template), "vm %s", name));
+    TRY(err_wrap(put_hardware(cli, args, &template, &row), "vm %s", name));
+    TRY(err_wrap(template_apply(cli, args, &template, name, &row_uuid_new, &row), "vm %s",
+                 name));
     json_put(a, &row, "autostart", json_bool(args_has(args, "autostart")));
     json_put(a, &row, "state", json_string_ref(start ? "running" : "stopped"));
     json_put(a, &row, "generation", json_int(1));
-    TRY(err_wrap(add_disks(cli, args, &row_uuid_new), "vm %s", name));
+    TRY(err_wrap(add_disks(cli, args, template.image.row ? 1 : 0, &row_uuid_new), "vm %s",
+                 name));
     change_insert_as(cli, "vm", &row_uuid_new, row);
     change_await(cli, GOAL_APPLIED, "vm", &row_uuid_new, 1, arena_printf(a, "vm %s", name),
                  start ? "running" : "created");
@@ -213,6 +219,14 @@ const struct opt_spec opts_vm_create[] = {
     { "vcpu", "N", "CPUs (1)" },
     { "disk", "DISK", "POOL/VOLUME or POOL/NAME:SIZE; may be repeated", "volume" },
     { "cdrom", "VOLUME", "an ISO image; may be repeated", "volume" },
+    { "image", "IMAGE", "its disk is a copy of this one, with a first-boot disk", "vmi" },
+    { "preset", "PRESET", "sizes to begin with", "preset" },
+    { "size", "SIZE", "size of its main disk (the image's); MiB without a unit" },
+    { "pool", "POOL", "where its main disk lies (beside the image)", "pool" },
+    { "user", "NAME", "user that the first boot makes (the image's own)" },
+    { "ssh-key", "FILE", "public keys of that user; may be repeated", "file" },
+    { "password-stdin", NULL, "his password: the first line of standard input" },
+    { "hostname", "NAME", "what the guest calls itself (NAME)" },
     { "vmi", "NAME", "OS template: kernel, initrd, command line", "vmi" },
     { "kernel", "VOLUME", "kernel to boot directly", "volume" },
     { "initrd", "VOLUME", "its initial RAM disk", "volume" },

@@ -51,6 +51,12 @@ model_vm_console_log(const char *console_dir, const struct uuid *domain)
     return str_dupf("%s/%s.log", console_dir, UUID_TEXT(domain));
 }
 
+char *
+model_vm_firstboot(const char *firstboot_dir, const struct uuid *domain)
+{
+    return str_dupf("%s/%s.iso", firstboot_dir, UUID_TEXT(domain));
+}
+
 void
 model_vm_done(struct model_vm *m)
 {
@@ -191,6 +197,36 @@ by_target(const void *a, const void *b)
     return order ? order : uuid_cmp(&x->base.uuid, &y->base.uuid);
 }
 
+/* A machine of a template that obeys cloud-init has a CD drive for its first-boot disk: empty once
+ * the system is installed, so that the hardware stays what it is.  The first free name of "sda".. */
+static bool
+firstboot_from(struct build *b, struct virt_disk *disks, size_t n)
+{
+    const struct row_vmi *vmi = row_vm_get_vmi(b->row);
+    struct virt_disk *disk = &disks[n];
+    bool taken = true;
+
+    if (!vmi || !vmi->cloud_init || !b->host->firstboot_dir) {
+        return false;
+    }
+    for (char c = 'a'; c <= 'z' && taken; c++) {
+        disk->target = arena_printf(&b->ret->arena, "sd%c", c);
+        taken = false;
+        for (size_t i = 0; i < n; i++) {
+            taken |= str_eq(disks[i].target, disk->target);
+        }
+    }
+    disk->cdrom = disk->readonly = true;
+    disk->bus = vmi->virtio ? "scsi" : "sata"; /* Cloud kernels have no drivers for SATA. */
+    if (!uuid_is_zero(&b->row->opkey)) {
+        struct uuid uuid = model_vm_uuid(b->row);
+        CLEANUP(free_drop) char *path = model_vm_firstboot(b->host->firstboot_dir, &uuid);
+        disk->path = copy(b, path);
+        disk->format = "raw";
+    }
+    return !taken;
+}
+
 static MUST_CHECK struct err *
 disks_from(struct build *b)
 {
@@ -208,10 +244,11 @@ disks_from(struct build *b)
     }
     qsort(devices, n, sizeof *devices, by_target);
 
-    struct virt_disk *disks = arena_zalloc(&b->ret->arena, (n + 1) * sizeof *disks);
+    struct virt_disk *disks = arena_zalloc(&b->ret->arena, (n + 2) * sizeof *disks);
     for (size_t i = 0; i < n; i++) {
         TRY(disk_from(b, devices[i], &disks[i]));
     }
+    n += n < VIRT_MAX_DISKS && firstboot_from(b, disks, n);
     b->ret->domain.disks = disks;
     b->ret->domain.n_disks = n;
     return NULL;

@@ -18,6 +18,7 @@ struct model_vm_host {
     bool kvm, tcg;               /* A probe guest ran. */
     const char *kvm_why;         /* If not: why.  NULL or "": not known. */
     const char *console_dir;     /* Logs of serial consoles; absolute. */
+    const char *firstboot_dir;   /* First-boot disks; absolute.  NULL: none are shown. */
     const struct uuid *hostnode; /* As it will be there; NULL: where its row says. */
     const char *nvram_dir;       /* Variables of UEFI firmware; absolute. */
     enum virt_kind kind;
@@ -44,6 +45,8 @@ const struct row_volume *model_volume_on(const struct row_volume *,
 
 /* The UUID of the vm's domain: the column 'uuid', else the row's own. */
 struct uuid model_vm_uuid(const struct row_vm *);
+/* Where the vm's first-boot disk is.  The caller frees it. */
+char *model_vm_firstboot(const char *firstboot_dir, const struct uuid *domain);
 /* Where the serial console of the vm is logged.  The caller frees it. */
 char *model_vm_console_log(const char *console_dir, const struct uuid *domain);
 
