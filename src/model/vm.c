@@ -174,7 +174,8 @@ disk_from(struct build *b, const struct row_device *device, struct virt_disk *di
         }
         disk->block = str_eq(volume->type, "block");
         /* The format of a partition says what it is for, not how QEMU shall read it. */
-        disk->format = volume->format && !disk->block ? copy(b, volume->format) : "raw";
+        bool is_plain = disk->block || !volume->format || str_eq(volume->format, "iso");
+        disk->format = is_plain ? "raw" : copy(b, volume->format);
         return volume_path(b, what, volume, &disk->path);
     } else if (device->filepath) {
         disk->path = copy(b, device->filepath);

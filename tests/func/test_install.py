@@ -151,7 +151,7 @@ def test_a_machine_that_is_deleted_before_it_reports(host):
     ("/install/" + "0" * 64, b"x", 404),
     ("/install/" + "0" * 64, b"", 404),
     ("/install/", b"x", 404),
-    ("/install/../healthz", b"x", 404),
+    ("/install/../healthz", b"x", 405),
     ("/install/" + "A" * 64, b"x", 404),
     ("/install/%22%5D", b"x", 404),
     ("/install/" + "0" * 64, b"x" * 70000, 413),
