@@ -419,8 +419,9 @@ lun_node(const struct pool *pool, const char *name, char **ret)
     return NULL;
 }
 
-struct err *
-luns_open(struct engine *engine, const struct plan_step *step)
+/* The node of a LUN or a map as it is called now. */
+static struct err *
+find_path(const struct plan_step *step, char **ret_path)
 {
     const struct pool *pool = step->aux;
     CLEANUP(free_drop) char *node = NULL;
@@ -431,9 +432,26 @@ luns_open(struct engine *engine, const struct plan_step *step)
             store_err(VE_NO_VOL, "no storage vol with matching name '%s'", step->name),
             "refresh the pool to see what is there");
     }
-    CLEANUP(free_drop) char *path = str_dupf("/dev/%s", node);
+    *ret_path = str_dupf("/dev/%s", node);
+    return NULL;
+}
+
+struct err *
+luns_open(struct engine *engine, const struct plan_step *step)
+{
+    CLEANUP(free_drop) char *path = NULL;
+    TRY(find_path(step, &path));
     struct plan_step open_step = { .kind = STEP_DEVICE,
                                    .name = path,
                                    .write = step->write };
     return device_open(engine, &open_step);
+}
+
+struct err *
+luns_open_source(struct engine *engine, const struct plan_step *step)
+{
+    CLEANUP(free_drop) char *path = NULL;
+    TRY(find_path(step, &path));
+    struct plan_step open_step = { .kind = STEP_SOURCE_DEVICE, .name = path };
+    return device_open_source(engine, &open_step);
 }

@@ -46,6 +46,7 @@ struct err *luns_rescan(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_scan(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_idle(struct engine *, const struct plan_step *) MUST_CHECK;
 struct err *luns_open(struct engine *, const struct plan_step *) MUST_CHECK;
+struct err *luns_open_source(struct engine *, const struct plan_step *) MUST_CHECK;
 
 /* distinct.c */
 struct err *distinct_check(struct engine *, const struct plan_step *) MUST_CHECK;

@@ -356,6 +356,7 @@ static const struct step_words {
     [STEP_LUNS] = { "list LUNs of ", NULL },
     [STEP_IDLE] = { "make sure that nothing uses a LUN of ", NULL },
     [STEP_LUN] = { "open LUN ", NULL },
+    [STEP_SOURCE_LUN] = { "open source LUN ", NULL },
     [STEP_DISTINCT] = { "make sure that it is not the source of pool ", NULL },
     [STEP_GROW_LOOK] = { "look at what lies below ", NULL },
     [STEP_GROW_RESCAN] = { "echo 1 > /sys/class/block/", NULL },

@@ -78,11 +78,12 @@ enum step_kind {
                    * 'active'.  'strict': an error if it is down. */
     STEP_CHAP,    /* Name and password of the pool 'aux' into its node record (0600). */
     STEP_ADAPTER, /* Is the adapter of the pool 'aux' there?  Sets 'active'; 'strict': must be. */
-    STEP_VPORT,    /* Make ('write') or remove the virtual port of the pool 'aux'. */
-    STEP_RESCAN,   /* Ask the hosts of the pool 'aux' for new LUNs and new sizes. */
-    STEP_LUNS,     /* List the LUNs of the hosts of the pool 'aux'. */
-    STEP_IDLE,     /* Refuse if somebody uses one of them. */
-    STEP_LUN,      /* Open the LUN or map 'name' of the pool 'aux' as the file in work. */
+    STEP_VPORT,      /* Make ('write') or remove the virtual port of the pool 'aux'. */
+    STEP_RESCAN,     /* Ask the hosts of the pool 'aux' for new LUNs and new sizes. */
+    STEP_LUNS,       /* List the LUNs of the hosts of the pool 'aux'. */
+    STEP_IDLE,       /* Refuse if somebody uses one of them. */
+    STEP_LUN,        /* Open the LUN or map 'name' of the pool 'aux' as the file in work. */
+    STEP_SOURCE_LUN, /* ... as the source. */
     STEP_DISTINCT, /* Refuse if 'dir' and 'backing', two paths, or hosts ('strict'), are one
                     * thing: pool 'name' would have the same source. */
     STEP_GROW_LOOK,   /* What lies below the pool 'aux', as "look", for store/grow.h. */

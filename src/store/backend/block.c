@@ -29,10 +29,12 @@ plan_clone_source(struct plan *plan, const struct pool *source_pool,
                 source->backing.path ? arena_str(&plan->arena, source->backing.path) : NULL;
         }
         return NULL;
-    } else if (!ops->vol_path) {
-        return store_err(VE_NO_SUPPORT,
-                         "storage pool does not support volume creation from an "
-                         "existing volume");
+    } else if (
+        !ops->vol_path) { /* A LUN or a map, looked up again among those of its pool. */
+        struct plan_step *step = plan_add(plan, STEP_SOURCE_LUN, source->name);
+        step->aux = source_pool;
+        plan->source = step->name;
+        return NULL;
     }
     const char *path = ops->vol_path(source_pool, source, &plan->arena);
     TRY(device_path_check(path));
