@@ -133,6 +133,16 @@ read_flags(struct cli *cli, const struct args *args, struct copy *c)
     }
 }
 
+/* A partition is not "raw", nor a file "linux": another kind of pool has formats of its own. */
+static const char *
+format_there(const struct copy *c)
+{
+    enum pool_type from = c->from_pool.value.type, to = c->to_pool.value.type;
+    return from == to || (pool_type_is_files(from) && pool_type_is_files(to))
+               ? c->source.target.format
+               : pool_traits(to)->default_vol_format;
+}
+
 /* The new one is what the old one is, under another name. */
 static void
 like_source(struct copy *c, const char *name)
@@ -140,9 +150,11 @@ like_source(struct copy *c, const char *name)
     c->vol.name = name;
     c->vol.capacity = c->source.capacity;
     c->vol.allocation = min64(max64(c->source.allocation, 0), c->source.capacity);
-    c->vol.target.format = c->source.target.format;
+    c->vol.target.format = format_there(c);
     c->vol.target.perms = c->source.target.perms;
-    c->vol.target.compat = c->source.target.compat;
+    if (c->vol.target.format == c->source.target.format) {
+        c->vol.target.compat = c->source.target.compat;
+    }
 }
 
 static struct err *

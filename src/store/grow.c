@@ -260,6 +260,30 @@ plan_fs(const struct grow_layer *fs, struct plan *plan)
     return NULL;
 }
 
+/* While it is in use: parted(8) asks about that, and takes no answer from a script.  So the table is
+ * written by sfdisk(8), and the kernel is told of this one partition. */
+static void
+plan_partition(const struct grow_layer *part, struct plan *plan)
+{
+    /* A GPT's second copy goes to the new end; other tables have none. */
+    plan_cmd(plan, "sfdisk", "--quiet", "--force", "--no-reread", "--relocate",
+             "gpt-bak-std", part->below);
+    plan->steps.v[plan->steps.n - 1]->ok_exits = PLAN_EXIT(1);
+    struct plan_step *step =
+        plan_cmd(plan, "sfdisk", "--quiet", "--force", "--no-reread", "--partno");
+    step->input = ", +\n"; /* Where it begins, to the end of what is free. */
+    plan_argf(plan, "%d", part->number);
+    plan_arg(plan, part->below);
+    if (str_starts(part->node, "/dev/mapper/")) {
+        plan_cmd(plan, "kpartx", "-u", part->below);
+    } else {
+        plan_cmd(plan, "partx", "--update", "--nr");
+        plan_argf(plan, "%d", part->number);
+        plan_arg(plan, part->below);
+    }
+    plan_add(plan, STEP_SETTLE, NULL);
+}
+
 struct err *
 grow_plan_top(const struct grow_look *look, struct plan *plan)
 {
@@ -273,13 +297,7 @@ grow_plan_top(const struct grow_look *look, struct plan *plan)
     }
     VEC_FOR_EACH (const struct grow_layer *layer, &look->layers) {
         switch (layer->kind) {
-        case GROW_PART:
-            /* -f: a GPT's second copy goes to the new end. */
-            plan_cmd(plan, "parted", "-s", "-f", layer->below, "resizepart");
-            plan_argf(plan, "%d", layer->number);
-            plan_arg(plan, "100%");
-            plan_add(plan, STEP_SETTLE, NULL);
-            break;
+        case GROW_PART: plan_partition(layer, plan); break;
         case GROW_PV: plan_cmd(plan, "pvresize", layer->node); break;
         case GROW_LV:
             plan_cmd(plan, "lvextend", "-l", "+100%FREE", layer->name);

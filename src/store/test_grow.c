@@ -41,7 +41,9 @@ static const struct grow_case {
     { "ocfs2", { DISK("sda", NULL, 200, 200), FS("ocfs2", "/dev/sda") }, "", "tunefs.ocfs2 -y -S /dev/sda\n" },
     { "vfat", { DISK("sda", NULL, 200, 200), FS("vfat", "/dev/sda") }, "", "! a file system of type vfat does not grow here" },
     { "a partition", { DISK("sda", NULL, 200, 200), PART(1, "/dev/sda"), FS("ext4", "/dev/sda1") }, "",
-      "parted -s -f /dev/sda resizepart 1 100%\nwait for udev\nresize2fs /dev/sda1\n" },
+      "sfdisk --quiet --force --no-reread --relocate gpt-bak-std /dev/sda\n"
+      "sfdisk --quiet --force --no-reread --partno 1 /dev/sda\npartx --update --nr 1 /dev/sda\n"
+      "wait for udev\nresize2fs /dev/sda1\n" },
     { "an LV", { DISK("sda", NULL, 200, 200), PV("/dev/sda"), LV, FS("ext4", "/dev/mapper/vg-lv") }, "",
       "pvresize /dev/sda\nlvextend -l +100%FREE vg/lv\nresize2fs /dev/mapper/vg-lv\n" },
     { "a volume group", { DISK("sda", NULL, 200, 200), PV("/dev/sda") }, "", "pvresize /dev/sda\n" },

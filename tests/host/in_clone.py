@@ -69,7 +69,11 @@ def copies(to, name, *options):
 
 
 def test_to_a_file():
-    copies("d", "copy")
+    copies("d", "copy", "--format", "raw")
+    byre = guest.byre()
+    byre.byre("vol", "clone", "d/qcow2", "copy")  # As its source, if nothing is said.
+    assert byre.json("vol", "info", "d/copy")["format"] == "qcow2"
+    byre.byre("vol", "delete", "d/copy")
 
 
 def test_to_an_image():

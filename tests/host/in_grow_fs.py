@@ -30,7 +30,7 @@ def volume(number):
 CASES = {
     "ext4": (disk, "ext4", ["mkfs.ext4", "-q", "-F"], ["resize2fs"]),
     "btrfs": (disk, "auto", ["mkfs.btrfs", "-q", "-f"], ["btrfs filesystem resize"]),
-    "part": (partition, "ext4", ["mkfs.ext4", "-q", "-F"], ["resizepart", "resize2fs"]),
+    "part": (partition, "ext4", ["mkfs.ext4", "-q", "-F"], ["sfdisk", "partx", "resize2fs"]),
     "lv": (volume, "xfs", ["mkfs.xfs", "-q", "-f"], ["pvresize", "lvextend", "xfs_growfs"]),
     "ocfs2": (disk, "ocfs2", ["mkfs.ocfs2", "-q", "-F", "-M", "local"], ["tunefs.ocfs2"]),
 }
@@ -47,7 +47,6 @@ def grows(name):
     byre.byre("pool", "start", name)
     (pathlib.Path(target) / "data").write_bytes(DATA)
     before = byre.pool(name)["capacity"]
-    assert "nothing" in byre.byre("pool", "grow", name, "--dry-run").stdout or before < OLD
 
     run("qmp", "block_resize", "node-name=disk%d" % number, "size=%d" % NEW)
     assert guest.size_of(disk(number)) == OLD, "nobody has told the kernel"
