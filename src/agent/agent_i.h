@@ -101,7 +101,7 @@ struct pool_obj {
     struct pool_stat stat;    /* Without strings. */
     struct pool_extent *free; /* Of a disk: where partitions can be made; owned. */
     size_t n_free;
-    bool degraded;        /* It works, but something is wrong: see 'warnings'. */
+    char *degraded;       /* It works, but this is wrong; NULL: nothing is. */
     int64_t refreshed_at; /* Wall clock; 0: never by this agent. */
     struct strvec warnings;
     struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
@@ -218,6 +218,16 @@ bool report_has_room(struct agent *);
 void report_send(struct agent *); /* At the end of the pass. */
 /* "what\nwhy\nnext", for columns called error.  'e' is borrowed.  The caller frees it. */
 char *error_text(const struct err *e);
+
+/* alarm.c */
+struct alarm_object {
+    const char *table;
+    struct uuid uuid, hostnode;
+};
+/* In a pass: the alarm of this kind says 'text' (three lines: what, why, what next); NULL: there is
+ * none. */
+void alarm_set(struct agent *, const struct alarm_object *, const char *kind,
+               const char *text);
 
 /* host.c: libvirt's connection, the list of domains, the host's identity and facts. */
 void host_start(struct agent *);

@@ -9,6 +9,7 @@
 #include "store/code.h"
 
 #define MAX_OTHERS 1000 /* Pools that a new one is compared with. */
+#define ALARM_DEGRADED "pool-degraded"
 #define MAX_USERS 8     /* That are named when a pool may not stop. */
 
 /* One step, in a worker thread. */
@@ -80,6 +81,7 @@ pool_obj_free(struct pool_obj *obj)
 {
     pool_memo_done(&obj->memo);
     free(obj->free);
+    free(obj->degraded);
     strvec_done(&obj->warnings);
     strvec_done(&obj->touched);
     watch_pool_done(obj);
@@ -122,7 +124,8 @@ pool_stat_set(struct pool_obj *obj, const struct priv_reply *reply)
         obj->has_stat = true;
         obj->stat = reply->stat;
         obj->stat.perms.label = NULL; /* Borrowed from the reply, and of no use here. */
-        obj->degraded = reply->stat.degraded != NULL;
+        free(obj->degraded);
+        obj->degraded = reply->stat.degraded ? str_dup(reply->stat.degraded) : NULL;
         obj->stat.degraded = NULL;
         free(obj->free);
         obj->n_free = reply->stat.n_free;
@@ -184,7 +187,8 @@ step_worked(struct pool_job *job)
     case POOL_DO_CHECK:
         memo->checked = true;
         memo->active = job->reply.active;
-        memo->scanned &= memo->active; /* Gone: it is to be started again. */
+        memo->scanned &= memo->active;        /* Gone: it is to be started again. */
+        pool_stat_set(job->obj, &job->reply); /* Thin pools fill by themselves. */
         break;
     case POOL_DO_START:
     case POOL_DO_REFRESH:
@@ -320,6 +324,21 @@ begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
     work_submit(a->pools, key, job_run, job_done, job);
 }
 
+/* What will hurt guests soon, though all works now: a thin pool that fills, a disk that is missing. */
+static void
+pool_alarm(struct agent *a, const struct row_pool *row, const struct pool_obj *obj,
+           const char *state)
+{
+    struct alarm_object object = { "pool", row->base.uuid, row->hostnode };
+    CLEANUP(free_drop) char *text = NULL;
+
+    if (obj->degraded && str_eq(state, "degraded")) {
+        text = str_dupf("pool %s is degraded\n%s\nbyre pool info %s tells more", row->name,
+                        obj->degraded, row->name);
+    }
+    alarm_set(a, &object, ALARM_DEGRADED, text);
+}
+
 static void
 pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *obj,
            const struct pool_decision *d)
@@ -352,6 +371,9 @@ pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *o
         facts_int(&f, "observed_generation", row->observed_generation, row->generation);
     }
     facts_end(&f);
+    if (state) {
+        pool_alarm(a, row, obj, state);
+    }
 }
 
 /* As long as libvirt has not told, what the row says counts. */
@@ -430,6 +452,12 @@ pools_pass(struct agent *a)
     ROW_FOR_EACH (struct row_pool, row, row_pool_table(a->replica)) {
         if (agent_is_own(a, &row->hostnode)) {
             pool_pass(a, row);
+        }
+    }
+    ROW_FOR_EACH (struct row_alarm, alarm, row_alarm_table(a->replica)) {
+        if (str_eq(alarm->kind, ALARM_DEGRADED) && agent_is_own(a, &alarm->hostnode) &&
+            !row_pool_find(a->replica, &alarm->object)) {
+            txn_delete(report_txn(a), "alarm", &alarm->base.uuid);
         }
     }
 }

@@ -81,35 +81,16 @@ update(struct agent *a, const struct row_vm *row, const struct virt_dom *dom)
     facts_end(&f);
 }
 
-static struct row_alarm *
-alarm_of(const struct agent *a, const struct uuid *object)
-{
-    ROW_FOR_EACH (struct row_alarm, alarm, row_alarm_table(a->replica)) {
-        if (str_eq(alarm->kind, ALARM_KIND) && uuid_eq(&alarm->object, object)) {
-            return alarm;
-        }
-    }
-    return NULL;
-}
-
 static void
 raise_alarm(struct agent *a, const struct row_hostnode *own, const struct virt_dom *dom)
 {
+    struct alarm_object object = { "vm", dom->uuid, own->base.uuid };
     CLEANUP(free_drop)
     char *text = str_dupf(
         "domain %s (%s) was made by Byre and has no row any more\nit is left as it is\nremove it "
         "by virsh, or make a vm with this uuid",
         dom->name, UUID_TEXT(&dom->uuid));
-    if (alarm_of(a, &dom->uuid)) {
-        return;
-    }
-    struct txn_row *row = txn_insert(report_txn(a), "alarm");
-    txn_set_uuid(row, "object", &dom->uuid);
-    txn_set_string(row, "object_table", "vm");
-    txn_set_uuid(row, "hostnode", &own->base.uuid);
-    txn_set_string(row, "kind", ALARM_KIND);
-    txn_set_int(row, "since", clock_wall_ms());
-    txn_set_string(row, "text", text);
+    alarm_set(a, &object, ALARM_KIND, text);
 }
 
 /* Alarms end with their condition. */

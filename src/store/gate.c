@@ -337,6 +337,17 @@ gate_vol_create(const struct pool *pool, const struct vol *vol, int flags,
     return leave(ops->vol_create(pool, vol, flags, plan), plan);
 }
 
+/* A device is a row of bytes, whatever its partition's type says ("none", "linux"). */
+static const struct vol *
+bytes_of(const struct vol *source, struct plan *plan)
+{
+    struct vol *vol = ARENA_NEW(&plan->arena, struct vol);
+    *vol = *source;
+    vol->arena = ARENA_INIT;
+    vol->target.format = "raw";
+    return vol;
+}
+
 struct err *
 gate_vol_clone(const struct pool *pool, const struct vol *vol,
                const struct pool *source_pool, const struct vol *source, int flags,
@@ -355,6 +366,9 @@ gate_vol_clone(const struct pool *pool, const struct vol *vol,
                str_eq(pool->target.path, source_pool->target.path)) {
         return store_err(VE_INTERNAL, "storage volume name '%s' already in use.",
                          vol->name);
+    }
+    if (!source_ops->is_files) {
+        source = bytes_of(source, plan);
     }
     return leave(ops->vol_clone(pool, vol, source_pool, source, flags, plan), plan);
 }

@@ -142,6 +142,10 @@ def test_half_made_clone_goes():
     assert not [row for row in lvs("lv_name") if "half" in row["lv_name"]]
 
 
+def alarms(byre):
+    return [row["text"] for row in byre.json("list", "alarm") if row["kind"] == "pool-degraded"]
+
+
 def test_thin_pool():
     byre = guest.byre()
     byre.byre("pool", "define-as", "thin", "logical", "--source-dev", disk(2), "--source-name", "tvg/tp")
@@ -166,12 +170,17 @@ def test_thin_pool_full():
     byre = guest.byre()
     sh("dd if=/dev/zero of=/dev/tvg/t1 bs=1M seek=100 count=%d oflag=direct status=none"
        % (byre.pool("thin")["capacity"] * 95 // 100 // (1 << 20) - 105))
+    # Nobody has to ask: guests fill it.
+    row = guest.wait_for("the trouble to be told", lambda: byre.pool("thin")["state"] == "degraded" and byre.pool("thin"))
+    alarm = guest.wait_for("the alarm", lambda: alarms(byre))
+    assert "pool thin is degraded" in alarm[0] and "nearly full" in alarm[0], alarm
     byre.byre("pool", "refresh", "thin")
     row = byre.pool("thin")
     assert row["state"] == "degraded", row
     assert any("nearly full" in text for text in row["warnings"]), row
     byre.byre("vol", "delete", "thin/t1", "thin/t2")
     byre.byre("pool", "refresh", "thin")
+    guest.wait_for("the alarm to end", lambda: not alarms(byre))
     row = byre.pool("thin")
     assert row["state"] == "running" and not row.get("error"), row
     byre.byre("pool", "stop", "thin")

@@ -213,13 +213,34 @@ disks_alive(const struct pool *pool, struct plan *plan)
     }
 }
 
+/* Nobody asks a thin pool before its guests write: so each look at it tells how full it is. */
+static struct err *
+parse_check(const struct plan_seen *seen, const void *aux, const struct plan_found *found)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    const struct logical *l = aux;
+    const struct json *rows;
+    TRY(parse_active(seen, aux, found));
+    TRY(lvm_rows(&arena, plan_seen_text(seen, "lvs"), "lv", &rows));
+    JSON_FOR_EACH (row, rows) {
+        if (l->source.thin && str_eq(lvm_cell(row, "lv_name"), l->source.thin)) {
+            lvm_thin_stat(row, found);
+        }
+    }
+    return NULL;
+}
+
 static struct err *
 logical_check(const struct pool *pool, struct plan *plan)
 {
     disks_alive(pool, plan);
     const struct logical *l = logical_enter(pool, NULL, plan);
-    logical_activity(plan, l);
-    plan_parse(plan, parse_active, l, "see whether volumes are active");
+    logical_report(
+        plan, "lvs",
+        "lv_name,lv_active,pool_lv,lv_attr,lv_size,data_percent,metadata_percent,lv_health_status",
+        l->source.vg)
+        ->ok_exits = PLAN_EXIT(LVM_FAILED);
+    plan_parse(plan, parse_check, l, "see whether volumes are active");
     return NULL;
 }
 

@@ -208,14 +208,14 @@ add_volume(struct vol_list *list, const struct lvm_source *source, const struct 
     add_extents(list, vol, row);
 }
 
-/* Space and trouble of a thin pool. */
-static void
-stat_thin(const struct json *row, const struct plan_found *found)
+void
+lvm_thin_stat(const struct json *row, const struct plan_found *found)
 {
     struct arena *arena = &found->vols->arena;
     double data = or_zero(cell_percent(row, "data_percent"));
     double metadata = cell_percent(row, "metadata_percent");
     struct pool_stat *stat = found->stat;
+    *found->has_stat = true;
     stat->capacity = cell_bytes(row, "lv_size");
     stat->allocation = (int64_t) ((double) stat->capacity * data / 100);
     stat->available = stat->capacity - stat->allocation;
@@ -305,7 +305,7 @@ lvm_parse(const struct plan_seen *seen, const struct lvm_source *source,
         bool is_thin_pool = lvm_cell(row, "lv_attr")[0] == 't';
         if (source->thin && is_thin_pool && str_eq(name, source->thin)) {
             has_thin = true;
-            stat_thin(row, found);
+            lvm_thin_stat(row, found);
         } else if (is_thin_pool && !source->thin) {
             warn_thin(row, found);
         } else if (is_listed(row, source) &&

@@ -7,6 +7,7 @@
 #include "store/volume.h"
 
 /* "vg0", or "vg0/tp0": a thin pool of it. */
+struct json;
 struct lvm_source {
     const char *vg, *thin; /* 'thin' NULL: the group itself. */
 };
@@ -30,9 +31,12 @@ struct err *lvm_parse(const struct plan_seen *, const struct lvm_source *,
                       const char *pool_name, const char *only,
                       const struct plan_found *) MUST_CHECK;
 
+/* Space and trouble of the thin pool whose row this is, into 'found'; of the columns above it needs
+ * lv_size, lv_attr, the percentages and the health. */
+void lvm_thin_stat(const struct json *row, const struct plan_found *found);
+
 /* The rows of one kind ("lv", "vg", "pv") in a report in JSON, whatever complaints stand
  * around it; NULL and n 0 if there are none.  In the arena. */
-struct json;
 struct err *lvm_rows(struct arena *, const char *text, const char *kind,
                      const struct json **ret_rows) MUST_CHECK;
 /* A member of a row; "" if it is missing. */
