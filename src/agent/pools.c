@@ -10,7 +10,7 @@
 
 #define MAX_OTHERS 1000 /* Pools that a new one is compared with. */
 #define ALARM_DEGRADED "pool-degraded"
-#define MAX_USERS 8     /* That are named when a pool may not stop. */
+#define MAX_USERS 8 /* That are named when a pool may not stop. */
 
 /* One step, in a worker thread. */
 struct pool_job {
