@@ -108,12 +108,19 @@ cmd_maintenance(struct cli *cli, const struct args *args)
         return err_hint(err_new(ERR_SYNTAX, "maintenance is on or off, not \"%s\"", word),
                         "byre node maintenance NAME on");
     }
+    if (args_has(args, "evacuate") && (!on || args->pos.n != 2)) {
+        return err_hint(err_new(ERR_SYNTAX, "one host at a time is evacuated"),
+                        "byre node maintenance NAME on --evacuate");
+    }
     struct err *e =
         names_match(cli, "hostnode", args->pos.v, args->pos.n - 1, "_uuid", &nodes);
     struct json row = json_object();
     json_put(&cli->arena, &row, "maintenance", json_bool(on));
     for (size_t i = 0; i < nodes.n && !e; i++) {
         change_update(cli, "hostnode", &nodes.v[i].uuid, row);
+        if (args_has(args, "evacuate")) {
+            e = node_evacuate(cli, args, &nodes.v[i]);
+        }
     }
     VEC_DONE(&nodes);
     return e;
@@ -171,6 +178,13 @@ static const struct opt_spec opts_add[] = {
     { NULL },
 };
 
+static const struct opt_spec opts_maintenance[] = {
+    { "evacuate", NULL, "move its machines to other hosts" },
+    { "to", "NODE", "to this one", "hostnode" },
+    { "copy-storage", NULL, "copy the disks that lie in pools of this host alone" },
+    { NULL },
+};
+
 static const struct opt_spec opts_memory[] = {
     { "with", "SIZE", "would one guest more, of this memory, be admitted?" },
     { NULL },
@@ -186,7 +200,9 @@ const struct command cmds_node[] = {
     { "node", "info", "NAME...", "all that is known of a host", cmd_info, 0, NULL,
       "hostnode" },
     { "node", "maintenance", "NAME... on|off", "whether it takes new machines",
-      cmd_maintenance, CMD_CHANGE, NULL, "hostnode on|off" },
+      cmd_maintenance, CMD_CHANGE, opts_maintenance, "hostnode on|off",
+      "byre node maintenance n1 on --evacuate moves its machines to the hosts with most memory left,\n"
+      "two at a time; what cannot move stays, and is told with its reason.\n" },
     { "node", "memory", "[NAME...]",
       "what is promised to guests, and whether that is sound", node_memory, 0, opts_memory,
       "hostnode",

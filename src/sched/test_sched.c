@@ -1,6 +1,7 @@
 /* sched/test_sched.c: the worked examples of the guides, and the limits between them. */
 #include "sched/admit.h"
 #include "sched/converge.h"
+#include "sched/place.h"
 
 #include <math.h>
 
@@ -207,4 +208,37 @@ TEST(a_forecast_for_people)
     converge_explain(&text, &in, &never, true, true);
     CHECK("it does not", strstr(buf_cstr(&text), "it does not converge: auto-converge") &&
                              strstr(buf_cstr(&text), "slowed by 55 % it would"));
+}
+
+TEST(the_host_with_most_memory_left)
+{
+    struct place_host hosts[] = {
+        { "off", false, 9000, 0, 0 },
+        { "full", true, 8000, 5, 5 },
+        { "b", true, 4000, 0, 0 },
+        { "c", true, 3500, 0, 2 },
+    };
+    static const struct {
+        const char *why;
+        int64_t mem;
+        int want;
+    } cases[] = {
+        { "the largest of those that may", 1000, 2 },
+        { "what was placed counts", 1000, 3 },
+        { "again", 1000, 2 },
+        { "again the other", 2000, 3 },
+        { "nobody has so much", 2500, -1 },
+        { "the last one", 2000, 2 },
+    };
+    const char *why = NULL;
+
+    for (size_t i = 0; i < N_ELEMS(cases); i++) {
+        CHECK_INT(cases[i].why, place_pick(hosts, N_ELEMS(hosts), cases[i].mem, &why),
+                  cases[i].want);
+    }
+    CHECK_STR("why", why, "no other host has so much memory free");
+    CHECK_INT("none at all", place_pick(hosts, 1, 1, &why), -1);
+    CHECK_STR("why", why, "no other host is online and open for machines");
+    CHECK_INT("full", place_pick(hosts, 2, 1, &why), -1);
+    CHECK_STR("why", why, "the other hosts have as many machines as they may");
 }

@@ -69,7 +69,7 @@ def goes_on(name, node):
 
 def create(name, disk):
     name = byre.prefix + name
-    byre.byre("vm", "create", name, "--mem", "64", "--vcpu", "1", "--vmi", "tiny", "--disk", disk, "--node", "n1")
+    byre.byre("vm", "create", name, "--mem", "96", "--vcpu", "1", "--vmi", "tiny", "--disk", disk, "--node", "n1")
     byre.byre("vm", "start", name)
 
 
@@ -216,6 +216,14 @@ def test_one_that_is_off_changes_its_host():
     assert node_of("a") == "n2" and byre.prefix + "a" not in domains("n1")
     byre.byre("vm", "start", byre.prefix + "a")
     check_one("a", "n2")
+
+
+def test_a_host_is_evacuated():
+    said = byre.byre("node", "maintenance", "n2", "on", "--evacuate", check=False)  # One can go, one cannot.
+    print(said.stdout, said.stderr, flush=True)
+    assert said.returncode != 0 and "--copy-storage" in said.stderr, said
+    check_one("a", "n1")
+    check_one("b", "n2")
     for name in "ab":
         byre.byre("vm", "delete", byre.prefix + name)
 
