@@ -3,6 +3,7 @@
  *     {"method":"keys","vm":ROW,"keys":[[29,56,111],...],"hold_ms":50}   -> {"result":{}}
  *     {"method":"screen","vm":ROW} + fd                                 -> {"result":{"mime":M,"bytes":N}}
  *     {"method":"dump","vm":ROW,"live":false} + fd                      -> {"result":{"bytes":N}}
+ *     {"method":"usb","vm":ROW,"attach":true,"vendor":1133,"product":49271}  (or "bus", "device")  -> {"result":{}}
  *
  * They go around the database because they are no rows: pictures and memory are bytes, and what is typed may be a
  * password.  Bytes are written to the caller's own descriptor, so that nobody's rights but his decide where. */
@@ -116,6 +117,25 @@ dump_serve(struct request *r)
     answer(r, e, result);
 }
 
+static void
+usb_serve(struct request *r)
+{
+    answer(r, virt_usb(r->agent->virt, &r->domain, &r->guest.usb, r->guest.attach),
+           json_object());
+}
+
+static void
+usb_read(struct request *r, struct decode *d)
+{
+    struct virt_usb *usb = &r->guest.usb;
+    r->guest.attach = decode_bool(d, "attach", 0, true);
+    usb->vendor = (unsigned) decode_int(d, "vendor", DECODE_OPTIONAL, 0, 0, 0xffff);
+    usb->product = (unsigned) decode_int(d, "product", DECODE_OPTIONAL, 0, 0, 0xffff);
+    usb->bus = (unsigned) decode_int(d, "bus", DECODE_OPTIONAL, 0, 0, 999);
+    usb->device = (unsigned) decode_int(d, "device", DECODE_OPTIONAL, 0, 0, 999);
+    r->run = usb_serve;
+}
+
 static struct err *
 chord_read(const struct json *keys, struct virt_chord *ret)
 {
@@ -181,6 +201,8 @@ guest_prepare(struct request *r, struct decode *d, const char *method)
         r->guest.hold_ms =
             (unsigned) decode_int(d, "hold_ms", DECODE_OPTIONAL, 50, 1, HOLD_MS_MAX);
         r->run = keys_serve;
+    } else if (str_eq(method, "usb")) {
+        usb_read(r, d);
     } else if (str_eq(method, "dump")) {
         r->guest.live = decode_bool(d, "live", DECODE_OPTIONAL, false);
         r->run = dump_serve;
@@ -190,7 +212,7 @@ guest_prepare(struct request *r, struct decode *d, const char *method)
     TRY(decode_end(d));
     if (keys) {
         TRY(keys_read(r, keys));
-    } else if (r->passed_fd < 0) {
+    } else if (r->passed_fd < 0 && r->run != usb_serve) {
         return err_new(ERR_SYNTAX, "a file must come along with the request");
     }
     return find_running(r, vm);

@@ -5,7 +5,7 @@
  *     {"method":"upload","volume":ROW,"offset":0,"length":0} + fd
  *     {"method":"xml",...}                         see describe.c
  *     {"method":"sources",...}                     see sources.c
- *     {"method":"keys"|"screen"|"dump",...}        see guest_request.c
+ *     {"method":"keys"|"screen"|"dump"|"usb",...}        see guest_request.c
  *     {"method":"top"}, {"method":"stats",...}     see stats.h
  *     {"method":"download", the same}              -> {"progress":R,"message":S}...  {"result":{"bytes":N}} */
 #include <errno.h>
@@ -289,7 +289,8 @@ transfer_prepare(struct request *r, struct decode *d, const char *method)
 static bool
 is_about_guest(const char *method)
 {
-    return str_eq(method, "keys") || str_eq(method, "screen") || str_eq(method, "dump");
+    return str_eq(method, "keys") || str_eq(method, "screen") || str_eq(method, "dump") ||
+           str_eq(method, "usb");
 }
 
 struct err *

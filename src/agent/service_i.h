@@ -48,7 +48,8 @@ struct request {
         struct virt_chord *chords; /* In the arena. */
         size_t n_chords;
         unsigned hold_ms;
-        bool live;
+        bool live, attach;
+        struct virt_usb usb;
     } guest;
     /* probe */
     struct virt_host host;

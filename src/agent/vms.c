@@ -6,6 +6,7 @@
 #include "agent/install_i.h"
 #include "agent/jobs_i.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "virt/hot.h"
 
@@ -614,6 +615,12 @@ vm_facts(struct agent *a, const struct row_vm *row, const struct virt_dom *seen,
                  seen && seen->saved ? "saved"
                                      : virt_state_name(seen ? seen->state : VIRT_SHUTOFF));
     facts_opt_int(&f, "domid", &row->domid, seen ? seen->domid : -1);
+    bool same_run =
+        seen && row->started_at.has && row->domid.has && row->domid.v == seen->domid;
+    facts_opt_int(&f, "started_at", &row->started_at,
+                  !seen || seen->domid < 0 ? -1
+                  : same_run               ? row->started_at.v
+                                           : clock_wall_ms());
     facts_string(&f, "vnc", row->vnc, seen && seen->vnc_port > 0 ? vnc : NULL);
     facts_opt_int(&f, "mem_actual", &row->mem_actual,
                   seen && seen->live ? seen->live->d.mem_mib : -1);

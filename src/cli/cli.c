@@ -9,9 +9,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "cli/cli_i.h"
 #include "cli/complete_i.h"
 #include "cli/help_i.h"
+#include "cli/xm_i.h"
 #include "loop/loop.h"
 
 #define SYSTEM_DB "unix:/run/byre/db.sock"
@@ -124,6 +126,9 @@ static const char *
 comment_of(struct cli *cli, const struct line *line)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT;
+    if (cli->as) {
+        return cli->as;
+    }
     buf_str(&b, "byre");
     for (size_t i = 0; i < line->n; i++) {
         CLEANUP(free_drop) char *name = command_name(line->commands[i].command);
@@ -208,7 +213,32 @@ run(struct cli *cli, struct line *line, char **words, size_t n_words)
     return code;
 }
 
-static void
+struct err *
+cli_run_words(struct cli *cli, char **words, size_t n_words)
+{
+    struct line *line = NEW(struct line);
+    bool quiet = cli->quiet;
+    struct err *e = line_parse(line, words, n_words);
+    e = e ? e : read_options(cli, line);
+    cli->quiet |= quiet;
+    e = e ? e : run_line(cli, line);
+    line_done(line);
+    free(line);
+    return e;
+}
+
+void
+cli_init(struct cli *cli)
+{
+    const char *env = getenv("BYRE_DB");
+    *cli = (struct cli){ .arena = ARENA_INIT,
+                         .patience_ms = PATIENCE_MS,
+                         .timeout_ms = TIMEOUT_MS_DEFAULT,
+                         .remote = env && env[0] ? env : SYSTEM_DB };
+    look_at_terminal(cli);
+}
+
+void
 cli_done(struct cli *cli)
 {
     change_done(&cli->change);
@@ -250,14 +280,14 @@ cli_main(int argc, char **argv)
     if (MB_CUR_MAX == 1) { /* Names are UTF-8, whatever the caller's locale says or not. */
         setlocale(LC_CTYPE, "C.UTF-8");
     }
-    if (answer_without_command(argc, argv, &code)) {
+    if (argc > 0 && str_eq(path_base(argv[0]), "xm")) {
+        return xm_main(argc, argv);
+    } else if (answer_without_command(argc, argv, &code)) {
         return code;
     }
-    struct cli cli = { .arena = ARENA_INIT, .patience_ms = PATIENCE_MS };
-    look_at_terminal(&cli);
+    struct cli cli;
+    cli_init(&cli);
     if (str_eq(argv[1], "--complete")) {
-        const char *env = getenv("BYRE_DB");
-        cli.remote = env && env[0] ? env : SYSTEM_DB;
         complete(&cli, argv + 2, (size_t) argc - 2, stdout);
         cli_done(&cli);
         return EXIT_DONE;

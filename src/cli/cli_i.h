@@ -45,8 +45,14 @@ struct cli {
     void (*on_batch)(void *aux);
     void *on_aux;
 
+    const char *as; /* What the log of the database calls this command; NULL: itself. */
     struct change change;
 };
+
+void cli_init(struct cli *);
+void cli_done(struct cli *);
+/* Parses and runs one command line, with its transaction and its waiting. */
+struct err *cli_run_words(struct cli *, char **words, size_t n_words) MUST_CHECK;
 
 /* Connects and reads the schema; connected already is fine.  Failures have
  * EXIT_UNREACHABLE. */

@@ -70,7 +70,7 @@ const struct command cmds_vm[] = {
       "vm" },
     { "vm", "info", "NAME...", "all that is known of a machine", cmd_info, 0, NULL, "vm" },
     { "vm", "start", "[NAME...]", "starts it; one that is saved goes on", vm_start,
-      CMD_CHANGE, opts_all, "vm", MANY },
+      CMD_CHANGE, opts_restore, "vm", MANY },
     { "vm", "shutdown", "[NAME...]", "asks its guest to shut down", vm_shutdown, CMD_CHANGE,
       opts_all, "vm",
       "By the guest agent if it answers, else by the power button, again and again for 45 s.\n"

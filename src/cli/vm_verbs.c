@@ -149,7 +149,8 @@ how_of(const struct args *args)
 static struct err *
 start_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
-    return want(cli, vm, "running", NULL, "running");
+    return args_has(args, "paused") ? want(cli, vm, "paused", NULL, "paused")
+                                    : want(cli, vm, "running", NULL, "running");
 }
 
 /* Of what the row says: is the guest there? */

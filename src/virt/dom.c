@@ -82,6 +82,15 @@ live_of(virDomainPtr dom, enum virt_kind kind)
     return live;
 }
 
+/* libvirt calls a machine that was restored to be paused "migrating" for ever: it is only while a job says so. */
+static bool
+is_at_rest(virDomainPtr dom, int state, int reason)
+{
+    virDomainJobInfo job;
+    return state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_MIGRATION &&
+           virDomainGetJobInfo(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_NONE;
+}
+
 /* A domain may vanish while it is looked at: then false, and that is no failure. */
 static bool
 look(virDomainPtr dom, enum virt_kind kind, struct virt_dom *ret)
@@ -97,7 +106,7 @@ look(virDomainPtr dom, enum virt_kind kind, struct virt_dom *ret)
         return false;
     }
     d.state = virt_state_of(state);
-    d.reason = reason_of(state, reason);
+    d.reason = is_at_rest(dom, state, reason) ? VIRT_WHY_OTHER : reason_of(state, reason);
     d.mem_mib = (int64_t) (info.maxMem / 1024);
     d.vcpus = info.nrVirtCpu;
     d.persistent = virDomainIsPersistent(dom) == 1;

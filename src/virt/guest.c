@@ -83,3 +83,26 @@ virt_dump(struct virt *v, const struct uuid *uuid, const char *path, bool live)
                ? virt_last_error(v, "dump the guest's memory")
                : NULL;
 }
+
+struct err *
+virt_usb(struct virt *v, const struct uuid *uuid, const struct virt_usb *usb, bool attach)
+{
+    CLEANUP(virt_dom_drop) virDomainPtr dom = NULL;
+    CLEANUP(buf_done) struct buf xml = BUF_INIT;
+    TRY(virt_dom_take(v, uuid, &dom));
+
+    buf_str(&xml, "<hostdev mode='subsystem' type='usb'><source>");
+    if (usb->vendor) {
+        buf_printf(&xml, "<vendor id='0x%04x'/><product id='0x%04x'/>", usb->vendor,
+                   usb->product);
+    } else {
+        buf_printf(&xml, "<address bus='%u' device='%u'/>", usb->bus, usb->device);
+    }
+    buf_str(&xml, "</source></hostdev>");
+    int failed =
+        attach ? virDomainAttachDeviceFlags(dom, buf_cstr(&xml), VIR_DOMAIN_AFFECT_LIVE)
+               : virDomainDetachDeviceFlags(dom, buf_cstr(&xml), VIR_DOMAIN_AFFECT_LIVE);
+    return failed < 0 ? virt_last_error(v, attach ? "give the guest a USB device"
+                                                  : "take a USB device from the guest")
+                      : NULL;
+}

@@ -27,4 +27,13 @@ struct err *virt_screen(struct virt *, const struct uuid *, struct buf *ret,
 struct err *virt_dump(struct virt *, const struct uuid *, const char *path,
                       bool live) MUST_CHECK;
 
+/* A USB device of the host, by what it is or by where it is plugged in (the other pair 0): given to the running guest,
+ * or taken from it. */
+struct virt_usb {
+    unsigned vendor, product;
+    unsigned bus, device;
+};
+struct err *virt_usb(struct virt *, const struct uuid *, const struct virt_usb *,
+                     bool attach) MUST_CHECK;
+
 #endif /* virt/guest.h */
