@@ -134,7 +134,7 @@ mem_word(struct cli *cli, const char *text, const char **ret)
 struct err *
 xm_mem_set(struct cli *cli, const struct xm_args *args)
 {
-    const char *assignment;
+    const char *assignment = NULL;
     TRY(mem_word(cli, args->pos.v[1], &assignment));
     return verb(cli, args->pos.v[0], "set", assignment);
 }
