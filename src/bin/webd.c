@@ -11,22 +11,25 @@
 #include "web/health.h"
 #include "web/http.h"
 #include "web/install.h"
+#include "web/metrics.h"
 
 struct options {
-    const char *listen, *db, *pidfile, *log_file;
+    const char *listen, *db, *agent, *pidfile, *log_file;
 };
 
 struct webd {
     struct loop *loop;
     struct health *health;
     struct install *install;
+    struct metrics *metrics;
     struct http *http;
 };
 
 static const char usage[] =
-    "usage: byre-webd --listen unix:PATH|tcp:IPV4:PORT --db REMOTE [--pidfile FILE]\n"
-    "                 [--log-file FILE]\n"
+    "usage: byre-webd --listen unix:PATH|tcp:IPV4:PORT --db REMOTE [--agent PATH]\n"
+    "                 [--pidfile FILE] [--log-file FILE]\n"
     "Serves GET /healthz: 200 if the database server at REMOTE answers, else 503;\n"
+    "GET /metrics: for Prometheus, with what the agent at PATH has measured;\n"
     "POST /install/KEY: a guest tells that its system is installed.\n";
 
 static void
@@ -39,6 +42,8 @@ on_request(void *aux, struct http_request *request, bool is_post, const char *pa
                     "text/plain", is_install ? "only POST\n" : "not found\n");
     } else if (is_install) {
         install_ask(w->install, request, path + strlen(INSTALL_PATH));
+    } else if (str_eq(path, "/metrics")) {
+        metrics_ask(w->metrics, request);
     } else if (str_eq(path, "/healthz")) {
         health_ask(w->health, request);
     } else {
@@ -52,6 +57,7 @@ on_gone(void *aux, struct http_request *request)
     struct webd *w = aux;
     health_forget(w->health, request);
     install_forget(w->install, request);
+    metrics_forget(w->metrics, request);
 }
 
 static void
@@ -77,6 +83,7 @@ serve(struct webd *w, const struct options *o)
     if (!e) {
         w->install = install_new(w->loop, health_session(w->health));
     }
+    e = e ? e : metrics_new(w->loop, o->db, o->agent, &w->metrics);
     e = e ? e : http_new(w->loop, o->listen, &events, &w->http);
     for (size_t i = 0; i < N_ELEMS(signals) && !e; i++) {
         loop_fn *fn = signals[i] == SIGHUP ? on_hup : on_term;
@@ -91,6 +98,7 @@ serve(struct webd *w, const struct options *o)
         loop_signal_free(handlers[i]);
     }
     http_free(w->http);
+    metrics_free(w->metrics);
     install_free(w->install);
     health_free(w->health);
     return e;
@@ -117,19 +125,21 @@ parse_options(int argc, char **argv)
     static const struct option options[] = {
         { "listen", required_argument, NULL, 'l' },
         { "db", required_argument, NULL, 'd' },
+        { "agent", required_argument, NULL, 'a' },
         { "pidfile", required_argument, NULL, 'p' },
         { "log-file", required_argument, NULL, 'f' },
         { "help", no_argument, NULL, 'h' },
         { "version", no_argument, NULL, 'V' },
         { NULL, 0, NULL, 0 },
     };
-    struct options o = { NULL, NULL, NULL, NULL };
+    struct options o = { NULL };
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 'l': o.listen = optarg; break;
         case 'd': o.db = optarg; break;
+        case 'a': o.agent = optarg; break;
         case 'p': o.pidfile = optarg; break;
         case 'f': o.log_file = optarg; break;
         case 'h': fputs(usage, stdout); exit(0);

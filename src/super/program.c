@@ -133,6 +133,7 @@ argv_webd(const char *dir, const struct config *config, struct strvec *argv)
         strvec_addf(argv, "--listen=unix:%s/run/web.sock", dir);
     }
     strvec_addf(argv, "--db=unix:%s/run/db.sock", dir);
+    strvec_addf(argv, "--agent=%s/run/agent.sock", dir);
 }
 
 void

@@ -46,11 +46,11 @@ static const struct {
       "--pidfile=/s/run/byre-agentd.pid --log-file=/s/log/byre-agentd.log",
       "/s/run/agent.sock" },
     { "the web on a port", "[web]\nlisten = tcp:[::1]:80\n", 0, PROGRAM_WEBD,
-      "byre-webd --listen=tcp:[::1]:80 --db=unix:/s/run/db.sock "
+      "byre-webd --listen=tcp:[::1]:80 --db=unix:/s/run/db.sock --agent=/s/run/agent.sock "
       "--pidfile=/s/run/byre-webd.pid --log-file=/s/log/byre-webd.log",
       NULL },
     { "the web on a socket", "", 0, PROGRAM_WEBD,
-      "byre-webd --listen=unix:/s/run/web.sock --db=unix:/s/run/db.sock "
+      "byre-webd --listen=unix:/s/run/web.sock --db=unix:/s/run/db.sock --agent=/s/run/agent.sock "
       "--pidfile=/s/run/byre-webd.pid --log-file=/s/log/byre-webd.log",
       "/s/run/web.sock" },
     /* clang-format on */
