@@ -57,7 +57,7 @@ def console(name, node):
 
 
 def counts(text):
-    return [int(n) for n in re.findall(r"^count (\d+)\r?$", text, re.M)]
+    return [int(n) for n in re.findall(r"count (\d+)\r?$", text, re.M)]  # The shell's prompt stands before one.
 
 
 def goes_on(name, node):
