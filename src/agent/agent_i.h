@@ -134,6 +134,7 @@ struct agent {
     struct list receiving;  /* Machines that come; receive.c. */
     int n_leftovers;        /* Paused copies on their way out. */
     bool switching;         /* A move's transaction is on its way. */
+    bool holding;           /* In a pass: some machine is held by a job. */
     int64_t jobs_at_ms;     /* byre-stored did not answer: no job begins before this. */
     struct stats *stats;
     int64_t vol_deletions; /* Rows of volumes that went without us. */
@@ -266,6 +267,7 @@ struct err *memory_admit(struct agent *, const struct row_vm *) MUST_CHECK;
 
 /* vm_jobs.c: jobs of machines.  While one is open nothing else is done to its machine. */
 bool vm_is_held(struct agent *, const struct row_vm *);
+bool vm_jobs_are_open(struct agent *);
 void vm_job_pass(struct agent *, const struct row_job *);
 
 /* snapshots.c */

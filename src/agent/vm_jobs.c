@@ -26,8 +26,22 @@ struct vm_work {
 };
 
 bool
+vm_jobs_are_open(struct agent *a)
+{
+    ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
+        if (job_is_open(row) && str_eq(row->kind, "vm.revert")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 vm_is_held(struct agent *a, const struct row_vm *vm)
 {
+    if (!a->holding) { /* As a rule; so ten thousand machines cost one look. */
+        return false;
+    }
     ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
         if (job_is_open(row) && str_eq(row->kind, "vm.revert") &&
             uuid_eq(&row->target, &vm->base.uuid) && agent_is_own(a, &row->hostnode)) {

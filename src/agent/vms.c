@@ -415,7 +415,8 @@ wanted_of(struct agent *a, const struct row_vm *row, const struct virt_dom *seen
         .reboots_done = row->reboots_done,
         .restart_on_crash = !row->on_crash || strstr(row->on_crash, "restart"),
         .was_on = str_eq(row->status, "running") || str_eq(row->status, "idle"),
-        .has_snapshots = vm_has_snapshots(a, row),
+        .has_snapshots = /* Only then does it matter. */
+        seen && !str_eq(seen->name, row->name) && vm_has_snapshots(a, row),
     };
     if (!a->probed) {
         w->want.waits =
@@ -732,6 +733,7 @@ vm_pass(struct agent *a, const struct row_vm *row)
 void
 vms_pass(struct agent *a)
 {
+    a->holding = vm_jobs_are_open(a);
     ROW_FOR_EACH (struct row_vm, row, row_vm_table(a->replica)) {
         if (agent_is_own(a, &row->hostnode) && !str_eq(row->source, "libvirt")) {
             vm_pass(a, row);
