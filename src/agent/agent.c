@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agent/agent_i.h"
+#include "agent/nets.h"
 #include "agent/stats.h"
 #include "agent/migrate_i.h"
 
@@ -89,6 +90,7 @@ pass(void *aux)
     a->touched = a->unsettled = false;
     a->wake_ms = 0;
     host_pass(a, own);
+    nets_pass(a);
     pools_pass(a);
     watch_pass(a);
     vols_pass(a);
@@ -151,8 +153,24 @@ concerns_us(const struct agent *a, const struct replica_change *change)
     } else if (str_eq(table, "volume")) {
         const struct row_pool *pool = row_volume_get_pool(row_volume_of(change->row));
         hostnode = pool ? &pool->hostnode : NULL;
+    } else if (str_eq(table, "hostnode_network")) {
+        hostnode = &row_hostnode_network_of(change->row)->hostnode;
     }
     return !hostnode || uuid_eq(hostnode, &a->row);
+}
+
+/* Tables of networks, which no volume depends on. */
+static bool
+is_of_networks(const char *table)
+{
+    static const char *const tables[] = { "network", "hostnode_network", "iface", "ip",
+                                          "iprange" };
+    for (size_t i = 0; i < N_ELEMS(tables); i++) {
+        if (str_eq(table, tables[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Could a volume have something to do because of this?  A pool's figures change all the time. */
@@ -167,7 +185,18 @@ concerns_volumes(const struct replica_change *change)
     for (size_t i = 0; i < N_ELEMS(wants) && !concerns; i++) {
         concerns = replica_changed(change, wants[i]);
     }
-    return concerns && !str_eq(table, "job");
+    return concerns && !str_eq(table, "job") && !is_of_networks(table);
+}
+
+static bool
+concerns_networks(const struct replica_change *change)
+{
+    const char *table = change->row->table->schema->name;
+
+    return is_of_networks(table) ||
+           (str_eq(table, "vm") &&
+            (change->kind != REPLICA_MODIFIED || replica_changed(change, "name") ||
+             replica_changed(change, "ip") || replica_changed(change, "hostnode")));
 }
 
 static void
@@ -180,6 +209,7 @@ on_changed(void *aux, const struct replica_change *change)
         { "vm", (void (*)(void *)) vm_obj_orphan },
         { "volume", (void (*)(void *)) vol_obj_orphan },
         { "pool", (void (*)(void *)) pool_obj_orphan },
+        { "network", (void (*)(void *)) net_obj_orphan },
     };
 
     struct agent *a = aux;
@@ -187,6 +217,7 @@ on_changed(void *aux, const struct replica_change *change)
     if (concerns_us(a, change)) {
         a->concerned = true;
         a->vols_rest &= !concerns_volumes(change);
+        a->nets_rest &= !concerns_networks(change);
     }
     if (change->kind == REPLICA_DELETED &&
         str_eq(change->row->table->schema->name, "job")) {
@@ -228,6 +259,7 @@ watch_all(struct replica *r)
     row_device_watch(r, NULL);
     row_iface_watch(r, NULL);
     row_network_watch(r, NULL);
+    row_hostnode_network_watch(r, NULL);
     row_ip_watch(r, NULL);
     row_snapshot_watch(r, NULL);
     row_job_watch(r, NULL);
@@ -298,7 +330,7 @@ agent_new(struct loop *loop, const struct agent_options *options, struct agent *
 static void
 objects_free(struct agent *a)
 {
-    static const char *const tables[] = { "vm", "volume", "pool" };
+    static const char *const tables[] = { "vm", "volume", "network", "pool" };
 
     for (size_t i = 0; i < N_ELEMS(tables); i++) {
         const struct replica_table *table =
@@ -313,6 +345,7 @@ objects_free(struct agent *a)
             switch (i) {
             case 0: vm_obj_orphan(row->user); break;
             case 1: vol_obj_orphan(row->user); break;
+            case 2: net_obj_orphan(row->user); break;
             default: pool_obj_orphan(row->user); break;
             }
             row->user = NULL;
@@ -396,5 +429,6 @@ agent_free(struct agent *a)
     free(a->console_dir);
     free(a->nvram_dir);
     free(a->firstboot_dir);
+    free(a->no_guards);
     free(a);
 }

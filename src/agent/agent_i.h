@@ -174,6 +174,14 @@ struct agent {
     int64_t heartbeat_at_ms;
     bool autostarted, autostarting; /* What is to start with the host was told so. */
     int64_t autostart_at_ms;        /* Not tried before. */
+
+    bool nets_rest; /* No network has anything to do before ... */
+    int64_t nets_at_ms;
+
+    /* What keeps guests from spoofing; nets.c. */
+    bool guards, guards_busy;
+    int64_t guards_at_ms; /* Not tried before. */
+    char *no_guards;      /* Why this host has none: three lines; NULL: it has, or will. */
 };
 
 /* agent.c */

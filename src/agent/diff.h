@@ -37,6 +37,7 @@ enum vm_step { VM_DO_NOTHING,
                VM_DO_SUSPEND, VM_DO_RESUME, VM_DO_REBOOT, VM_DO_RESET, VM_DO_UNDEFINE,
                VM_DO_SAVE, VM_DO_FORGET_SAVED,
                VM_DO_CHANGE,       /* What runs becomes what the row says, as far as it can. */
+               VM_DO_GUARD, /* Its packet filters: their addresses have changed. */
                VM_DO_ROW_STOPPED,  /* The guest switched itself off: the want follows. */
                VM_DO_ROW_REBOOTED, /* reboots_done follows reboots. */
                VM_DO_ROW_DELETE,   /* With its devices; marks its volumes if delete_volumes. */
@@ -56,7 +57,8 @@ struct vm_want {
     int64_t generation, observed_generation; /* Of the row. */
     int64_t reboots, reboots_done;
     bool restart_on_crash;
-    bool was_on; /* The row's own fact: the last report said it was running. */
+    bool was_on;       /* The row's own fact: the last report said it was running. */
+    const char *guard; /* Fingerprint of what keeps it from spoofing; NULL: not known. */
     const char
         *print; /* Fingerprint of the wanted hardware; NULL: it cannot be built ... */
     const char *error;  /* ... and why. */
@@ -72,7 +74,7 @@ struct vm_tried {
     enum vm_state state;
     bool force;
     int64_t generation, reboots;
-    char print[VIRT_PRINT_CHARS + 1];
+    char print[VIRT_PRINT_CHARS + 1], guard[VIRT_PRINT_CHARS + 1];
 };
 
 /* What this agent remembers about a vm; zeros at first. */

@@ -25,6 +25,7 @@ static const char *const step_names[N_VM_STEPS] = {
     [VM_DO_SAVE] = "save",
     [VM_DO_FORGET_SAVED] = "forget-saved",
     [VM_DO_CHANGE] = "change",
+    [VM_DO_GUARD] = "guard",
     [VM_DO_ROW_STOPPED] = "row-stopped",
     [VM_DO_ROW_REBOOTED] = "row-rebooted",
     [VM_DO_ROW_DELETE] = "row-delete",
@@ -83,7 +84,16 @@ static bool
 is_defined(const struct vm_want *want, const struct virt_dom *seen)
 {
     return want->print && str_eq(seen->mark.print, want->print) &&
+           (!want->guard || str_eq(seen->mark.guard, want->guard)) &&
            str_eq(seen->name, want->name);
+}
+
+/* Do its packet filters let pass what they should?  They follow its addresses while it runs. */
+static bool
+is_guarded(const struct vm_want *want, const struct virt_dom *seen)
+{
+    return !want->guard || seen->state == VIRT_SHUTOFF ||
+           str_eq(seen->live_guard, want->guard);
 }
 
 static struct vm_decision
@@ -295,7 +305,7 @@ want_on(const struct vm_want *want, const struct virt_dom *seen, const struct vm
                seen->state != VIRT_SUSPENDED) {
         return take(VM_DO_SUSPEND);
     }
-    return hardware(want, seen, memo, now_ms);
+    return is_guarded(want, seen) ? hardware(want, seen, memo, now_ms) : take(VM_DO_GUARD);
 }
 
 static struct vm_decision
@@ -332,6 +342,9 @@ tried(const struct vm_want *want)
     if (want->print) {
         memcpy(t.print, want->print, VIRT_PRINT_CHARS);
     }
+    if (want->guard) {
+        memcpy(t.guard, want->guard, VIRT_PRINT_CHARS);
+    }
     return t;
 }
 
@@ -343,7 +356,7 @@ has_failed(const struct vm_memo *memo, const struct vm_want *want)
 
     return memo->failed && now.state == then->state && now.force == then->force &&
            now.generation == then->generation && now.reboots == then->reboots &&
-           str_eq(now.print, then->print);
+           str_eq(now.print, then->print) && str_eq(now.guard, then->guard);
 }
 
 struct vm_decision

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "agent/agent_i.h"
+#include "agent/nets.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -299,6 +300,8 @@ host_event(void *aux, const struct virt_event *event)
     if (event->kind == VIRT_EV_LOST) {
         log_warn("libvirt at %s is gone; the machines are not", virt_uri(a->virt));
         host_lost(a);
+    } else if (event->kind == VIRT_EV_NETWORK) {
+        nets_event(a);
     } else {
         vm_event(a, event);
     }
@@ -316,7 +319,8 @@ host_model(const struct agent *a)
                                    .has_efi = a->host.efi,
                                    .has_tpm = a->host.tpm,
                                    .firstboot_dir = a->firstboot_dir,
-                                   .cgroups2 = a->cgroups2 };
+                                   .cgroups2 = a->cgroups2,
+                                   .no_guards = a->no_guards };
 }
 
 /* MiB of the line "NAME:   12345 kB" in /proc/meminfo; -1 if there is none. */

@@ -25,7 +25,8 @@ struct vm_job {
         console_log; /* VM_DO_UNDEFINE for good: goes with the domain; NULL: another name. */
     volatile int cancel; /* The want changed before the step began. */
     struct vm_want want; /* For the memo; its 'print' points to: */
-    char print[VIRT_PRINT_CHARS + 1];
+    char print[VIRT_PRINT_CHARS + 1], guard[VIRT_PRINT_CHARS + 1];
+    struct model_vm model; /* VM_DO_GUARD: what it shall be; else empty. */
     struct vm_memo before; /* What the step was decided on; borrows its 'error'. */
 
     bool skipped;
@@ -61,6 +62,9 @@ step_run(struct vm_job *job)
     case VM_DO_SAVE: return virt_save(v, &job->domain);
     case VM_DO_FORGET_SAVED: return virt_forget_saved(v, &job->domain);
     case VM_DO_CHANGE: return virt_apply(v, &job->domain, &job->diff, job->asked);
+    case VM_DO_GUARD:
+        return virt_guards_set(v, &job->domain, job->model.domain.nics,
+                               job->model.domain.n_nics, job->guard);
     case VM_DO_DESTROY:
         e = virt_destroy(v, &job->domain);
         failed_but_gone(&e);
@@ -97,6 +101,7 @@ job_free(struct vm_job *job)
     err_free(job->e);
     err_free(job->look_e);
     virt_dom_done(&job->dom);
+    model_vm_done(&job->model);
     free(job->name);
     free(job->xml);
     free(job->console_log);
@@ -123,6 +128,8 @@ step_failed_text(enum vm_step step)
         [VM_DO_SAVE] = "the machine could not be saved",
         [VM_DO_FORGET_SAVED] = "what was saved could not be thrown away",
         [VM_DO_CHANGE] = "the running machine could not be changed",
+        [VM_DO_GUARD] =
+            "what keeps the machine from spoofing could not follow its addresses",
     };
     return texts[step] ? texts[step] : "the machine could not be changed";
 }
@@ -343,6 +350,7 @@ struct wanted {
     char *error, *waits, *late;
     struct virt_diff diff; /* Against what runs. */
     bool has_diff;
+    char guard[VIRT_PRINT_CHARS + 1];
 };
 
 static void
@@ -444,6 +452,10 @@ wanted_of(struct agent *a, const struct row_vm *row, const struct virt_dom *seen
     }
     virt_domain_print(&w->model.domain, w->print);
     w->want.print = w->print;
+    if (w->model.domain.n_nics && w->model.domain.kind == VIRT_KIND_QEMU) {
+        virt_domain_guard(&w->model.domain, w->guard);
+        w->want.guard = w->guard;
+    }
     compare(seen, w);
 }
 
@@ -465,12 +477,19 @@ begin(struct agent *a, struct vm_obj *obj, enum vm_step step, struct wanted *w,
         memcpy(job->print, w->print, sizeof job->print);
         job->want.print = job->print;
     }
+    if (w->want.guard) {
+        memcpy(job->guard, w->guard, sizeof job->guard);
+        job->want.guard = job->guard;
+    }
     if (step == VM_DO_DEFINE) {
         CLEANUP(buf_done) struct buf xml = BUF_INIT;
         virt_domain_xml(&w->model.domain, &xml);
         job->xml = buf_take(&xml);
     } else if (step == VM_DO_UNDEFINE && w->want.state == VM_DELETED) {
         job->console_log = model_vm_console_log(a->console_dir, &job->domain);
+    } else if (step == VM_DO_GUARD) {
+        job->model = w->model;
+        w->built = false; /* Taken. */
     }
     if (step == VM_DO_CHANGE) {
         job->diff = w->diff;
@@ -539,6 +558,11 @@ row_delete(struct agent *a, const struct row_vm *row, struct txn *txn)
     ROW_FOR_EACH (struct row_iface, iface, row_iface_table(a->replica)) {
         if (uuid_eq(&iface->vm, &row->base.uuid)) {
             txn_delete(txn, "iface", &iface->base.uuid);
+        }
+    }
+    ROW_FOR_EACH (struct row_ip, ip, row_ip_table(a->replica)) {
+        if (uuid_eq(&ip->vm, &row->base.uuid)) { /* Free from this very moment. */
+            txn_delete(txn, "ip", &ip->base.uuid);
         }
     }
     ROW_FOR_EACH (struct row_snapshot, snapshot, row_snapshot_table(a->replica)) {

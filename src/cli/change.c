@@ -5,8 +5,10 @@
  * only sets values, so it may be sent again; one that may not says 'not_twice'. */
 #include "cli/change_i.h"
 
+#include "cli/net_i.h"
 #include "cli/query_i.h"
 #include "data/datum.h"
+#include "data/rfc7047.h"
 
 #define RETRIES 3
 
@@ -17,6 +19,7 @@ change_done(struct change *c)
         err_free(g->error);
     }
     VEC_DONE(&c->ops);
+    VEC_DONE(&c->gifts);
     VEC_DONE(&c->goals);
     buf_done(&c->plan);
     buf_done(&c->said);
@@ -77,6 +80,37 @@ change_delete(struct cli *cli, const char *table, const struct uuid *uuid)
 {
     *VEC_ADD(&cli->change.ops) =
         (struct change_op){ CHANGE_DELETE, table, *uuid, json_null() };
+}
+
+void
+change_unless(struct cli *cli, const char *table, struct json where, const char *columns,
+              struct json rows)
+{
+    struct arena *a = &cli->arena;
+    struct json op = json_object();
+
+    json_put(a, &op, "op", json_string_ref("wait"));
+    json_put(a, &op, "timeout", json_int(0));
+    json_put(a, &op, "table", json_string_ref(table));
+    json_put(a, &op, "where", where);
+    json_put(a, &op, "columns", q_columns(a, columns));
+    json_put(a, &op, "until", json_string_ref("=="));
+    json_put(a, &op, "rows", rows);
+    *VEC_ADD(&cli->change.ops) =
+        (struct change_op){ .kind = CHANGE_UNLESS, .table = table, .row = op };
+}
+
+bool
+change_has_inserted(const struct change *c, const char *table, const struct uuid *uuid)
+{
+    const struct change_op *op;
+
+    for (size_t i = 0; (op = change_inserted(c, table, i)); i++) {
+        if (uuid_eq(&op->uuid, uuid)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const struct change_op *
@@ -159,6 +193,7 @@ op_json(struct arena *a, const struct change_op *op)
         json_put(a, &j, "mutations", op->row);
         break;
     case CHANGE_DELETE: j = op_head(a, "delete", op); break;
+    case CHANGE_UNLESS: j = op->row; break;
     }
     return j;
 }
@@ -273,7 +308,17 @@ commit(struct cli *cli)
         struct err *e = db_transact(cli, &ops, &results);
         if (!e) {
             return read_generations(cli, &results);
-        } else if (!cli_is_lost(e) || attempt == RETRIES || cli->n_lost == 0) {
+        } else if (err_code(e) == RFC_CONSTRAINT && cli->change.gifts.n) {
+            bool again;
+            struct err *none = net_give_again(cli, attempt + 1, &again);
+            if (none || !again) {
+                err_free(none ? e : NULL);
+                return none ? none : e;
+            }
+            err_free(e);
+            ops = commit_ops(cli);
+            continue;
+        } else if (!cli_is_lost(e) || attempt >= RETRIES || cli->n_lost == 0) {
             return e;
         }
         bool done;
@@ -388,7 +433,9 @@ dry_run(struct cli *cli)
     struct touched_list list = VEC_INIT;
     struct json ops = json_array();
     for (size_t i = 0; i < c->ops.n; i++) {
-        touched_add(&list, &c->ops.v[i]);
+        if (c->ops.v[i].kind != CHANGE_UNLESS) {
+            touched_add(&list, &c->ops.v[i]);
+        }
     }
     for (size_t i = 0; i < list.n; i++) {
         json_add(a, &ops,

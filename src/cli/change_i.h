@@ -17,7 +17,13 @@
 
 struct cli;
 
-enum change_kind { CHANGE_INSERT, CHANGE_UPDATE, CHANGE_MUTATE, CHANGE_DELETE };
+enum change_kind {
+    CHANGE_INSERT,
+    CHANGE_UPDATE,
+    CHANGE_MUTATE,
+    CHANGE_DELETE,
+    CHANGE_UNLESS, /* No change: what must be so, or nothing happens. */
+};
 
 struct change_op {
     enum change_kind kind;
@@ -25,7 +31,7 @@ struct change_op {
     struct uuid uuid;
     struct json
         row; /* Insert: with "_uuid" in front, as a select gives it.  Update: new values.
-                        Mutate: array of mutations. */
+                        Mutate: array of mutations.  Unless: the whole operation. */
 };
 
 enum goal_kind {
@@ -60,8 +66,17 @@ struct goal {
                               fulfil it; null: it stays wanted. */
 };
 
+/* A value that this line chose itself: if another was quicker it chooses again. */
+struct change_gift {
+    size_t op; /* The insertion that holds it. */
+    struct uuid network;
+    bool v6;
+    bool is_mac; /* The column "mac" of an iface; else "address" of an ip. */
+};
+
 struct change {
     VEC(struct change_op) ops;
+    VEC(struct change_gift) gifts;
     VEC(struct goal) goals;
     struct buf plan;     /* Storage plans, for --dry-run. */
     struct buf said;     /* What to print once it is committed. */
@@ -81,6 +96,10 @@ void change_update(struct cli *, const char *table, const struct uuid *, struct 
 void change_mutate(struct cli *, const char *table, const struct uuid *, const char *column,
                    const char *mutator, struct json value);
 void change_delete(struct cli *, const char *table, const struct uuid *);
+/* The change happens only if the rows that fit 'where' are, in 'columns', these. */
+void change_unless(struct cli *, const char *table, struct json where, const char *columns,
+                   struct json rows);
+bool change_has_inserted(const struct change *, const char *table, const struct uuid *);
 /* The i-th row to be inserted into 'table', or NULL. */
 const struct change_op *change_inserted(const struct change *, const char *table, size_t i);
 

@@ -157,6 +157,25 @@ refuse_if_used(struct cli *cli, const struct named *node)
     return NULL;
 }
 
+/* What it said of networks goes with it. */
+static struct err *
+forget_networks(struct cli *cli, const struct named *node)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    json_add(a, &where, q_clause(a, "hostnode", "==", q_uuid(a, &node->uuid)));
+    json_add(a, &ops, q_select(a, "hostnode_network", where, "_uuid"));
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *rows = q_rows(&results, 0);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        struct uuid uuid = row_uuid(&rows->elems[i]);
+        change_delete(cli, "hostnode_network", &uuid);
+    }
+    return NULL;
+}
+
 static struct err *
 cmd_remove(struct cli *cli, const struct args *args)
 {
@@ -164,6 +183,9 @@ cmd_remove(struct cli *cli, const struct args *args)
     struct err *e = names_match(cli, "hostnode", args->pos.v, args->pos.n, "_uuid", &nodes);
     for (size_t i = 0; i < nodes.n && !e; i++) {
         e = refuse_if_used(cli, &nodes.v[i]);
+        if (!e) {
+            e = forget_networks(cli, &nodes.v[i]);
+        }
         if (!e) {
             change_delete(cli, "hostnode", &nodes.v[i].uuid);
         }

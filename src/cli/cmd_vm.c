@@ -65,7 +65,11 @@ const struct command cmds_vm[] = {
       "\n"
       "A disk is POOL/VOLUME (one that is there) or POOL/NAME:SIZE (a new one, qcow2), followed by\n"
       ",bus=virtio|sata|scsi|ide  ,format=raw  ,cache=none  ,backing=VOLUME\n"
-      ",readonly  ,shareable  as wanted.  A disk that is neither belongs to the machine from then on.\n" },
+      ",readonly  ,shareable  as wanted.  A disk that is neither belongs to the machine from then on.\n"
+      "\n"
+      "An interface is a network, followed by  ,ip=ADDRESS|none  ,mac=M  ,model=e1000  ,antispoof=off\n"
+      ",inbound=KIB  ,outbound=KIB  as wanted.  Without ip= it gets an address of each family that the\n"
+      "network has ranges for, in the transaction that makes it.\n" },
     { "vm", "list", "[NAME...]", "machines, and how they are", cmd_list, CMD_LIST, NULL,
       "vm" },
     { "vm", "info", "NAME...", "all that is known of a machine", cmd_info, 0, NULL, "vm" },

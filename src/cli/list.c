@@ -28,6 +28,13 @@ static const struct {
     { "job", "_uuid,kind,state,progress,message,created_at",
       "target,source,hostnode,asked_by,bytes_done,bytes_total,ends_at,started_at,ended_at,"
       "result,error" },
+    { "network", "name,type,bridge,subnet,subnet6,dhcp,main",
+      "gateway,gateway6,nic,vlan,mtu,dns" },
+    { "hostnode_network", "hostnode,network,state,bridge,error",
+      "observed_at,needrestart" },
+    { "iface", "vm,network,mac,model,antispoof", "inbound,outbound,target" },
+    { "iprange", "network,first,last,prefix,gateway,dns", NULL },
+    { "ip", "address,vm,network,iface,domain", "family" },
     { "device", "vm,type,targetdev,volume,controller", "filepath,boot_order,cache" },
     { "alarm", "kind,object_table,since,text", "object,hostnode" },
 };

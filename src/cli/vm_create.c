@@ -2,6 +2,7 @@
  * it, in one transaction; and changes of its hardware. */
 #include "base/clock.h"
 #include "cli/list_i.h"
+#include "cli/net_i.h"
 #include "cli/vm_i.h"
 #include "cli/vm_image_i.h"
 #include "cli/vol_i.h"
@@ -109,6 +110,46 @@ check_takes_new(struct cli *cli, const struct named *node)
     return err_hint(e, "byre node maintenance %s off, or another --node", node->label);
 }
 
+/* The name of the main network, or NULL. */
+static struct err *
+main_network(struct cli *cli, const char **ret)
+{
+    struct arena *a = &cli->arena;
+    struct json ops = json_array();
+    struct json results;
+    struct json where = json_array();
+    json_add(a, &where, q_clause(a, "main", "==", json_bool(true)));
+    json_add(a, &where, q_clause(a, "deleted", "==", json_bool(false)));
+    json_add(a, &ops, q_select(a, "network", where, "name"));
+    TRY(db_transact(cli, &ops, &results));
+    const struct json *rows = q_rows(&results, 0);
+    *ret = rows->n == 1 ? row_string(&rows->elems[0], "name") : NULL;
+    return NULL;
+}
+
+/* Interfaces as --net says; without it one in the main network, if there is one. */
+static struct err *
+add_ifaces(struct cli *cli, const struct args *args, const struct uuid *vm,
+           struct json *row)
+{
+    const char *text = args_nth(args, "net", 0), *address = NULL;
+    if (!text) {
+        TRY(main_network(cli, &text));
+    }
+    for (size_t i = 0; text && !str_eq(text, "none"); text = args_nth(args, "net", ++i)) {
+        const char *first;
+        if (i == NET_IFACES_MAX) {
+            return err_new(ERR_CONSTRAINT, "more than %d interfaces", NET_IFACES_MAX);
+        }
+        TRY(err_wrap(net_add_iface(cli, vm, text, &first), "--net %s", text));
+        address = address ? address : first;
+    }
+    if (address) {
+        json_put(&cli->arena, row, "ip", json_string_ref(address));
+    }
+    return NULL;
+}
+
 struct err *
 vm_create(struct cli *cli, const struct args *args)
 {
@@ -142,6 +183,7 @@ vm_create(struct cli *cli, const struct args *args)
     json_put(a, &row, "generation", json_int(1));
     TRY(err_wrap(add_disks(cli, args, template.image.row ? 1 : 0, &row_uuid_new), "vm %s",
                  name));
+    TRY(err_wrap(add_ifaces(cli, args, &row_uuid_new, &row), "vm %s", name));
     change_insert_as(cli, "vm", &row_uuid_new, row);
     change_await(cli, GOAL_APPLIED, "vm", &row_uuid_new, 1, arena_printf(a, "vm %s", name),
                  start ? "running" : "created");
@@ -227,6 +269,8 @@ const struct opt_spec opts_vm_create[] = {
     { "ssh-key", "FILE", "public keys of that user; may be repeated", "file" },
     { "password-stdin", NULL, "his password: the first line of standard input" },
     { "hostname", "NAME", "what the guest calls itself (NAME)" },
+    { "net", "NET", "NET[,ip=A][,mac=M]...; may be repeated; none (the main network)",
+      "network" },
     { "vmi", "NAME", "OS template: kernel, initrd, command line", "vmi" },
     { "kernel", "VOLUME", "kernel to boot directly", "volume" },
     { "initrd", "VOLUME", "its initial RAM disk", "volume" },

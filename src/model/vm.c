@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "model/network.h"
 
 #define HOSTNAME_MACRO "($HOSTNAME)" /* As VMmanager's templates write it. */
 
@@ -262,6 +263,63 @@ by_mac(const void *a, const void *b)
                   (*(const struct row_iface *const *) b)->mac);
 }
 
+/* A network that is not up here is waited for: its host's agent is at it. */
+static void
+wait_for_network(struct build *b, const struct row_network *network)
+{
+    const struct row_hostnode_network *here = model_network_on(
+        network, b->host->hostnode ? b->host->hostnode : &b->row->hostnode);
+
+    if (b->ret->waits || (here && str_eq(here->state, "active"))) {
+        return;
+    }
+    const char *error = here && here->error ? here->error : "its host has not seen it yet";
+    const char *next = strrchr(error, '\n');
+    const char *why = strchr(error, '\n');
+    size_t n = why && next > why ? (size_t) (next - why - 1) : strcspn(error, "\n");
+    b->ret->waits = arena_printf(
+        &b->ret->arena, "the machine waits for network %s\nit is %s on this host: %.*s\n%s",
+        network->name, here && here->state ? here->state : "unknown", (int) n,
+        why && next > why ? why + 1 : error,
+        next && next > why ? next + 1
+                           : "byre network info tells more; it is tried all the time");
+}
+
+static MUST_CHECK struct err *
+nic_from(struct build *b, const struct row_iface *iface, const struct row_network *network,
+         struct virt_nic *nic)
+{
+    char bridge[MODEL_BRIDGE_CHARS + 1];
+    bool is_bridge = str_eq(network->type, "bridge");
+    bool guarded = !iface->antispoof.has || iface->antispoof.v;
+
+    if (guarded && b->host->no_guards) {
+        return err_hint(
+            err_wrap(err_new(ERR_UNSUPPORTED, "%.*s",
+                             (int) strcspn(b->host->no_guards, "\n"), b->host->no_guards),
+                     "interface %s", iface->mac),
+            "see the agent's log; or set the interface's antispoof to false");
+    }
+    wait_for_network(b, network);
+    model_network_bridge(network, bridge);
+    *nic = (struct virt_nic){
+        .mac = copy(b, iface->mac),
+        .model = copy(b, iface->model),
+        .bridge = is_bridge ? copy(b, bridge) : NULL,
+        .network = is_bridge ? NULL : copy(b, network->name),
+        .inbound_kib = iface->inbound.v,
+        .outbound_kib = iface->outbound.v,
+        .inbound_peak_kib = iface->inbound_peak.v,
+        .inbound_burst_kib = iface->inbound_burst.v,
+        .outbound_peak_kib = iface->outbound_peak.v,
+        .outbound_burst_kib = iface->outbound_burst.v,
+        .link_down = iface->link_down,
+        .boot_order = (int) iface->boot_order.v,
+        .guard = { guarded, guarded ? model_iface_addresses(iface, &b->ret->arena) : NULL },
+    };
+    return NULL;
+}
+
 static MUST_CHECK struct err *
 nics_from(struct build *b)
 {
@@ -285,22 +343,7 @@ nics_from(struct build *b)
         if (!network) {
             return err_new(ERR_NOT_FOUND, "interface %s has no network", ifaces[i]->mac);
         }
-        bool bridge = str_eq(network->type, "bridge");
-        nics[i] = (struct virt_nic){
-            .mac = copy(b, ifaces[i]->mac),
-            .model = copy(b, ifaces[i]->model),
-            .bridge =
-                bridge ? copy(b, network->bridge ? network->bridge : network->name) : NULL,
-            .network = bridge ? NULL : copy(b, network->name),
-            .inbound_kib = ifaces[i]->inbound.v,
-            .outbound_kib = ifaces[i]->outbound.v,
-            .inbound_peak_kib = ifaces[i]->inbound_peak.v,
-            .inbound_burst_kib = ifaces[i]->inbound_burst.v,
-            .outbound_peak_kib = ifaces[i]->outbound_peak.v,
-            .outbound_burst_kib = ifaces[i]->outbound_burst.v,
-            .link_down = ifaces[i]->link_down,
-            .boot_order = (int) ifaces[i]->boot_order.v,
-        };
+        TRY(nic_from(b, ifaces[i], network, &nics[i]));
     }
     b->ret->domain.nics = nics;
     b->ret->domain.n_nics = n;

@@ -3,7 +3,7 @@
  * Pure.  Strings in the result are copied into its own arena, so that it may cross to another
  * thread while the rows change.
  * Rows.    The vm; its devices and their volumes (a volume's 'filepath' and 'format' as observed);
- *          its interfaces and their networks; kernel, initrd and command line of its own, or else
+ *          its interfaces, their networks (which must work on the host) and addresses; kernel, initrd and command line of its own, or else
  *          of its OS template.  "($HOSTNAME)" in a command line stands for the vm's name.
  * Errors.  ERR_CONSTRAINT or ERR_NOT_FOUND, with a hint, for what only a change of rows can mend. */
 #ifndef MODEL_VM_H
@@ -15,10 +15,11 @@
 
 /* What the host decides about a domain. */
 struct model_vm_host {
-    bool kvm, tcg;               /* A probe guest ran. */
-    const char *kvm_why;         /* If not: why.  NULL or "": not known. */
-    const char *console_dir;     /* Logs of serial consoles; absolute. */
-    const char *firstboot_dir;   /* First-boot disks; absolute.  NULL: none are shown. */
+    bool kvm, tcg;             /* A probe guest ran. */
+    const char *kvm_why;       /* If not: why.  NULL or "": not known. */
+    const char *console_dir;   /* Logs of serial consoles; absolute. */
+    const char *firstboot_dir; /* First-boot disks; absolute.  NULL: none are shown. */
+    const char *no_guards; /* Why guests cannot be kept from spoofing; NULL: they can. */
     const struct uuid *hostnode; /* As it will be there; NULL: where its row says. */
     const char *nvram_dir;       /* Variables of UEFI firmware; absolute. */
     enum virt_kind kind;

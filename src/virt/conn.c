@@ -36,6 +36,7 @@ virt_new(const char *uri, struct loop *loop,
     for (size_t i = 0; i < N_VIRT_CALLBACKS; i++) {
         v->callbacks[i] = -1;
     }
+    v->network_callback = -1;
     virSetErrorFunc(NULL, quiet);
     virt_thread_ref();
     return v;
@@ -189,6 +190,8 @@ static enum err_kind
 kind_of(int code)
 {
     switch (code) {
+    case VIR_ERR_NO_NETWORK:
+    case VIR_ERR_NO_NWFILTER:
     case VIR_ERR_NO_DOMAIN: return ERR_NOT_FOUND;
     case VIR_ERR_DOM_EXIST: return ERR_EXISTS;
     case VIR_ERR_OPERATION_INVALID:

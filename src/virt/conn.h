@@ -51,6 +51,7 @@ struct virt_dom {
     struct virt_mark
         mark; /* ... and then this row's.  'print' of the definition on file. */
     char live_print[VIRT_PRINT_CHARS + 1]; /* 'print' of what runs now; "" when off. */
+    char live_guard[VIRT_PRINT_CHARS + 1]; /* 'guard' of what runs now; "" when off. */
     int vnc_port;                          /* -1: none. */
     struct virt_live *live; /* Marked and on: what runs; else NULL.  Owned by the list. */
 };
@@ -75,6 +76,7 @@ struct virt_host {
 
 /* clang-format off */
 enum virt_event_kind { VIRT_EV_LOST,     /* The connection broke. */
+                       VIRT_EV_NETWORK,  /* Some network started, stopped or changed. */
                        VIRT_EV_STARTED,  /* Also: resumed from a file, migrated in. */
                        VIRT_EV_STOPPED,  /* 'reason' says why. */
                        VIRT_EV_PAUSED, VIRT_EV_RESUMED, VIRT_EV_CRASHED,
@@ -83,7 +85,7 @@ enum virt_event_kind { VIRT_EV_LOST,     /* The connection broke. */
 /* clang-format on */
 struct virt_event {
     enum virt_event_kind kind;
-    struct uuid domain; /* Zero with VIRT_EV_LOST. */
+    struct uuid domain; /* Zero with VIRT_EV_LOST and VIRT_EV_NETWORK. */
     enum virt_reason reason;
     int64_t at_ms; /* Wall clock when libvirt told us. */
 };

@@ -25,6 +25,7 @@ struct virt {
     virConnectPtr conn; /* NULL: never connected, or given up. */
     bool lost;          /* 'conn' is dead and waits for virt_connect() to drop it. */
     int callbacks[N_VIRT_CALLBACKS]; /* Of 'conn'; -1: none. */
+    int network_callback;            /* The same for networks. */
 };
 
 /* The error libvirt left on this thread.  'what' says what was tried. */

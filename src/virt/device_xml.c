@@ -161,6 +161,9 @@ virt_put_nic(struct xml_writer *w, const struct virt_domain *d, const struct vir
         xml_close(w);
     }
     put_boot(w, nic->boot_order);
+    if (d->kind == VIRT_KIND_QEMU) { /* The others have no packet filters. */
+        virt_guard_put(w, &nic->guard);
+    }
     xml_close(w);
 }
 

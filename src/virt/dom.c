@@ -122,6 +122,7 @@ look(virDomainPtr dom, enum virt_kind kind, struct virt_dom *ret)
         d.vnc_port = d.live ? d.live->vnc_port : -1;
         if (mark_of(dom, true, &live)) {
             memcpy(d.live_print, live.print, sizeof d.live_print);
+            memcpy(d.live_guard, live.guard, sizeof d.live_guard);
             if (!d.marked) { /* Undefined while it runs, or started without a definition. */
                 d.marked = true;
                 d.mark = live;

@@ -200,6 +200,11 @@ put_mark(struct xml_writer *w, const char *element, const struct virt_domain *d,
     xml_put(w, "row", UUID_TEXT(&d->row));
     xml_put(w, "print", print);
     xml_put(w, "cpu", cpu);
+    if (print && d->n_nics && d->kind == VIRT_KIND_QEMU) {
+        char guard[VIRT_PRINT_CHARS + 1];
+        virt_domain_guard(d, guard);
+        xml_put(w, "guard", guard);
+    }
     xml_close(w);
 }
 
@@ -238,17 +243,43 @@ put_domain(const struct virt_domain *d, const char *print, struct buf *ret)
 }
 
 void
-virt_domain_print(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1])
+virt_print(const char *data, size_t n, char ret[VIRT_PRINT_CHARS + 1])
 {
-    CLEANUP(buf_done) struct buf xml = BUF_INIT;
     uint64_t hash =
         UINT64_C(0xcbf29ce484222325); /* FNV-1a, 64 bits: short and never changes. */
 
-    put_domain(d, NULL, &xml);
-    for (size_t i = 0; i < xml.n; i++) {
-        hash = (hash ^ (uint8_t) xml.data[i]) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < n; i++) {
+        hash = (hash ^ (uint8_t) data[i]) * UINT64_C(0x100000001b3);
     }
     snprintf(ret, VIRT_PRINT_CHARS + 1, "%016" PRIx64, hash);
+}
+
+/* Without the guards, which may always change. */
+void
+virt_domain_print(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1])
+{
+    CLEANUP(buf_done) struct buf xml = BUF_INIT;
+    struct virt_domain bare = *d;
+    struct virt_nic nics[VIRT_MAX_NICS];
+
+    for (size_t i = 0; i < d->n_nics && i < VIRT_MAX_NICS; i++) {
+        nics[i] = d->nics[i];
+        nics[i].guard.on = false;
+    }
+    bare.nics = nics;
+    put_domain(&bare, NULL, &xml);
+    virt_print(xml.data, xml.n, ret);
+}
+
+void
+virt_domain_guard(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1])
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+    for (size_t i = 0; i < d->n_nics; i++) {
+        virt_guard_text(&d->nics[i], &text);
+    }
+    virt_print(text.data ? text.data : "", text.n, ret);
 }
 
 void
@@ -284,6 +315,10 @@ virt_mark_parse(const char *xml, struct virt_mark *ret)
     }
     if (cpu && strlen(cpu) <= VIRT_CPU_CHARS) {
         memcpy(mark.cpu, cpu, strlen(cpu) + 1);
+    }
+    const char *guard = xml_attr(root, "guard");
+    if (guard && strlen(guard) == VIRT_PRINT_CHARS) {
+        memcpy(mark.guard, guard, VIRT_PRINT_CHARS + 1);
     }
     *ret = mark;
     return true;

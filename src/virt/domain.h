@@ -11,7 +11,7 @@
  *          so that a later run can tell whether a domain is still what its row wants without
  *          comparing XML that libvirt has filled in since.  'cpu' is the CPU that was asked for:
  *          libvirt replaces it by what it came to.  A domain without the mark belongs to
- *          somebody else and is never touched.
+ *          somebody else and is never touched.  'guard' is the same of the packet filters.
  * Source.  https://libvirt.org/formatdomain.html, checked against libvirt's own domain.rng in
  *          the tests. */
 #ifndef VIRT_DOMAIN_H
@@ -20,6 +20,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/uuid.h"
+#include "virt/guard.h"
 
 #define VIRT_MARK_URI "urn:byre:vm:1"
 #define VIRT_MAX_DISKS 64
@@ -58,7 +59,8 @@ struct virt_nic {
     int64_t inbound_peak_kib, outbound_peak_kib;   /* KiB/s, 0: not said. */
     int64_t inbound_burst_kib, outbound_burst_kib; /* KiB, 0: not said. */
     bool link_down;
-    int boot_order; /* As of a disk. */
+    int boot_order;          /* As of a disk. */
+    struct virt_guard guard; /* No part of 'print': it can always change live. */
 };
 
 /* On which CPUs of the host one virtual CPU runs. */
@@ -114,6 +116,9 @@ void virt_domain_xml(const struct virt_domain *d, struct buf *ret);
 /* The value of 'print': 16 hex digits; the same values give the same text in any run. */
 #define VIRT_PRINT_CHARS 16
 void virt_domain_print(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1]);
+/* The same of what keeps its guests from spoofing. */
+void virt_domain_guard(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1]);
+void virt_print(const char *data, size_t n, char ret[VIRT_PRINT_CHARS + 1]);
 
 /* What a mark says.  'xml' is the metadata element alone, as libvirt hands it out for our name
  * space, which it takes away:
@@ -124,6 +129,7 @@ struct virt_mark {
     struct uuid row;
     char print[VIRT_PRINT_CHARS + 1]; /* "" if the mark has none. */
     char cpu[VIRT_CPU_CHARS + 1];     /* As virt_domain_cpu(); "" if the mark has none. */
+    char guard[VIRT_PRINT_CHARS + 1]; /* Of its packet filters; "" if the mark has none. */
 };
 bool virt_mark_parse(const char *xml, struct virt_mark *ret);
 /* The mark of a domain that is as 'd' says: what virt_mark_parse() reads. */

@@ -166,6 +166,13 @@ on_reboot(virConnectPtr conn UNUSED, virDomainPtr dom, void *aux)
 }
 
 static void
+on_network(virConnectPtr conn UNUSED, virNetworkPtr net UNUSED, int kind UNUSED,
+           int detail UNUSED, void *aux)
+{
+    post_event(aux, (struct virt_event){ .kind = VIRT_EV_NETWORK });
+}
+
+static void
 on_close(virConnectPtr conn, int reason, void *aux)
 {
     struct virt *v = aux;
@@ -194,6 +201,10 @@ virt_events_on(struct virt *v, virConnectPtr conn)
     if (v->callbacks[0] < 0 || v->callbacks[1] < 0) {
         return virt_last_error(v, "register for domain events");
     }
+    /* A libvirt without a network driver tells of none. */
+    v->network_callback =
+        virConnectNetworkEventRegisterAny(conn, NULL, VIR_NETWORK_EVENT_ID_LIFECYCLE,
+                                          VIR_NETWORK_EVENT_CALLBACK(on_network), v, NULL);
     /* The test driver cannot close by itself; that it cannot tell is no failure. */
     virConnectRegisterCloseCallback(conn, on_close, v, NULL);
     return NULL;
@@ -203,6 +214,10 @@ void
 virt_events_off(struct virt *v, virConnectPtr conn)
 {
     virConnectUnregisterCloseCallback(conn, on_close);
+    if (v->network_callback >= 0) {
+        virConnectNetworkEventDeregisterAny(conn, v->network_callback);
+        v->network_callback = -1;
+    }
     for (size_t i = 0; i < N_VIRT_CALLBACKS; i++) {
         if (v->callbacks[i] >= 0) {
             virConnectDomainEventDeregisterAny(conn, v->callbacks[i]);

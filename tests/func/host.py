@@ -40,6 +40,7 @@ class Host:
         self.state = pathlib.Path(state)
         self.prefix = prefix  # All machines of this host have names that begin so.
         self.config = config
+        self.enter = []  # What a command begins with that shall run there.
         self.pool_dir = self.state / "pools" / "default"
         self.db = "unix:%s" % (self.state / "run" / "db.sock")
 
@@ -54,7 +55,7 @@ class Host:
 
     def start(self, seconds=30):
         """Starts byred and waits until all is up."""
-        command = [str(self.bin / "byred"), "--state", str(self.state), "--detach"]
+        command = [*self.enter, str(self.bin / "byred"), "--state", str(self.state), "--detach"]
         if self.config:
             command += ["--config", str(self.config)]
         deadline = time.monotonic() + seconds
@@ -77,7 +78,7 @@ class Host:
             time.sleep(0.1)
 
     def byre(self, *arguments, check=True, seconds=120, stdin=None):
-        done = subprocess.run([str(self.bin / "byre"), "--db", self.db, *arguments], capture_output=True, text=True,
+        done = subprocess.run([*self.enter, str(self.bin / "byre"), "--db", self.db, *arguments], capture_output=True, text=True,
                               timeout=seconds, input=stdin)
         if check and done.returncode != 0:
             raise AssertionError("byre %s: exit %d\n%s%s\n%s" % (" ".join(arguments), done.returncode, done.stdout,

@@ -1,0 +1,245 @@
+/* model/network.c: see network.h. */
+#include "model/network.h"
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "model/vm.h"
+#include "net/addr.h"
+
+#define MAX_HOST_CHARS 63 /* A label of DNS. */
+
+void
+model_network_done(struct model_network *m)
+{
+    arena_done(&m->arena);
+    memset(m, 0, sizeof *m);
+    m->arena = ARENA_INIT;
+}
+
+void
+model_network_bridge(const struct row_network *row, char ret[MODEL_BRIDGE_CHARS + 1])
+{
+    const char *uuid = UUID_TEXT(&row->base.uuid);
+
+    if (row->bridge && *row->bridge) {
+        snprintf(ret, MODEL_BRIDGE_CHARS + 1, "%s", row->bridge);
+    } else if (str_eq(row->type, "bridge")) {
+        snprintf(ret, MODEL_BRIDGE_CHARS + 1, "%s", row->name);
+    } else if (strlen(row->name) + strlen("br-") <= MODEL_BRIDGE_CHARS) {
+        snprintf(ret, MODEL_BRIDGE_CHARS + 1, "br-%s", row->name);
+    } else {
+        snprintf(ret, MODEL_BRIDGE_CHARS + 1, "br-%.8s", uuid);
+    }
+}
+
+const struct row_hostnode_network *
+model_network_on(const struct row_network *network, const struct uuid *hostnode)
+{
+    const struct replica *replica = network->base.table->replica;
+
+    ROW_FOR_EACH (struct row_hostnode_network, row, row_hostnode_network_table(replica)) {
+        if (uuid_eq(&row->network, &network->base.uuid) &&
+            uuid_eq(&row->hostnode, hostnode)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+const char *const *
+model_iface_addresses(const struct row_iface *iface, struct arena *arena)
+{
+    const struct replica *replica = iface->base.table->replica;
+    const char *found[VIRT_MAX_GUARD_ADDRESSES];
+    size_t n = 0;
+
+    ROW_FOR_EACH (struct row_ip, ip, row_ip_table(replica)) {
+        if (uuid_eq(&ip->iface, &iface->base.uuid) && n < N_ELEMS(found)) {
+            found[n++] = arena_str(arena, ip->address);
+        }
+    }
+    const char **list = arena_zalloc(arena, (n + 1) * sizeof *list);
+    if (n) {
+        memcpy(list, found, n * sizeof *list);
+        qsort(list, n, sizeof *list, by_text);
+    }
+    return list;
+}
+
+/* Which address of the interface DHCP gives out. */
+struct lease {
+    const struct row_iface *iface;
+    const struct row_vm *vm;
+    struct net_addr addr;
+    bool primary;
+};
+
+static int
+lease_cmp(const struct lease *a, const struct lease *b)
+{
+    int order = uuid_cmp(&a->iface->vm, &b->iface->vm);
+    order = order ? order : strcmp(a->iface->mac, b->iface->mac);
+    order = order ? order : b->primary - a->primary;
+    return order ? order : net_addr_cmp(&a->addr, &b->addr);
+}
+
+static int
+by_lease(const void *a, const void *b)
+{
+    return lease_cmp(a, b);
+}
+
+/* A machine's name, if it is a label of DNS; names of machines are unique already. */
+static const char *
+host_name(struct arena *arena, const struct row_vm *vm)
+{
+    size_t n = vm ? strspn(vm->name, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+    bool fits = n && n <= MAX_HOST_CHARS && !vm->name[n] && vm->name[0] != '-' &&
+                vm->name[n - 1] != '-';
+
+    return fits ? arena_str(arena, vm->name) : NULL;
+}
+
+/* The hosts of one family: the first lease of each interface. */
+static void
+put_hosts(struct model_network *m, struct lease *leases, size_t n, bool v6,
+          struct virt_net_ip *ip)
+{
+    struct virt_net_host *hosts = arena_zalloc(&m->arena, (n + 1) * sizeof *hosts);
+    const struct row_iface *last = NULL;
+    const struct row_vm *named = NULL;
+    size_t n_hosts = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct lease *lease = &leases[i];
+        if (lease->addr.v6 != v6 || lease->iface == last) {
+            continue;
+        }
+        last = lease->iface;
+        struct virt_net_host *host = &hosts[n_hosts];
+        *host = (struct virt_net_host){
+            .name = lease->vm == named ? NULL : host_name(&m->arena, lease->vm),
+            .ip = arena_str(&m->arena, NET_ADDR_TEXT(&lease->addr)),
+        };
+        if (v6) { /* DUID-LL of Ethernet, RFC 8415 11.4: libvirt takes no MAC in IPv6. */
+            host->id = arena_printf(&m->arena, "00:03:00:01:%s", lease->iface->mac);
+        } else {
+            host->mac = arena_str(&m->arena, lease->iface->mac);
+        }
+        named = lease->vm;
+        n_hosts++;
+    }
+    virt_net_hosts_sort(hosts, n_hosts);
+    ip->hosts = hosts;
+    ip->n_hosts = n_hosts;
+}
+
+static void
+hosts_from(const struct row_network *row, struct model_network *m,
+           const struct net_cidr *subnets)
+{
+    const struct replica *replica = row->base.table->replica;
+    VEC(struct lease) leases = VEC_INIT;
+
+    ROW_FOR_EACH (struct row_ip, ip, row_ip_table(replica)) {
+        const struct row_iface *iface = row_ip_get_iface(ip);
+        struct net_addr addr;
+        uint8_t mac[NET_MAC_BYTES];
+        if (!iface || !uuid_eq(&iface->network, &row->base.uuid) ||
+            !net_addr_parse(ip->address, &addr) || !net_mac_parse(iface->mac, mac) ||
+            !net_cidr_has(&subnets[addr.v6], &addr)) {
+            continue; /* dnsmasq serves its own subnet alone. */
+        }
+        const struct row_vm *vm = row_iface_get_vm(iface);
+        *VEC_ADD(&leases) =
+            (struct lease){ iface, vm, addr, vm && str_eq(vm->ip, ip->address) };
+    }
+    if (leases.n) {
+        qsort(leases.v, leases.n, sizeof *leases.v, by_lease);
+    }
+    put_hosts(m, leases.v, leases.n, false, &m->net.v4);
+    put_hosts(m, leases.v, leases.n, true, &m->net.v6);
+    VEC_DONE(&leases);
+}
+
+static struct err *
+side_from(struct model_network *m, const char *what, const char *subnet,
+          const char *gateway, bool v6, struct net_cidr *cidr, struct virt_net_ip *ret)
+{
+    struct net_addr own;
+
+    if (!subnet || !*subnet) {
+        cidr->prefix = v6 ? 128 : 32; /* Holds nobody. */
+        return NULL;
+    }
+    TRY(net_subnet(what, subnet, gateway && *gateway ? gateway : NULL, v6, cidr, &own));
+    ret->address = arena_str(&m->arena, NET_ADDR_TEXT(&own));
+    ret->prefix = cidr->prefix;
+    return NULL;
+}
+
+static struct err *
+dns_from(const struct row_network *row, struct model_network *m)
+{
+    const char **dns = arena_zalloc(&m->arena, (row->dns.n + 1) * sizeof *dns);
+
+    for (uint32_t i = 0; i < row->dns.n; i++) {
+        struct net_addr addr;
+        dns[i] = arena_str(&m->arena, row->dns.v[i].string->s);
+        if (!net_addr_parse(dns[i], &addr)) {
+            return err_hint(
+                err_new(ERR_SYNTAX, "name server '%s' is no IP address", dns[i]),
+                "as 9.9.9.9");
+        }
+    }
+    m->net.dns = dns;
+    return NULL;
+}
+
+static struct err *
+build(const struct row_network *row, struct model_network *m)
+{
+    char bridge[MODEL_BRIDGE_CHARS + 1];
+    struct net_cidr subnets[2] = { { .addr.v6 = false }, { .addr.v6 = true } };
+
+    model_network_bridge(row, bridge);
+    m->is_bridge = str_eq(row->type, "bridge");
+    m->bridge = arena_str(&m->arena, bridge);
+    m->nic = row->nic && *row->nic ? arena_str(&m->arena, row->nic) : NULL;
+    m->vlan = row->vlan.v;
+    m->net = (struct virt_network){ .name = arena_str(&m->arena, row->name),
+                                    .row = row->base.uuid,
+                                    .forward = arena_str(&m->arena, row->type),
+                                    .bridge = m->bridge,
+                                    .dhcp = row->dhcp,
+                                    .mtu = row->mtu.v };
+    if (m->is_bridge) {
+        return NULL;
+    }
+    TRY(side_from(m, "subnet", row->subnet, row->gateway, false, &subnets[0], &m->net.v4));
+    TRY(side_from(m, "subnet6", row->subnet6, row->gateway6, true, &subnets[1],
+                  &m->net.v6));
+    TRY(dns_from(row, m));
+    hosts_from(row, m, subnets);
+    return virt_network_check(&m->net);
+}
+
+struct err *
+model_network(const struct row_network *row, struct model_network *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->arena = ARENA_INIT;
+    struct err *e = build(row, ret);
+    if (e) {
+        model_network_done(ret);
+    }
+    return e;
+}
