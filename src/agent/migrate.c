@@ -13,7 +13,7 @@
 #define LOG_MODULE "migrate"
 #include <stdio.h>
 
-#include "agent/migrate_i.h"
+#include "agent/migration_i.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,40 +23,6 @@
 #define DOWNTIME_MS 300 /* The schema's default. */
 #define LEAVING_MAX                                                                        \
     2 /* At a time: more share the link, and each takes longer to converge. */
-#define LINK_BYTES 125000000 /* 1 Gbit/s, if nobody knows. */
-
-enum phase { LOOKING, ASKING, RUNNING, SETTLING, ARRIVING };
-enum stop { STOP_NOT, STOP_WANT, STOP_DATABASE, STOP_TIME, STOP_LEAVING };
-
-struct migration {
-    struct list node; /* In struct agent's 'migrations'. */
-    struct agent *agent;
-    struct ticket *ticket; /* NULL: nobody asks any more. */
-    struct uuid vm, domain, job, receive;
-    char *name, *to_name, *state;
-    int64_t reboots;
-    enum phase phase;
-    bool busy; /* A thread or a transaction. */
-    bool adopted, estimate, asked;
-    bool on;
-    volatile int *cancel; /* The ticket's. */
-    volatile int stop;    /* enum stop. */
-    int64_t began_ms, phase_ms, give_up_ms, retry_at_ms;
-
-    /* The threads'. */
-    struct virt_migration what;
-    char *uri, *data_uri, *from_print;
-    struct strvec disks;
-    struct strvec from, to; /* Of the XML: what is another there. */
-    struct virt_load load;
-    struct converge_in in;
-    struct converge forecast;
-    bool link_known;
-    struct uuid_list made;
-    struct virt_migrating last;
-    struct err *e; /* Why it stays. */
-    bool known, moved;
-};
 
 static void
 migration_free(struct migration *m)
@@ -72,7 +38,6 @@ migration_free(struct migration *m)
     free(m->state);
     free(m->uri);
     free(m->data_uri);
-    free(m->from_print);
     free(m);
 }
 
@@ -113,99 +78,7 @@ set_phase(struct migration *m, enum phase phase)
     agent_touch(m->agent);
 }
 
-/* The first failure is the one that counts.  Takes 'e'. */
-static void
-set_error(struct migration *m, struct err *e)
-{
-    if (m->e) {
-        err_free(e);
-    } else {
-        m->e = e;
-    }
-}
-
-static bool
-is_cancelled(void *aux)
-{
-    struct migration *m = aux;
-
-    if (m->give_up_ms && clock_mono_ms() >= m->give_up_ms && m->stop == STOP_NOT) {
-        m->stop = STOP_TIME;
-    }
-    return m->stop != STOP_NOT || (m->cancel && *m->cancel);
-}
-
-/* What became of it, for the job. */
-static struct err *
-stop_error(const struct migration *m)
-{
-    switch (m->stop) {
-    case STOP_WANT:
-        return err_new(ERR_CANCELED, "the machine shall do something else now: it stays");
-    case STOP_DATABASE:
-        return err_hint(
-            err_new(ERR_BUSY,
-                    "the database went away in the middle; the machine goes on here"),
-            "give the command again");
-    case STOP_TIME:
-        return err_hint(
-            err_new(ERR_TIMEOUT, "it took longer than it may; the machine goes on here"),
-            "give it more time, or use --auto-converge or --post-copy");
-    default: return err_new(ERR_CANCELED, "it was cancelled; the machine goes on here");
-    }
-}
-
-static void
-on_progress(void *aux, const struct virt_migrating *now)
-{
-    struct migration *m = aux;
-    char message[160];
-    int64_t all = now->done + now->left;
-
-    CLEANUP(free_drop) char *left = str_from_bytes(now->left);
-    CLEANUP(free_drop) char *rate = str_from_bytes(now->rate);
-    int n = snprintf(message, sizeof message, "pass %" PRId64 ": %s left, %s/s",
-                     now->passes, left, rate);
-    if (now->throttle > 0 && n > 0 && (size_t) n < sizeof message) {
-        snprintf(message + n, sizeof message - (size_t) n,
-                 ", the guest is slowed by %" PRId64 " %%", now->throttle);
-    }
-    if (m->ticket) {
-        ticket_progress(m->ticket,
-                        &(struct priv_progress){
-                            .fraction = all > 0 ? (double) now->done / (double) all : 0,
-                            .done = now->done,
-                            .total = all,
-                            .message = now->post_copy
-                                           ? "it runs there; the rest of its memory follows"
-                                           : message });
-    }
-}
-
 /* LOOKING. */
-
-static void
-forecast(struct migration *m)
-{
-    struct converge_in *in = &m->in;
-
-    in->memory = m->load.memory;
-    in->dirty_rate = max64(m->load.dirty_rate, 0);
-    in->write_rate = m->load.write_rate;
-    in->downtime_ms = m->what.downtime_ms;
-    in->bandwidth = in->bandwidth > 0 ? in->bandwidth : LINK_BYTES;
-    in->bandwidth =
-        m->what.bandwidth > 0 ? min64(m->what.bandwidth, in->bandwidth) : in->bandwidth;
-    m->forecast = converge_forecast(in);
-}
-
-static void
-look_run(void *aux)
-{
-    struct migration *m = aux;
-    set_error(m, virt_load_of(m->agent->virt, &m->domain, &m->load));
-    forecast(m);
-}
 
 static MUST_CHECK struct err *
 check_forecast(const struct migration *m)
@@ -245,7 +118,7 @@ look_done(void *aux, bool dropped)
     if (dropped) {
         return; /* migrates_free() follows. */
     } else if (!m->e) {
-        set_error(m, check_forecast(m));
+        migration_set_error(m, check_forecast(m));
     }
     if (m->e) {
         give_up(m, TAKE(m->e));
@@ -279,162 +152,7 @@ ask(struct migration *m, const struct row_vm *row, const struct row_job *job)
                replica_session(m->agent->replica), on_asked, m);
 }
 
-/* The three lines of a job's error, as an error. */
-static struct err *
-error_of(const struct row_job *job)
-{
-    CLEANUP(strvec_done) struct strvec lines = STRVEC_INIT;
-    bool cancelled = str_eq(job->state, "cancelled");
-
-    strvec_split(&lines, job->error ? job->error : "", "\n");
-    struct err *e = err_new(cancelled ? ERR_CANCELED : ERR_CONSTRAINT, "%s",
-                            lines.n > 1   ? lines.v[1]
-                            : lines.n > 0 ? lines.v[0]
-                                          : "it gave no reason");
-    if (lines.n > 1 && !str_starts(lines.v[0], "it could not")) {
-        e = err_wrap(e, "%s", lines.v[0]);
-    }
-    return lines.n > 2 ? err_hint(e, "%s", lines.v[2]) : e;
-}
-
-static void
-differs(struct migration *m, const char *from, const char *to)
-{
-    if (from && to && !str_eq(from, to)) {
-        strvec_add(&m->from, from);
-        strvec_add(&m->to, to);
-    }
-}
-
-static bool
-is_copied(const struct migration *m, const struct row_vm *row, const char *target)
-{
-    ROW_FOR_EACH (struct row_device, device, row_device_table(m->agent->replica)) {
-        const struct row_volume *volume = row_device_get_volume(device);
-        if (uuid_eq(&device->vm, &row->base.uuid) && volume &&
-            str_eq(device->targetdev, target)) {
-            return !migrate_is_shared(volume) && !device->readonly &&
-                   str_eq(device->type, "disk");
-        }
-    }
-    return false;
-}
-
-/* What is another there: 'j' is receive.c's answer. */
-static MUST_CHECK struct err *
-compare(struct migration *m, const struct row_vm *row, const struct json *j)
-{
-    struct model_vm_host host = host_model(m->agent);
-    const struct json *disks = json_get(j, "disks"), *made = json_get(j, "made");
-    const struct json *kvm = json_get(j, "kvm");
-    const struct virt_dom *seen = host_seen(m->agent, &m->domain);
-    char print[VIRT_PRINT_CHARS + 1];
-    struct model_vm vm;
-
-    if (!json_is(j, JSON_OBJECT) || !json_is(disks, JSON_OBJECT)) {
-        return err_new(ERR_SYNTAX, "the other host's answer cannot be read");
-    }
-    for (uint32_t i = 0; json_is(made, JSON_ARRAY) && i < made->n; i++) {
-        struct uuid uuid;
-        if (json_is(&made->elems[i], JSON_STRING) &&
-            uuid_parse(made->elems[i].string, &uuid)) {
-            *VEC_ADD(&m->made) = uuid;
-        }
-    }
-    TRY(model_vm(row, &host, &vm));
-    if (vm.waits || !json_is_bool(kvm)) {
-        model_vm_done(&vm);
-        return err_new(ERR_BUSY, "its hardware is being changed");
-    } else if (vm.domain.kvm != (kvm->type == JSON_TRUE)) {
-        bool here = vm.domain.kvm;
-        model_vm_done(&vm);
-        return err_hint(
-            err_new(ERR_UNSUPPORTED, "it runs with %s here, host %s would run it with %s",
-                    here ? "KVM" : "emulation", m->to_name, here ? "emulation" : "KVM"),
-            "set its accel to qemu and restart it, to move it between such hosts");
-    }
-    virt_domain_print(&vm.domain, print);
-    if (seen && str_eq(seen->live_print, print)) {
-        differs(m, print, json_get_string(j, "print"));
-    }
-    differs(m, vm.domain.console_log, json_get_string(j, "console"));
-    differs(m, vm.domain.kernel, json_get_string(j, "kernel"));
-    differs(m, vm.domain.initrd, json_get_string(j, "initrd"));
-    for (size_t i = 0; i < vm.domain.n_disks; i++) {
-        const struct virt_disk *disk = &vm.domain.disks[i];
-        differs(m, disk->path, json_get_string(disks, disk->target));
-        if (is_copied(m, row, disk->target)) {
-            strvec_add(&m->disks, disk->target);
-        }
-    }
-    model_vm_done(&vm);
-    return NULL;
-}
-
 /* RUNNING. */
-
-static MUST_CHECK struct err *
-migrate(struct migration *m)
-{
-    struct virt *v = m->agent->virt;
-    CLEANUP(free_drop) char *xml = NULL;
-    CLEANUP(buf_done) struct buf there = BUF_INIT;
-    struct virt_edit *edits = NULL;
-    struct virt_migrate_watch watch = { on_progress, is_cancelled, m };
-
-    if (!m->on) {
-        return virt_undefine(v, &m->domain); /* The other host's agent defines it. */
-    }
-    TRY(virt_migratable_xml(v, &m->domain, &xml));
-    edits = xcalloc(m->from.n + 1, sizeof *edits);
-    for (size_t i = 0; i < m->from.n; i++) {
-        edits[i] = (struct virt_edit){ m->from.v[i], m->to.v[i] };
-    }
-    virt_xml_edit(xml, edits, m->from.n, &there);
-    free(edits);
-    m->what.uri = m->uri;
-    m->what.data_uri = m->data_uri;
-    m->what.xml = buf_cstr(&there);
-    m->what.disks = (const char *const *) m->disks.v;
-    m->what.n_disks = m->disks.n;
-    struct err *e = virt_migrate(v, &m->domain, &m->what, &watch, &m->last);
-    if (err_is(e, ERR_CANCELED)) {
-        err_free(e);
-        e = stop_error(m);
-    }
-    return e;
-}
-
-/* Is it here?  Only once libvirt has nothing under way with it can that be said. */
-static void
-find_out(struct migration *m)
-{
-    struct virt_migrate_watch watch = { on_progress, is_cancelled, m };
-    struct virt_dom dom = { 0 };
-    struct err *e = virt_migrate_await(m->agent->virt, &m->domain, &watch);
-
-    if (!e) {
-        e = virt_look(m->agent->virt, &m->domain, &dom);
-        virt_dom_done(&dom);
-    }
-    m->moved = err_is(e, ERR_NOT_FOUND);
-    m->known = !e || m->moved;
-    if (e && !m->moved) {
-        log_info("%s: where it is cannot be told yet: %s", m->name, err_text(e));
-    }
-    err_free(e);
-}
-
-static void
-run_run(void *aux)
-{
-    struct migration *m = aux;
-
-    if (m->phase == RUNNING) {
-        set_error(m, is_cancelled(m) ? stop_error(m) : migrate(m));
-    }
-    find_out(m);
-}
 
 static void
 run_done(void *aux, bool dropped)
@@ -462,7 +180,7 @@ run(struct migration *m, enum phase phase)
     snprintf(key, sizeof key, "vm/%s", UUID_TEXT(&m->domain));
     set_phase(m, phase);
     m->busy = true;
-    work_submit(m->agent->slow, key, run_run, run_done, m);
+    work_submit(m->agent->slow, key, migration_run, run_done, m);
 }
 
 /* SETTLING. */
@@ -545,9 +263,9 @@ answered(struct migration *m, const struct row_vm *row, const struct row_job *re
         return;
     }
     struct err *e = json_parse_str(&arena, receive->result ? receive->result : "", &j);
-    e = e ? e : compare(m, row, &j);
+    e = e ? e : migration_compare(m, row, &j);
     if (e) {
-        set_error(m, e);
+        migration_set_error(m, e);
         run(m, SETTLING);
         return;
     }
@@ -572,9 +290,9 @@ asking(struct migration *m, const struct row_vm *row)
         answered(m, row, receive);
         return;
     } else if (receive && !job_is_open(receive)) {
-        e = err_wrap(error_of(receive), "host %s", m->to_name);
-    } else if (is_cancelled(m)) {
-        e = stop_error(m);
+        e = err_wrap(migration_job_error(receive), "host %s", m->to_name);
+    } else if (migration_is_cancelled(m)) {
+        e = migration_stop_error(m);
     } else if (agent_now_ms(a) > give_up_ms) {
         e = err_hint(err_new(ERR_TIMEOUT, "host %s does not answer", m->to_name),
                      "does its agent run?  byre node info %s", m->to_name);
@@ -588,7 +306,7 @@ asking(struct migration *m, const struct row_vm *row)
     if (m->estimate || !row) {
         give_up(m, e);
     } else {
-        set_error(m, e);
+        migration_set_error(m, e);
         run(m, SETTLING);
     }
 }
@@ -735,7 +453,7 @@ begin(struct agent *a, const struct row_job *job)
     log_info("%s: to %s by %s", m->name, m->to_name, m->uri);
     if (m->on) {
         m->busy = true;
-        work_submit(a->slow, NULL, look_run, look_done, m);
+        work_submit(a->slow, NULL, migration_look_run, look_done, m);
     } else {
         set_phase(m, ASKING);
     }
@@ -775,10 +493,10 @@ adopt(struct agent *a, const struct row_vm *row)
         }
     }
     log_info("%s: its way to %s was begun earlier; where is it?", m->name, m->to_name);
-    set_error(m,
-              err_hint(err_new(ERR_IO, "the agent was restarted in the middle; the machine "
-                                       "goes on here"),
-                       "give the command again"));
+    migration_set_error(
+        m, err_hint(err_new(ERR_IO, "the agent was restarted in the middle; the machine "
+                                    "goes on here"),
+                    "give the command again"));
     run(m, SETTLING);
 }
 
