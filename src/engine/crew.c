@@ -17,7 +17,7 @@
 #define ALONE_MAX 16 /* So few are done without any thread. */
 #define BATCH 16     /* Numbers that a thread takes at a time. */
 #define STACK_BYTES (512 * 1024)
-#define NICE 10
+#define NICE 5
 #define LOOK_MS 20       /* Between looks at the deadline. */
 #define PATIENCE_MS 1000 /* For threads to notice that they shall end. */
 
