@@ -44,11 +44,17 @@ number(const struct json *object, const char *name)
                                          : 0;
 }
 
+static bool
+is_on(const struct json *vm)
+{
+    return row_int(vm, "domid", -1) >= 0;
+}
+
 /* Seconds of CPU of the machine, as measured last. */
 static double
 cpu_seconds(const struct json *sample, const struct json *vm)
 {
-    const struct json *domains = json_get(sample, "domains");
+    const struct json *domains = is_on(vm) ? json_get(sample, "domains") : NULL;
     for (uint32_t i = 0; domains && i < domains->n; i++) {
         if (str_eq(json_get_string(&domains->elems[i], "name"), row_string(vm, "name"))) {
             return number(&domains->elems[i], "cpu_ms") / 1000;
@@ -76,12 +82,6 @@ now_of(const struct json *vm, const char *actual, const char *wanted)
 {
     int64_t value = row_int(vm, actual, 0);
     return value > 0 ? value : row_int(vm, wanted, 0);
-}
-
-static bool
-is_on(const struct json *vm)
-{
-    return row_int(vm, "domid", -1) >= 0;
 }
 
 static void
