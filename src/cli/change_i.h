@@ -61,6 +61,7 @@ struct goal {
     int64_t bytes, bytes_of, ends_at; /* What that job says; 0: nothing. */
     struct uuid owner;     /* GOAL_TAKEN_ALONG: the machine that takes it along. */
     const char *stale;     /* GOAL_TAKEN_ALONG: the error from before, or NULL. */
+    bool is_hardware;      /* Of a vm: what of it waits for the next start is told. */
     bool asked_guest;      /* The guest was asked to shut down, and decides itself. */
     struct json take_back; /* Operation that withdraws the want if the agent could not
                               fulfil it; null: it stays wanted. */

@@ -44,10 +44,6 @@ static const struct opt_spec opts_delete[] = {
     { "if-exists", NULL, "a machine that is not there is no error" },
     { NULL },
 };
-static const struct opt_spec opts_attach[] = {
-    { "cdrom", NULL, "as a CD-ROM" },
-    { NULL },
-};
 static const struct opt_spec opts_autostart[] = {
     { OPT_ALL },
     { "disable", NULL, "do not" },
@@ -116,15 +112,6 @@ const struct command cmds_vm[] = {
       "The machine is then what it was: running, paused or off.\n" },
     { "vm", "snapshot delete", "NAME SNAPSHOT...", "forgets them", vm_snapshot_delete,
       CMD_CHANGE, NULL, "vm snapshot" },
-    { "vm", "set", "NAME COLUMN=VALUE...", "changes its hardware", vm_set, CMD_CHANGE,
-      opts_vm_set, "vm assignment",
-      "byre vm set web mem=4G vcpu=4: a running machine gets it at its next start\n" },
-    { "vm", "attach", "NAME DISK", "gives it one more disk", vm_attach, CMD_CHANGE,
-      opts_attach, "vm volume",
-      "DISK is as for vm create; a running machine gets it at its next start.\n" },
-    { "vm", "detach", "NAME DISK", "takes a disk out; its volume stays", vm_detach,
-      CMD_CHANGE, NULL, "vm volume",
-      "DISK is the guest's name for it (vdb), or the volume.\n" },
     { "vm", "autostart", "[NAME...]", "starts it when the host has booted", vm_autostart,
       CMD_CHANGE, opts_autostart, "vm" },
     { "vm", "console", "NAME", "its serial console; Ctrl-] leaves", vm_console, 0,

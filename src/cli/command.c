@@ -28,9 +28,9 @@ const struct opt_spec opts_list[] = {
 };
 
 static const struct command *const command_files[] = {
-    cmds_cluster, cmds_node,  cmds_pool, cmds_vol,     cmds_image,
-    cmds_preset,  cmds_vmi,   cmds_vm,   cmds_network, cmds_ip,
-    cmds_job,     cmds_stats, cmds_top,  cmds_table,   cmds_help,
+    cmds_cluster, cmds_node, cmds_pool,     cmds_vol,     cmds_image, cmds_preset,
+    cmds_vmi,     cmds_vm,   cmds_vm_parts, cmds_network, cmds_ip,    cmds_job,
+    cmds_stats,   cmds_top,  cmds_table,    cmds_help,
 };
 
 const struct command *

@@ -46,8 +46,8 @@ struct command {
 /* All commands, nouns first, each file's in its order.  Ends with a NULL verb. */
 const struct command *command_at(size_t i); /* NULL behind the last. */
 extern const struct command cmds_cluster[], cmds_node[], cmds_pool[], cmds_vol[],
-    cmds_image[], cmds_preset[], cmds_vmi[], cmds_vm[], cmds_network[], cmds_ip[],
-    cmds_job[], cmds_stats[], cmds_top[], cmds_table[], cmds_help[];
+    cmds_image[], cmds_preset[], cmds_vmi[], cmds_vm[], cmds_vm_parts[], cmds_network[],
+    cmds_ip[], cmds_job[], cmds_stats[], cmds_top[], cmds_table[], cmds_help[];
 
 /* "vm start", "list".  Caller frees. */
 char *command_name(const struct command *);

@@ -1,5 +1,5 @@
 /* cli/vm_create.c: a new machine: its row, its disks, and the volumes that are new with
- * it, in one transaction; and changes of its hardware. */
+ * it, in one transaction. */
 #include "base/clock.h"
 #include "cli/list_i.h"
 #include "cli/net_i.h"
@@ -51,6 +51,22 @@ put_text(struct cli *cli, const struct args *args, const char *opt, const char *
     }
 }
 
+/* Room to grow while it runs. */
+static struct err *
+put_room(struct cli *cli, const struct args *args, struct json *row)
+{
+    int64_t mem_bytes = 0, vcpus = 0;
+    TRY(args_size(args, "mem-max", MIB, &mem_bytes));
+    TRY(args_int(args, "vcpu-max", 1, 4096, &vcpus));
+    if (mem_bytes) {
+        json_put(&cli->arena, row, "mem_max", json_int((mem_bytes + MIB - 1) / MIB));
+    }
+    if (vcpus) {
+        json_put(&cli->arena, row, "vcpu_max", json_int(vcpus));
+    }
+    return NULL;
+}
+
 static struct err *
 put_hardware(struct cli *cli, const struct args *args, const struct template *t,
              struct json *row)
@@ -73,6 +89,12 @@ put_hardware(struct cli *cli, const struct args *args, const struct template *t,
     put_text(cli, args, "machine", "machine", row);
     put_text(cli, args, "accel", "accel", row);
     put_text(cli, args, "cpu-mode", "cpu_mode", row);
+    put_text(cli, args, "cpu-model", "cpu_model", row);
+    put_text(cli, args, "display", "display", row);
+    if (args_has(args, "tpm")) {
+        json_put(a, row, "tpm", json_bool(true));
+    }
+    TRY(put_room(cli, args, row));
     put_text(cli, args, "firmware", "firmware", row);
     put_text(cli, args, "description", "description", row);
     return NULL;
@@ -190,72 +212,6 @@ vm_create(struct cli *cli, const struct args *args)
     return NULL;
 }
 
-/* Columns by which a person decides; the others have verbs of their own or are facts. */
-static bool
-is_settable(const char *column)
-{
-    static const char *const columns[] = {
-        "name",         "hostnode",    "mem",       "vcpu",
-        "cputune",      "blkiotune",   "vmi",       "kernel",
-        "initrd",       "cmdline",     "domain",    "description",
-        "autostart",    "on_poweroff", "on_reboot", "on_crash",
-        "cpu_mode",     "firmware",    "machine",   "accel",
-        "user",         "preset",      "ip",        "high_availability",
-        "external_ids", "vsize",
-    };
-    for (size_t i = 0; i < N_ELEMS(columns); i++) {
-        if (str_eq(column, columns[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct err *
-set_one(struct cli *cli, const struct table_schema *table, const char *text,
-        struct json *row)
-{
-    static const char *const assign[] = { "=", NULL };
-    CLEANUP(free_drop) char *name = NULL;
-    const char *op, *value_text;
-    const struct column *column;
-    struct json value;
-    TRY(split_assignment(text, assign, &name, &op, &value_text));
-    TRY(db_column(table, name, &column));
-    if (!is_settable(name)) {
-        return err_hint(err_new(ERR_SYNTAX, "vm.%s is not for setting by hand", name),
-                        "byre help vm lists the verbs; byre set vm writes any column");
-    }
-    TRY(value_parse(cli, table, column, value_text, &value));
-    if (str_eq(name, "name")) {
-        TRY(fail_unless_name("vm", value.string));
-    }
-    json_put(&cli->arena, row, column->name, value);
-    return NULL;
-}
-
-struct err *
-vm_set(struct cli *cli, const struct args *args)
-{
-    const struct table_schema *table;
-    struct named_list vms = VEC_INIT;
-    struct json row = json_object();
-    TRY(db_table(cli, "vm", &table));
-    for (size_t i = 1; i < args->pos.n; i++) {
-        TRY(set_one(cli, table, args->pos.v[i], &row));
-    }
-    struct err *e = names_match(cli, "vm", args->pos.v, 1, "name,hostnode,source", &vms);
-    for (size_t i = 0; i < vms.n && !e; i++) {
-        e = vm_check_ours(&vms.v[i]);
-        if (!e) {
-            change_update(cli, "vm", &vms.v[i].uuid, row);
-            vm_await(cli, &vms.v[i], GOAL_APPLIED, "set");
-        }
-    }
-    VEC_DONE(&vms);
-    return e;
-}
-
 const struct opt_spec opts_vm_create[] = {
     { "mem", "SIZE", "memory; MiB without a unit (1G)" },
     { "vcpu", "N", "CPUs (1)" },
@@ -280,12 +236,15 @@ const struct opt_spec opts_vm_create[] = {
     { "autostart", NULL, "start it when the host has booted" },
     { "machine", "TYPE", "q35, pc ... (q35)" },
     { "accel", "HOW", "auto (default), kvm, qemu", "auto|kvm|qemu" },
-    { "cpu-mode", "MODE", "host-passthrough, host-model, maximum",
-      "host-passthrough|host-model|maximum" },
+    { "mem-max", "SIZE", "the most memory it can get while it runs" },
+    { "vcpu-max", "N", "the most CPUs it can get while it runs" },
+    { "cpu-mode", "MODE", "host-passthrough, host-model, maximum, custom",
+      "host-passthrough|host-model|maximum|custom" },
+    { "cpu-model", "NAME", "with --cpu-mode custom" },
+    { "display", "KIND", "vnc, none", "vnc|none" },
+    { "tpm", NULL, "with a TPM 2.0" },
     { "firmware", "KIND", "bios (default), efi", "bios|efi" },
     { "description", "TEXT", "for people" },
     { "if-not-exists", NULL, "a machine of that name that is there already is no error" },
     { NULL },
 };
-
-const struct opt_spec opts_vm_set[] = { { NULL } };

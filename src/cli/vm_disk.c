@@ -188,9 +188,10 @@ target_name(struct cli *cli, const char *bus, size_t i)
     return arena_printf(&cli->arena, "%s%c", prefix, (char) ('a' + i));
 }
 
-struct err *
-vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cdrom,
-            size_t i)
+/* 'boots': it stands in the firmware's boot order, behind those before it. */
+static struct err *
+add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cdrom, size_t i,
+         bool boots)
 {
     struct arena *a = &cli->arena;
     CLEANUP(disk_done) struct disk d;
@@ -211,7 +212,9 @@ vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cd
     json_put(a, &row, "volume", q_uuid(a, &volume));
     json_put(a, &row, "readonly", json_bool(d.readonly));
     json_put(a, &row, "shareable", json_bool(d.shareable));
-    json_put(a, &row, "boot_order", json_int((int64_t) i + 1));
+    if (boots) {
+        json_put(a, &row, "boot_order", json_int((int64_t) i + 1));
+    }
     if (d.cache) {
         json_put(a, &row, "cache", json_string(a, d.cache));
     }
@@ -227,6 +230,13 @@ vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cd
     return NULL;
 }
 
+struct err *
+vm_add_disk(struct cli *cli, const struct uuid *vm, const char *text, bool is_cdrom,
+            size_t i)
+{
+    return add_disk(cli, vm, text, is_cdrom, i, true);
+}
+
 /* The devices of a machine. */
 static struct err *
 devices_of(struct cli *cli, const struct uuid *vm, const struct json **ret_rows)
@@ -236,7 +246,7 @@ devices_of(struct cli *cli, const struct uuid *vm, const struct json **ret_rows)
     struct json results;
     struct json where = json_array();
     json_add(a, &where, q_clause(a, "vm", "==", q_uuid(a, vm)));
-    json_add(a, &ops, q_select(a, "device", where, "_uuid,targetdev,volume"));
+    json_add(a, &ops, q_select(a, "device", where, "_uuid,targetdev,type,volume"));
     TRY(db_transact(cli, &ops, &results));
     *ret_rows = q_rows(&results, 0);
     return NULL;
@@ -269,10 +279,12 @@ vm_attach(struct cli *cli, const struct args *args)
     if (letter >= VM_DISKS_MAX) {
         return err_new(ERR_CONSTRAINT, "vm %s has all the disks it can have", vm.label);
     }
-    TRY(err_wrap(
-        vm_add_disk(cli, &vm.uuid, args->pos.v[1], args_has(args, "cdrom"), letter),
-        "vm %s", vm.label));
-    vm_await(cli, &vm, GOAL_APPLIED, "attached");
+    /* The order of booting is that of the machine's making: a disk that comes later would change
+     * it, and that needs a reboot. */
+    TRY(err_wrap(add_disk(cli, &vm.uuid, args->pos.v[1], args_has(args, "cdrom"), letter,
+                          devices->n == 0),
+                 "vm %s", vm.label));
+    vm_await_hardware(cli, &vm, "attached");
     return NULL;
 }
 
@@ -297,30 +309,119 @@ release(struct cli *cli, const struct uuid *vm, const struct json *device)
 }
 
 /* By the guest's name for it (vdb), or by the volume. */
-struct err *
-vm_detach(struct cli *cli, const struct args *args)
+static struct err *
+find_device(struct cli *cli, const struct named *vm, const char *which,
+            const struct json **ret)
 {
-    struct named vm, volume;
+    struct named volume;
     const struct json *devices;
-    const char *which = args->pos.v[1];
-    TRY(names_find(cli, "vm", args->pos.v[0], "hostnode,source", &vm));
-    TRY(vm_check_ours(&vm));
-    TRY(devices_of(cli, &vm.uuid, &devices));
+    TRY(devices_of(cli, &vm->uuid, &devices));
     struct err *e = names_find(cli, "volume", which, "_uuid", &volume);
     bool by_volume = !e;
     err_free(e);
     for (uint32_t i = 0; i < devices->n; i++) {
         const struct json *row = &devices->elems[i];
-        struct uuid uuid = row_uuid(row);
         struct uuid its;
         if (str_eq(row_string(row, "targetdev"), which) ||
             (by_volume && row_ref(row, "volume", &its) && uuid_eq(&its, &volume.uuid))) {
-            change_delete(cli, "device", &uuid);
-            TRY(release(cli, &vm.uuid, row));
-            vm_await(cli, &vm, GOAL_APPLIED, "detached");
+            *ret = row;
             return NULL;
         }
     }
-    return err_hint(err_new(ERR_NOT_FOUND, "vm %s has no disk \"%s\"", vm.label, which),
-                    "byre list device --where vm=%s", vm.label);
+    return err_hint(err_new(ERR_NOT_FOUND, "vm %s has no disk \"%s\"", vm->label, which),
+                    "byre vm disk list %s", vm->label);
+}
+
+/* The machine and the disk that the first two words name. */
+static struct err *
+vm_and_device(struct cli *cli, const struct args *args, struct named *vm,
+              const struct json **ret)
+{
+    TRY(names_find(cli, "vm", args->pos.v[0], "hostnode,source", vm));
+    TRY(vm_check_ours(vm));
+    return find_device(cli, vm, args->pos.v[1], ret);
+}
+
+struct err *
+vm_detach(struct cli *cli, const struct args *args)
+{
+    struct named vm;
+    const struct json *device;
+    TRY(vm_and_device(cli, args, &vm, &device));
+    struct uuid uuid = row_uuid(device);
+    change_delete(cli, "device", &uuid);
+    TRY(release(cli, &vm.uuid, device));
+    vm_await_hardware(cli, &vm, "detached");
+    return NULL;
+}
+
+/* Another medium, or none (NULL), for a drive. */
+static struct err *
+change_medium(struct cli *cli, const struct args *args, const struct uuid *volume,
+              const char *said)
+{
+    struct arena *a = &cli->arena;
+    struct named vm;
+    const struct json *device;
+    struct json row = json_object();
+    TRY(vm_and_device(cli, args, &vm, &device));
+    if (str_eq(row_string(device, "type"), "disk")) {
+        return err_hint(
+            err_new(ERR_CONSTRAINT, "%s is a disk, not a drive", args->pos.v[1]),
+            "byre vm disk detach %s %s", vm.label, args->pos.v[1]);
+    }
+    struct uuid uuid = row_uuid(device);
+    json_put(a, &row, "volume", volume ? q_uuid(a, volume) : q_unset(a));
+    json_put(a, &row, "filepath", q_unset(a));
+    change_update(cli, "device", &uuid, row);
+    vm_await_hardware(cli, &vm, said);
+    return NULL;
+}
+
+struct err *
+vm_insert(struct cli *cli, const struct args *args)
+{
+    struct named volume;
+    TRY(names_find(cli, "volume", args->pos.v[2], "deleted", &volume));
+    if (row_bool(volume.row, "deleted")) {
+        return err_new(ERR_CONSTRAINT, "volume %s is being deleted", volume.label);
+    }
+    return change_medium(cli, args, &volume.uuid, "inserted");
+}
+
+struct err *
+vm_eject(struct cli *cli, const struct args *args)
+{
+    return change_medium(cli, args, NULL, "ejected");
+}
+
+struct err *
+vm_disk_set(struct cli *cli, const struct args *args)
+{
+    static const char *const columns[] = {
+        "controller",      "info",
+        "readonly",        "shareable",
+        "boot_order",      "cache",
+        "total_bytes_sec", "read_bytes_sec",
+        "write_bytes_sec", "total_iops_sec",
+        "read_iops_sec",   "write_iops_sec",
+        "external_ids",    NULL,
+    };
+    struct named vm;
+    const struct json *device;
+    struct json row;
+    TRY(vm_and_device(cli, args, &vm, &device));
+    struct uuid uuid = row_uuid(device);
+    TRY(vm_assignments(cli, "device", columns, args, 2, &row));
+    change_update(cli, "device", &uuid, row);
+    vm_await_hardware(cli, &vm, "set");
+    return NULL;
+}
+
+struct err *
+vm_disk_list(struct cli *cli, const struct args *args)
+{
+    return vm_list_parts(cli, args, "device",
+                         "targetdev,type,controller,volume,filepath,boot_order,cache",
+                         "readonly,shareable,total_bytes_sec,total_iops_sec");
 }

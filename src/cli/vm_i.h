@@ -4,10 +4,30 @@
 
 #include "cli/names_i.h"
 
-struct err *vm_create(struct cli *, const struct args *) MUST_CHECK;  /* vm_create.c */
-struct err *vm_attach(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk.c */
-struct err *vm_detach(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk.c */
-struct err *vm_set(struct cli *, const struct args *) MUST_CHECK;     /* vm_create.c */
+struct err *vm_create(struct cli *, const struct args *) MUST_CHECK; /* vm_create.c */
+struct err *vm_attach(struct cli *, const struct args *) MUST_CHECK; /* vm_disk.c */
+struct err *vm_detach(struct cli *, const struct args *) MUST_CHECK; /* vm_disk.c */
+struct err *vm_insert(struct cli *, const struct args *) MUST_CHECK; /* vm_disk.c */
+struct err *vm_eject(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk.c */
+struct err *vm_disk_set(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_disk_list(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_set(struct cli *, const struct args *) MUST_CHECK; /* vm_set.c */
+struct err *vm_mem_set(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_vcpu_set(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_iface_add(struct cli *, const struct args *) MUST_CHECK; /* vm_iface.c */
+struct err *vm_iface_remove(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_iface_set(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_iface_list(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_vm_mem_set[], opts_vm_vcpu_set[];
+
+#define VM_VCPUS_MAX 4096
+/* Words "COLUMN=VALUE" from the 'first' positional on, as values for a row of the table; only
+ * columns of the list, which ends with NULL. */
+struct err *vm_assignments(struct cli *, const char *table, const char *const *columns,
+                           const struct args *, size_t first, struct json *ret) MUST_CHECK;
+/* Rows of a table that belong to the machine the first positional names. */
+struct err *vm_list_parts(struct cli *, const struct args *, const char *table,
+                          const char *columns, const char *wide) MUST_CHECK;
 struct err *vm_console(struct cli *, const struct args *) MUST_CHECK; /* vm_console.c */
 struct err *vm_why(struct cli *, const struct args *) MUST_CHECK;     /* vm_why.c */
 struct err *vm_migrate(struct cli *, const struct args *) MUST_CHECK; /* vm_migrate.c */
@@ -63,6 +83,8 @@ void vm_put_asked(struct cli *, struct json *row);
 /* Waits for the agent, if there is one that will act: a machine without a host is only a
  * row.  Notes who asked. */
 void vm_await(struct cli *, const struct named *vm, enum goal_kind, const char *said);
+/* The same for a change of its hardware: tells what waits for the next start. */
+void vm_await_hardware(struct cli *, const struct named *vm, const char *said);
 /* Refuses machines that belong to libvirt alone. */
 struct err *vm_check_ours(const struct named *vm) MUST_CHECK;
 

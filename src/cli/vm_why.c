@@ -153,6 +153,24 @@ verdict(const struct json *vm, const struct json *node)
     return "it is not as it shall be, and the agent gave no reason: see byre-agentd's log";
 }
 
+/* A set with one element comes as that element. */
+static void
+tell_reboot(const struct json *row)
+{
+    const struct json *value = json_get(row, "needreboot_columns");
+    bool is_set = value && value->type == JSON_ARRAY && value->n == 2;
+    const struct json *set = is_set ? &value->elems[1] : value;
+    uint32_t n = is_set ? set->n : 1;
+
+    printf("hardware: with its next stop and start it gets");
+    for (uint32_t i = 0; set && i < n; i++) {
+        const struct json *column = is_set ? &set->elems[i] : set;
+        printf("%s %s", i ? "," : "",
+               column->type == JSON_STRING ? column->string : "what changed");
+    }
+    putchar('\n');
+}
+
 struct err *
 vm_why(struct cli *cli, const struct args *args)
 {
@@ -187,7 +205,7 @@ vm_why(struct cli *cli, const struct args *args)
     tell_error(vm.row);
     tell_jobs(cli, q_rows(&results, 2));
     if (row_bool(vm.row, "needreboot")) {
-        printf("hardware: changed since it started; it gets that at its next start\n");
+        tell_reboot(vm.row);
     }
     if (node) {
         tell_node(cli, node);

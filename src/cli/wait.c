@@ -52,6 +52,20 @@ opt_int_of(const struct replica_row *row, const char *column)
     return d && d->n ? datum_int(d) : 0;
 }
 
+/* "set; with the next start: machine, vcpu" */
+static const char *
+with_next_start(struct wait *w, const struct goal *g, const struct replica_row *row)
+{
+    const struct datum *d = row ? replica_value(row, "needreboot_columns") : NULL;
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+
+    for (uint32_t i = 0; d && i < d->n; i++) {
+        buf_str(&b, i ? ", " : "; with the next start: ");
+        buf_str(&b, datum_keys(d)[i].string->s);
+    }
+    return arena_printf(&w->cli->arena, "%s%s", g->said, buf_cstr(&b));
+}
+
 static bool
 bool_of(const struct replica_row *row, const char *column)
 {
@@ -172,6 +186,8 @@ look_at(struct wait *w, struct goal *g)
     }
     if (g->done && error) {
         g->error = agent_error(g, error);
+    } else if (g->done && g->is_hardware) {
+        g->said = with_next_start(w, g, replica_find(w->cli->replica, "vm", &g->uuid));
     }
 }
 
@@ -297,19 +313,11 @@ job_of(const struct goal *g)
 static void
 watch_table(struct cli *cli, const char *table)
 {
-    static const char *const columns[] = { "observed_generation",
-                                           "error",
-                                           "state",
-                                           "status",
-                                           "progress",
-                                           "message",
-                                           "bytes_done",
-                                           "bytes_total",
-                                           "ends_at",
-                                           "result",
-                                           "deleted",
-                                           "how",
-                                           NULL };
+    static const char *const columns[] = {
+        "observed_generation", "error",       "state",   "status", "progress", "message",
+        "bytes_done",          "bytes_total", "ends_at", "result", "deleted",  "how",
+        "needreboot_columns",  NULL
+    };
     struct json where = json_array();
     for (size_t i = 0; i < cli->change.goals.n; i++) {
         const struct goal *g = &cli->change.goals.v[i];

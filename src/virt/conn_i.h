@@ -8,7 +8,7 @@
 
 #include "virt/conn.h"
 
-#define N_VIRT_CALLBACKS 2 /* Lifecycle, reboot. */
+#define N_VIRT_CALLBACKS 5 /* Lifecycle, reboot, devices out or not, balloon. */
 
 /* Who holds it: the caller of virt_new(), and each event on its way to the loop.  The last one
  * frees it. */

@@ -106,6 +106,14 @@ diff_memory(struct diff *x)
     }
 }
 
+/* Without KVM QEMU 7.2 dies with the thread of a CPU that is pulled out. */
+static int64_t
+pullable_vcpus(const struct diff *x)
+{
+    bool emulated = x->is->kind == VIRT_KIND_QEMU && !x->is->kvm;
+    return emulated ? 0 : x->live->vcpus_pluggable;
+}
+
 static void
 diff_vcpus(struct diff *x)
 {
@@ -116,8 +124,7 @@ diff_vcpus(struct diff *x)
     }
     if (want->vcpus == is->vcpus) {
         return;
-    } else if (want->vcpus > is->vcpus_max ||
-               is->vcpus - want->vcpus > x->live->vcpus_pluggable) {
+    } else if (want->vcpus > is->vcpus_max || is->vcpus - want->vcpus > pullable_vcpus(x)) {
         reboot(x, "vcpu");
         return;
     }

@@ -165,6 +165,20 @@ on_reboot(virConnectPtr conn UNUSED, virDomainPtr dom, void *aux)
     post_event(aux, event_of_domain(dom, VIRT_EV_REBOOTED));
 }
 
+/* The guest gave a device back, or refused to; its balloon grew or shrank: look again. */
+static void
+on_device(virConnectPtr conn UNUSED, virDomainPtr dom, const char *alias UNUSED, void *aux)
+{
+    post_event(aux, event_of_domain(dom, VIRT_EV_OTHER));
+}
+
+static void
+on_balloon(virConnectPtr conn UNUSED, virDomainPtr dom, unsigned long long kib UNUSED,
+           void *aux)
+{
+    post_event(aux, event_of_domain(dom, VIRT_EV_OTHER));
+}
+
 static void
 on_network(virConnectPtr conn UNUSED, virNetworkPtr net UNUSED, int kind UNUSED,
            int detail UNUSED, void *aux)
@@ -192,14 +206,25 @@ on_close(virConnectPtr conn, int reason, void *aux)
 struct err *
 virt_events_on(struct virt *v, virConnectPtr conn)
 {
-    v->callbacks[0] =
-        virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), v, NULL);
-    v->callbacks[1] =
-        virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_REBOOT,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_reboot), v, NULL);
-    if (v->callbacks[0] < 0 || v->callbacks[1] < 0) {
-        return virt_last_error(v, "register for domain events");
+    static const struct {
+        int event;
+        virConnectDomainEventGenericCallback call;
+        bool optional; /* The test driver has it not. */
+    } wanted[N_VIRT_CALLBACKS] = {
+        { VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), false },
+        { VIR_DOMAIN_EVENT_ID_REBOOT, VIR_DOMAIN_EVENT_CALLBACK(on_reboot), false },
+        { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(on_device), true },
+        { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, VIR_DOMAIN_EVENT_CALLBACK(on_device),
+          true },
+        { VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_balloon), true },
+    };
+
+    for (size_t i = 0; i < N_VIRT_CALLBACKS; i++) {
+        v->callbacks[i] = virConnectDomainEventRegisterAny(conn, NULL, wanted[i].event,
+                                                           wanted[i].call, v, NULL);
+        if (v->callbacks[i] < 0 && !wanted[i].optional) {
+            return virt_last_error(v, "register for domain events");
+        }
     }
     /* A libvirt without a network driver tells of none. */
     v->network_callback =
