@@ -136,5 +136,5 @@ class Host:
             for name in virsh("list", "--all", "--name", check=False).split():
                 if name.startswith(self.prefix):
                     virsh("destroy", name, check=False)
-                    virsh("undefine", "--nvram", "--managed-save", name, check=False)
+                    virsh("undefine", name, "--managed-save", "--snapshots-metadata", "--nvram", check=False)
         shutil.rmtree(self.state, ignore_errors=True)
