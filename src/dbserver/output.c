@@ -407,6 +407,7 @@ server_flush(struct dbserver *s)
         return;
     }
     s->flushing = true;
+    served_write_all(s);
     flush_list(s, &s->ready, INT64_MAX);
     if (s->closing) {
         flush_list(s, &s->round, INT64_MAX);
@@ -429,6 +430,7 @@ output_fan_out(void *server)
     struct dbserver *s = server;
     int64_t now_us = clock_mono_ns() / 1000;
 
+    served_write_all(s);
     flush_list(s, &s->round,
                now_us + clamp64(now_us - s->turn_us, TURN_MIN_US, TURN_MAX_US));
     s->turn_us = clock_mono_ns() / 1000;

@@ -26,8 +26,16 @@ on_message(void *peer, struct jsonrpc_msg *msg)
         jsonrpc_msg_free(msg);
     } else if (!jsonrpc_handle_echo(p->conn, msg)) {
         methods_run(p, msg);
-        server_flush(p->server);
+        if (p->out_bytes > DBSERVER_PAUSE_BYTES) { /* Enough to stop reading from it. */
+            server_flush(p->server);
+        }
     }
+}
+
+static void
+on_batch_end(void *peer)
+{
+    server_flush(((struct peer *) peer)->server);
 }
 
 static void
@@ -57,6 +65,7 @@ on_progress(void *peer)
 
 static const struct jsonrpc_events peer_events = {
     .message = on_message,
+    .batch_end = on_batch_end,
     .closed = on_closed,
     .progress = on_progress,
 };

@@ -98,6 +98,7 @@ served_open(struct dbserver *server, const char *path, struct served **ret)
     s->path = str_dup(path);
     s->journal = journal;
     journal_notify(journal, server->loop, on_durable, on_disk_failed, s);
+    journal_gather(journal);
     log_info("%s: database %s: %" PRIu64 " transactions, %" PRId64
              " bytes, read in %" PRId64 " ms",
              path, s->name, journal_n_records(journal) - 1, journal_size(journal),
@@ -155,6 +156,21 @@ served_is_durable(const struct served *s, uint64_t seq)
 }
 
 void
+served_write_all(struct dbserver *server)
+{
+    if (server->unwritten) {
+        server->unwritten = false;
+        MAP_FOR_EACH (entry, &server->dbs) {
+            struct served *s = entry->value;
+            struct err *e = s->journal ? journal_flush(s->journal) : NULL;
+            if (e) {
+                on_disk_failed(s, e);
+            }
+        }
+    }
+}
+
+void
 served_commit(struct served *s, struct txn *txn, struct buf *reply)
 {
     const struct buf *record = db_txn_record(txn);
@@ -163,6 +179,7 @@ served_commit(struct served *s, struct txn *txn, struct buf *reply)
 
     if (s->journal && record->n) {
         e = journal_append(s->journal, record->data, record->n, &seq);
+        s->server->unwritten = true;
     }
     if (!e) {
         s->write_failed = false;

@@ -58,6 +58,7 @@ struct dbserver {
     struct shared_update *shared;             /* monitors.c */
     struct list dead; /* Of struct peer, by 'flow': to be freed by server_reap(). */
     bool flushing;    /* server_flush() is at work. */
+    bool unwritten;   /* Some journal may have gathered something. */
     bool reap_posted;
     bool closing;
     struct loop_timer *upkeep; /* Automatic compaction. */
@@ -106,6 +107,8 @@ struct served *served_new_relay(struct dbserver *, const char *name,
 /* Its clients' monitors and transactions must be gone. */
 void served_free(struct served *);
 uint64_t served_seq(const struct served *); /* What a reply of this moment depends on. */
+/* Writes what the journals have gathered: before any of it is told. */
+void served_write_all(struct dbserver *);
 bool served_is_durable(const struct served *, uint64_t seq);
 /* Writes and commits a prepared transaction; updates are queued.  If the disk says no it is
  * undone and 'reply' gets the error.  Takes 'txn'. */

@@ -97,6 +97,7 @@ journal_heal(struct journal *j)
             return err_io(errno, "%s: truncate to %" PRId64 " bytes", j->path, j->end);
         }
         j->dirty_tail = false;
+        j->reserved = 0;
     }
     return NULL;
 }
@@ -148,10 +149,10 @@ journal_notify(struct journal *j, struct loop *loop, void (*durable)(void *aux),
 
 /* Keeps JOURNAL_LOOSE_BYTES true, see journal.h: waits for the disk if it is that far
  * behind. */
-static void
-wait_if_loose(struct journal *j, size_t n_bytes)
+void
+journal_wait_if_loose(struct journal *j, size_t n_bytes)
 {
-    if (j->loose + (int64_t) n_bytes <= JOURNAL_LOOSE_BYTES || j->loose == 0) {
+    if (!j->sync || j->loose + (int64_t) n_bytes <= JOURNAL_LOOSE_BYTES || j->loose == 0) {
         return;
     }
     if (journal_durable_seq(j) < j->loose_seq) {
@@ -168,22 +169,23 @@ journal_start_sync(struct journal *j)
     }
 }
 
-struct err *
-journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *ret_seq)
+void
+journal_written(struct journal *j, size_t n_bytes)
 {
-    TRY(journal_heal(j));
-    if (n_bytes >= RECORD_DATA_MAX) {
-        return err_new(ERR_CONSTRAINT, "%s: a record of %zu bytes is too long", j->path,
-                       n_bytes);
+    j->end += (int64_t) n_bytes;
+    j->written_seq = j->seq;
+    if (!(j->flags & JOURNAL_NO_DURABLE)) {
+        journal_start_sync(j);
+        j->loose += (int64_t) n_bytes;
+        j->loose_seq = j->seq;
+        sync_want(j->sync, j->seq);
     }
-    if (j->sync) {
-        wait_if_loose(j, n_bytes);
-    }
+}
 
-    buf_clear(&j->header);
-    record_header(data, n_bytes, &j->header);
-    char sum[RECORD_SUM_CHARS];
-    memcpy(sum, j->header.data + j->header.n - 1 - sizeof sum, sizeof sum);
+/* All or nothing. */
+static struct err *
+write_record(struct journal *j, const char *data, size_t n_bytes)
+{
     struct iovec parts[] = { { j->header.data, j->header.n },
                              { (char *) data, n_bytes },
                              { (char *) "\n", 1 } };
@@ -193,30 +195,52 @@ journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *re
     if (n < 0) {
         e = err_io(errno, "%s: write failed", j->path);
     } else if ((size_t) n < n_all) { /* Rare: the disk is getting full, or a signal. */
-        buf_add(&j->header, data, n_bytes);
-        buf_char(&j->header, '\n');
-        e = journal_pwrite(j->fd, j->path, j->end + n, j->header.data + n,
-                           n_all - (size_t) n);
+        CLEANUP(buf_done) struct buf rest = BUF_INIT;
+        buf_add(&rest, j->header.data, j->header.n);
+        buf_add(&rest, data, n_bytes);
+        buf_char(&rest, '\n');
+        e = journal_pwrite(j->fd, j->path, j->end + n, rest.data + n, n_all - (size_t) n);
     }
     if (e) {
         j->dirty_tail = ftruncate(j->fd, j->end) != 0;
+        j->reserved = 0; /* Gone with it. */
         return err_hint(e, err_is(e, ERR_NO_SPACE)
                                ? "make room on the disk, then try again"
                                : "check the disk; the system log has more");
     }
+    return NULL;
+}
 
-    record_chain(&j->id, sum);
-    j->end += (int64_t) n_all;
+struct err *
+journal_append(struct journal *j, const char *data, size_t n_bytes, uint64_t *ret_seq)
+{
+    TRY(journal_heal(j));
+    if (n_bytes >= RECORD_DATA_MAX) {
+        return err_new(ERR_CONSTRAINT, "%s: a record of %zu bytes is too long", j->path,
+                       n_bytes);
+    }
+    buf_clear(&j->header);
+    record_header(data, n_bytes, &j->header);
+    size_t n_all = j->header.n + n_bytes + 1;
+    bool gather = journal_may_gather(j, n_all);
+
+    if (!gather) {
+        TRY(journal_flush(j));
+        journal_wait_if_loose(j, n_all);
+        TRY(write_record(j, data, n_bytes));
+    }
+    record_chain(&j->id, j->header.data + j->header.n - 1 - RECORD_SUM_CHARS);
     j->n_records++;
     j->seq++;
-    if (j->n_records <= 2) {
-        j->base = j->end;
+    if (gather) {
+        buf_add(&j->gathered, j->header.data, j->header.n);
+        buf_add(&j->gathered, data, n_bytes);
+        buf_char(&j->gathered, '\n');
+    } else {
+        journal_written(j, n_all);
     }
-    if (!(j->flags & JOURNAL_NO_DURABLE)) {
-        journal_start_sync(j);
-        j->loose += (int64_t) n_all;
-        j->loose_seq = j->seq;
-        sync_want(j->sync, j->seq);
+    if (j->n_records <= 2) {
+        j->base = j->end + (int64_t) j->gathered.n;
     }
     *ret_seq = j->seq;
     return NULL;
@@ -232,7 +256,7 @@ uint64_t
 journal_durable_seq(const struct journal *j)
 {
     int errnum;
-    return j->sync ? sync_done_seq(j->sync, &errnum) : j->seq;
+    return j->sync ? sync_done_seq(j->sync, &errnum) : j->written_seq;
 }
 
 struct err *
@@ -248,6 +272,7 @@ journal_sync(struct journal *j)
 {
     int errnum = 0;
 
+    TRY(journal_flush(j));
     if (j->sync) {
         sync_wait_idle(j->sync);
         sync_done_seq(j->sync, &errnum);

@@ -118,7 +118,9 @@ journal_close(struct journal *j)
     if (!j) {
         return;
     }
+    err_free(journal_flush(j));
     sync_free(j->sync); /* Finishes what was wanted. */
+    journal_unreserve(j);
     if (j->notice) {
         j->notice->journal = NULL;
         if (!atomic_load(&j->notice->posted)) {
@@ -129,6 +131,7 @@ journal_close(struct journal *j)
     arena_done(&j->arena);
     record_reader_done(&j->reader);
     buf_done(&j->header);
+    buf_done(&j->gathered);
     err_free(j->damage.why);
     fd_done(&j->fd);
     fd_done(&j->lock_fd);

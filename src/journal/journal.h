@@ -12,7 +12,7 @@
  *          JOURNAL_LOOSE_BYTES: blocks of one group may reach the disk in any order.  No
  *          more than that is ever written without being made durable, so nothing in there
  *          had been acknowledged.
- * Durable. An append is in the page cache when it returns; it is durable once
+ * Durable. An append is in the page cache when it returns (or see journal_gather()); it is durable once
  *          journal_durable_seq() has reached its sequence number.  Sequence numbers start
  *          at 1 with each journal_open(); 0 stands for what the file held before.
  * Lock.    ".<name>.~lock~" beside the file (symbolic links followed), as ovsdb-server has
@@ -83,6 +83,11 @@ void journal_notify(struct journal *, struct loop *, void (*durable)(void *aux),
 /* 'data' is the JSON text of one record, without a line feed.  All or nothing. */
 struct err *journal_append(struct journal *, const char *data, size_t n_bytes,
                            uint64_t *ret_seq) MUST_CHECK;
+/* From now on appends may wait in memory, to be written together by journal_flush(): for programs that
+ * show nobody what they appended before that.  They wait only while the disk has room set aside for
+ * them.  If the flush fails all the same, nothing gets durable any more and the program must end. */
+void journal_gather(struct journal *);
+struct err *journal_flush(struct journal *) MUST_CHECK;
 uint64_t journal_seq(const struct journal *); /* Of the last append; 0 before the first. */
 uint64_t journal_durable_seq(const struct journal *);
 struct err *journal_sync(struct journal *) MUST_CHECK; /* Waits until all is durable. */

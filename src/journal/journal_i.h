@@ -42,14 +42,18 @@ struct journal {
     bool dirty_tail;    /* A failed write left bytes after 'end'. */
     bool dead;          /* Nobody knows what is on disk any more. */
     struct buf header;
-    struct uuid id;      /* Of the state at 'end'... */
+    struct uuid id;      /* Of the state after the last record... */
     struct uuid last_id; /* ... and before the record that was read last. */
     int64_t schema_end;  /* Good bytes after record 0. */
     bool has_snapshot;   /* Record 1 is one. */
     int64_t archive_bytes;
 
     struct sync *sync; /* Started by the first append; NULL with JOURNAL_NO_DURABLE. */
-    uint64_t seq;
+    uint64_t seq, written_seq; /* Of the last append; of the last that is in the file. */
+    bool gathers;              /* journal_gather() */
+    struct buf gathered;       /* Records for 'end' on that journal_flush() will write. */
+    int64_t reserved;          /* The disk has room set aside up to here... */
+    int64_t ask_again;     /* ... or has none: not asked before the file reaches this. */
     int64_t loose;         /* Bytes that may not be durable yet, counted from... */
     uint64_t loose_seq;    /* ... the last time all was. */
     struct notice *notice; /* NULL if nobody asked. */
@@ -61,6 +65,11 @@ struct err *journal_sync_error(const struct journal *, int errnum) MUST_CHECK;
 struct err *journal_pwrite(int fd, const char *path, int64_t offset, const void *,
                            size_t n_bytes) MUST_CHECK;
 void journal_start_sync(struct journal *);
+/* So much more is in the file, up to 'seq'. */
+void journal_written(struct journal *, size_t n_bytes);
+void journal_wait_if_loose(struct journal *, size_t n_bytes);
+bool journal_may_gather(struct journal *, size_t n_bytes);
+void journal_unreserve(struct journal *); /* Room that was set aside goes back. */
 struct err *journal_heal(struct journal *) MUST_CHECK; /* Ready to append at 'end'. */
 
 #endif /* journal/journal_i.h */

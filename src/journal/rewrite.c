@@ -82,6 +82,7 @@ struct err *
 journal_rewrite_begin(struct journal *j, const char *schema, struct journal_rewrite **ret)
 {
     TRY(journal_heal(j));
+    TRY(journal_flush(j));
     TRY(journal_is_switching(j) ? journal_sync(j) : NULL); /* It has the name. */
 
     CLEANUP(free_drop) char *path = str_dupf("%s.tmp", j->path);
@@ -189,6 +190,7 @@ rewrite_enter(struct journal *j, struct journal_rewrite *rw)
     }
     rw->n_records += j->n_records - rw->old_n_records;
     j->fd = fd_take(&rw->fd);
+    j->reserved = j->ask_again = 0;
     j->reader.fd = j->fd;
     j->end = rw->n_written;
     j->base = rw->base;
@@ -247,6 +249,9 @@ journal_rewrite_switch(struct journal *j, struct journal_rewrite *rw)
     bool durable = !(j->flags & JOURNAL_NO_DURABLE);
     struct err *e = journal_heal(j);
 
+    if (!e) {
+        e = journal_flush(j);
+    }
     if (!e) {
         e = copy_tail(rw, j->fd, j->end);
     }

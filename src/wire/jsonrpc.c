@@ -154,7 +154,11 @@ feed_corked(struct jsonrpc *c)
 {
     stream_cork(c->stream, true);
     c->feeding = true;
+    size_t begin = c->start;
     feed(c);
+    if (!c->freed && c->start > begin && c->events->batch_end) {
+        c->events->batch_end(c->aux);
+    }
     c->feeding = false;
     if (!c->freed) {
         if (c->start > 0) { /* Another one begins. */

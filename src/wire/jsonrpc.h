@@ -41,6 +41,7 @@ struct err *jsonrpc_msg_parse(const char *text, size_t n_bytes,
 struct jsonrpc; /* A connection. */
 struct jsonrpc_events {
     void (*message)(void *aux, struct jsonrpc_msg *); /* Takes it. */
+    void (*batch_end)(void *aux); /* All that came together have been told.  May be NULL. */
     /* The connection is dead: the peer closed (e NULL), broke the rules, was silent, or the
      * network failed.  Takes 'e'.  Call jsonrpc_free(), now or later. */
     void (*closed)(void *aux, struct err *e);

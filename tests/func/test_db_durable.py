@@ -1,5 +1,6 @@
 """What byre-dbd has acknowledged is there afterwards: after kills, torn files, full disks and compactions."""
 
+import json
 import os
 import random
 import subprocess
@@ -277,6 +278,16 @@ ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
     return fails("fail-write") ? (errno = EIO, -1) : syscall(SYS_pwritev, fd, v, n, (long) at, 0L);
 }
 ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at) { return pwritev64(fd, v, n, at); }
+ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
+{
+    return fails("fail-write") ? (errno = EIO, -1) : syscall(SYS_pwrite64, fd, data, n, (long) at);
+}
+ssize_t pwrite(int fd, const void *data, size_t n, off_t at) { return pwrite64(fd, data, n, at); }
+int fallocate64(int fd, int mode, off64_t at, off64_t n)
+{
+    return fails("no-room") ? (errno = ENOSPC, -1) : syscall(SYS_fallocate, fd, mode, (long) at, (long) n);
+}
+int fallocate(int fd, int mode, off_t at, off_t n) { return fallocate64(fd, mode, at, n); }
 """
 
 
@@ -291,6 +302,8 @@ def bad_disk(make_dbd, state_dir, monkeypatch):
 
 
 def test_a_failed_write_refuses_the_transaction(bad_disk, state_dir):
+    """Where no room can be set aside each transaction is written, or refused, by itself."""
+    (state_dir / "no-room").touch()
     bad_disk.start()
     with bad_disk.connect() as c:
         c.transact("T", insert(name="before"))
@@ -305,6 +318,38 @@ def test_a_failed_write_refuses_the_transaction(bad_disk, state_dir):
     bad_disk.start()
     with bad_disk.connect() as c:
         assert names(c) == ["after", "before"]
+
+
+def test_a_failed_write_of_what_was_gathered_ends_the_server(bad_disk, state_dir):
+    bad_disk.start()
+    with bad_disk.connect() as c, bad_disk.connect() as watcher:
+        c.transact("T", insert(name="before"))
+        watcher.call("monitor", "T", "m", {"A": {"columns": ["name"]}})
+        (state_dir / "fail-write").touch()
+        c.send("".join(json.dumps({"id": i, "method": "transact", "params": ["T", insert(name="lost-%d" % i)]}) for i in range(3)))
+        with pytest.raises(Closed):
+            c.recv(20)
+        with pytest.raises(Closed):
+            watcher.recv(20)  # Nobody saw what nobody will find again.
+    assert bad_disk.process.wait(20) == 1
+    assert "write failed: Input/output error" in bad_disk.text()
+    (state_dir / "fail-write").unlink()
+    bad_disk.start()
+    with bad_disk.connect() as c:
+        assert names(c) == ["before"]
+
+
+def test_room_set_aside_does_not_stay(make_dbd):
+    """While the server runs the disk has more than the file; not after it ended."""
+    server = make_dbd()
+    server.start()
+    with server.connect() as c:
+        c.transact("T", insert(name="a"))
+        running = server.db.stat()
+        assert running.st_blocks * 512 >= running.st_size + 128 * 1024
+    server.stop()
+    ended = server.db.stat()
+    assert ended.st_size >= running.st_size and ended.st_blocks * 512 < ended.st_size + 64 * 1024
 
 
 def test_a_failed_fdatasync_ends_the_server(bad_disk, state_dir):
