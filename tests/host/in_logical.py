@@ -2,6 +2,7 @@
 """Pools of type logical through their whole life: groups, volumes, snapshots, thin pools, a missing disk."""
 
 import json
+import time
 
 import guest
 from guest import disk, run, sh
@@ -199,10 +200,12 @@ def test_missing_disk():
     byre.byre("pool", "refresh", "hostvg", check=False)
     row = byre.pool("hostvg")
     assert row["state"] == "degraded" and any("missing" in text for text in row["warnings"]), row
-    sh("echo '0 0 1' > /sys/class/scsi_host/host0/scan; sleep 1; udevadm settle; vgck --updatemetadata host-vg || true; "
-       "vgextend --restoremissing host-vg %s || true" % DEVICES[1])
-    byre.byre("pool", "refresh", "hostvg")
-    assert byre.pool("hostvg")["state"] == "running"
+    deadline = time.monotonic() + 120  # The kernel finds the disk again in its own time, and udev names it.
+    while byre.pool("hostvg")["state"] != "running":
+        assert time.monotonic() < deadline, byre.pool("hostvg")
+        sh("echo '0 0 1' > /sys/class/scsi_host/host0/scan; sleep 1; udevadm settle; vgck --updatemetadata host-vg || true; "
+           "vgextend --restoremissing host-vg %s || true" % DEVICES[1])
+        byre.byre("pool", "refresh", "hostvg", check=False)
 
 
 def test_delete():
