@@ -727,7 +727,7 @@ def test_completion(full):
     assert complete(full, "vm", "list", "-o", "js") == ["json", "jsonl"]
     assert complete(full, "list", "hostn") == ["hostnode", "hostnode_network"]
     assert complete(full, "get", "vm", "db", "boo") == [] and "mem" in complete(full, "get", "vm", "db", "me")
-    assert complete(full, "set", "vm", "db", "vcp") == ["vcpu="]
+    assert "vcpu=" in complete(full, "set", "vm", "db", "vcp")
     assert complete(full, "vm", "stop", "x", "--", "vm", "star") == ["start"]
     assert complete(full, "vol", "create-as", "de") == ["default"]
     full.server.kill()
