@@ -41,7 +41,7 @@ def test_in_host(script, cache, tmp_path):
     command = [*testhost, *options_of(script), "-s", str(tmp_path), "-s", str(cache),
                "-e", "BYRE_BUILD=%s" % plain_build(),
                "-e", "BYRE_TINY=%s" % pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "build" / "tiny")).resolve(),
-               "-e", "BYRE_MIGRATE_ROUNDS=%s" % os.environ.get("BYRE_MIGRATE_ROUNDS", "10"),
+               "-e", "BYRE_MIGRATE_ROUNDS=%s" % os.environ.get("BYRE_MIGRATE_ROUNDS", "2"),
                "-e", "TESTHOST_CACHE=%s" % cache, "-e", "TESTHOST_SHARE=%s" % tmp_path,
                "--", "/usr/bin/python3", str(script)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
