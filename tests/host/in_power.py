@@ -82,7 +82,7 @@ def clone(byre, to, name):
                   "vol": {"name": name, "capacity": SOURCE_MIB << 20, **({"format": "raw"} if to == "files" else {})}})
 
 
-def setup(byre):
+def make_pools(byre):
     byre.byre("pool", "define-as", "files", "fs", "--source-dev", disk(1), "--source-format", "ext4", "--target", FILES)
     byre.byre("pool", "define-as", "vg", "logical", "--source-dev", disk(2))
     byre.byre("pool", "build", "files", "vg", "--overwrite")
@@ -165,7 +165,7 @@ def check(byre):
 def test_power_cuts():
     byre = attach()
     if round_now() == 0:
-        setup(byre)
+        make_pools(byre)
     else:
         check(byre)
     if round_now() == len(ROUNDS):
