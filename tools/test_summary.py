@@ -7,7 +7,7 @@ A FILE is JUnit XML (from `meson test` or pytest), or a text file of lines `ok N
 `not ok NAME` and `skip NAME` (from ./test itself).  Prints each failure with the end of what it
 said, and last `N passed, N failed` (with `, N skipped` between if there are any).  Exits 1 if anything failed,
 if a FILE cannot be read, or if nothing passed at all: no evidence is not success.
-With --names only the names of those that failed, and exit status 0.
+With --names only the names of those that failed with a line of why, and exit status 0.
 """
 
 import re
@@ -16,15 +16,16 @@ import xml.etree.ElementTree as ET
 
 
 MAX_LINES = 40  # Of a failure's words.
+MAX_REASON = 200  # Characters.
 
 
 class Tally:
     def __init__(self):
         self.passed, self.skipped, self.failed = 0, 0, []
 
-    def add(self, name, failed, skipped, words=""):
+    def add(self, name, failed, skipped, words="", reason=""):
         if failed:
-            self.failed.append((name, words))
+            self.failed.append((name, words, reason.split("\n")[0][:MAX_REASON]))
         elif skipped:
             self.skipped += 1
         else:
@@ -43,7 +44,8 @@ def read_junit(tally, text):
             failed = bool(kinds & {"failure", "error"})
             failures += failed
             words = "\n".join(child.text or child.get("message", "") for child in case if child.tag != "properties")
-            tally.add(name, failed, "skipped" in kinds, words.strip() or said)
+            reason = next((child.get("message", "") for child in case if child.tag in ("failure", "error")), "")
+            tally.add(name, failed, "skipped" in kinds, words.strip() or said, reason)
         stated = int(suite.get("failures") or 0) + int(suite.get("errors") or 0)
         for i in range(stated - failures):
             tally.add(f"{suite.get('name')} (as a whole)", True, False, said)
@@ -70,10 +72,10 @@ def main(argv):
         except (OSError, ET.ParseError, ValueError) as e:
             tally.add(f"{path}: {e}", True, False)
     if only_names:
-        for name, _ in tally.failed:
-            print(f"FAILED     {name}")
+        for name, _, reason in tally.failed:
+            print(f"FAILED     {name}{': ' if reason else ''}{reason}")
         return 0
-    for name, words in tally.failed:
+    for name, words, _ in tally.failed:
         print(f"FAILED {name}")
         for line in words.strip().splitlines()[-MAX_LINES:]:
             print(f"    {line}")

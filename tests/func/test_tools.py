@@ -95,3 +95,11 @@ def test_summary(tmp_path, text, last, status):
     (tmp_path / "f").write_text(text)
     done = run("test_summary.py", tmp_path / "f")
     assert (done.stdout.splitlines()[-1], done.returncode) == (last, status)
+
+
+def test_summary_names(tmp_path):
+    (tmp_path / "f").write_text("<testsuite name='s' failures='1'><testcase name='a'><failure message='why&#10;more'/></testcase>"
+                                "<testcase name='b'/></testsuite>")
+    (tmp_path / "g").write_text("not ok c\n")
+    done = run("test_summary.py", "--names", tmp_path / "f", tmp_path / "g")
+    assert (done.stdout, done.returncode) == ("FAILED     a: why\nFAILED     c\n", 0)

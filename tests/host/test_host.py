@@ -34,6 +34,16 @@ def plain_build():
     return plain if plain.is_dir() else given
 
 
+def reasons(output):
+    """What failed, and the last line of its traceback: `test_loop: AssertionError: ...`."""
+    found = []
+    for block in re.split(r"^(?=(?:not )?ok )", output, flags=re.M):
+        trace = re.match(r"not ok (.*)\nTraceback .*\n(?:[ ].*\n)*(.*)", block)
+        if trace:
+            found.append("%s: %s" % trace.groups())
+    return "; ".join(found) or "no test said why"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="testhost needs root")
 @pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
 def test_in_host(script, cache, tmp_path):
@@ -47,4 +57,5 @@ def test_in_host(script, cache, tmp_path):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", timeout=TIME_LIMIT_S * 4)
     print(done.stdout)
-    assert done.returncode == 0, "%s: status %d\n%s" % (script.name, done.returncode, done.stdout[-8000:])
+    assert done.returncode == 0, \
+        "%s, status %d: %s\n%s" % (script.name, done.returncode, reasons(done.stdout), done.stdout[-8000:])
