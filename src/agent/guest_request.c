@@ -171,17 +171,8 @@ keys_read(struct request *r, const struct json *keys)
 static struct err *
 find_running(struct request *r, const char *text)
 {
-    struct uuid uuid;
-    if (!text || !uuid_parse(text, &uuid)) {
-        return err_new(ERR_SYNTAX, "'%s' is no UUID", text ? text : "");
-    }
-    const struct row_vm *vm = row_vm_find(r->agent->replica, &uuid);
-    if (!vm || !agent_is_own(r->agent, &vm->hostnode)) {
-        return err_hint(
-            err_new(ERR_NOT_FOUND, "this host has no machine with row %s", text),
-            "byre vm list shows the machines and their hosts");
-    }
-    r->domain = model_vm_uuid(vm);
+    const struct row_vm *vm;
+    TRY(request_find_vm(r, text, &vm));
     const struct virt_dom *seen = host_seen(r->agent, &r->domain);
     if (!seen || !seen->marked || !vms_is_on(seen)) {
         return err_hint(err_new(ERR_CONSTRAINT, "machine %s is not running", vm->name),

@@ -206,13 +206,9 @@ uuid_from(const char *text, struct uuid *ret)
                : err_new(ERR_SYNTAX, "'%s' is no UUID", text ? text : "");
 }
 
-static struct err *
-console_prepare(struct request *r, struct decode *d)
+struct err *
+request_find_vm(struct request *r, const char *text, const struct row_vm **ret)
 {
-    const char *text = decode_string(d, "vm", 0, NULL);
-    r->log_only = decode_bool(d, "log", DECODE_OPTIONAL, false);
-    TRY(decode_end(d));
-
     struct uuid uuid;
     TRY(uuid_from(text, &uuid));
     const struct row_vm *vm = row_vm_find(r->agent->replica, &uuid);
@@ -222,6 +218,20 @@ console_prepare(struct request *r, struct decode *d)
             "byre vm list shows the machines and their hosts");
     }
     r->domain = model_vm_uuid(vm);
+    if (ret) {
+        *ret = vm;
+    }
+    return NULL;
+}
+
+static struct err *
+console_prepare(struct request *r, struct decode *d)
+{
+    const char *text = decode_string(d, "vm", 0, NULL);
+    r->log_only = decode_bool(d, "log", DECODE_OPTIONAL, false);
+    TRY(decode_end(d));
+
+    TRY(request_find_vm(r, text, NULL));
     r->console_log = model_vm_console_log(r->agent->console_dir, &r->domain);
     r->run = console_serve;
     return NULL;

@@ -65,6 +65,9 @@ struct err *guest_prepare(struct request *, struct decode *,
                           const char *method) MUST_CHECK; /* guest_request.c */
 struct err *sources_prepare(struct request *, struct decode *) MUST_CHECK; /* sources.c */
 struct err *request_prepare(struct request *) MUST_CHECK;
+/* The row 'text' names, of a machine of this host; 'domain' becomes its UUID.  'ret' may be NULL. */
+struct err *request_find_vm(struct request *, const char *text,
+                            const struct row_vm **ret) MUST_CHECK;
 void request_submit(struct request *); /* Takes it. */
 void request_free(struct request *);
 

@@ -34,23 +34,13 @@ top_sort_parse(const char *name, enum top_sort *ret)
     return false;
 }
 
-static double
-number(const struct json *object, const char *name)
-{
-    const struct json *value = object ? json_get(object, name) : NULL;
-    return !value                        ? 0
-           : value->type == JSON_INTEGER ? (double) value->integer
-           : value->type == JSON_REAL    ? value->real
-                                         : 0;
-}
-
 static int64_t
 total(const struct json *domain, const char *list, const char *member)
 {
     const struct json *devices = json_get(domain, list);
     int64_t sum = 0;
     for (uint32_t i = 0; devices && i < devices->n; i++) {
-        sum += (int64_t) number(&devices->elems[i], member);
+        sum += (int64_t) json_get_number(&devices->elems[i], member);
     }
     return sum;
 }
@@ -96,18 +86,18 @@ fill_cells(struct line *line, double host_kib)
 {
     const struct json *d = line->domain;
     const char *status = json_get_string(d, "status");
-    double mem = number(d, "mem_kib"), max = number(d, "max_mem_kib");
+    double mem = json_get_number(d, "mem_kib"), max = json_get_number(d, "max_mem_kib");
     char **c = line->cells;
 
     *c++ = printable(line->name);
     *c++ = str_dup(state_flags(status));
-    *c++ = str_dupf("%.0f", number(d, "cpu_ms") / 1000);
+    *c++ = str_dupf("%.0f", json_get_number(d, "cpu_ms") / 1000);
     *c++ = str_dupf("%.1f", line->keys[TOP_CPU]);
     *c++ = str_dupf("%.0f", mem);
     *c++ = str_dupf("%.1f", host_kib > 0 ? 100 * mem / host_kib : 0);
     *c++ = str_dupf("%.0f", max);
     *c++ = str_dupf("%.1f", host_kib > 0 ? 100 * max / host_kib : 0);
-    *c++ = str_dupf("%.0f", number(d, "vcpu"));
+    *c++ = str_dupf("%.0f", json_get_number(d, "vcpu"));
     *c++ = str_dupf("%" PRId64, count(d, "nets"));
     *c++ = str_dupf("%" PRId64, total(d, "nets", "tx") / 1024);
     *c++ = str_dupf("%" PRId64, total(d, "nets", "rx") / 1024);
@@ -124,15 +114,15 @@ static void
 fill_keys(struct line *line)
 {
     const struct json *d = line->domain, *rates = json_get(d, "rates");
-    line->keys[TOP_CPU_S] = number(d, "cpu_ms");
+    line->keys[TOP_CPU_S] = json_get_number(d, "cpu_ms");
     line->keys[TOP_CPU] =
-        number(rates, "cpu_ms") / 10; /* ms a second -> per cent of one CPU. */
-    line->keys[TOP_MEM] = number(d, "mem_kib");
-    line->keys[TOP_VCPUS] = number(d, "vcpu");
-    line->keys[TOP_NETTX] = number(rates, "tx");
-    line->keys[TOP_NETRX] = number(rates, "rx");
-    line->keys[TOP_RD] = number(rates, "rd_bytes");
-    line->keys[TOP_WR] = number(rates, "wr_bytes");
+        json_get_number(rates, "cpu_ms") / 10; /* ms a second -> per cent of one CPU. */
+    line->keys[TOP_MEM] = json_get_number(d, "mem_kib");
+    line->keys[TOP_VCPUS] = json_get_number(d, "vcpu");
+    line->keys[TOP_NETTX] = json_get_number(rates, "tx");
+    line->keys[TOP_NETRX] = json_get_number(rates, "rx");
+    line->keys[TOP_RD] = json_get_number(rates, "rd_bytes");
+    line->keys[TOP_WR] = json_get_number(rates, "wr_bytes");
 }
 
 static int
@@ -159,7 +149,8 @@ print_head(struct buf *out, const struct json *sample, const struct top_view *vi
                   { "paused", "paused" },   { "crashed", "crashed" },
                   { "shutdown", "dying" },  { "shutoff", "shutdown" } };
     const struct json *host = json_get(sample, "host");
-    double mem = number(host, "mem_kib"), free_kib = number(host, "mem_free_kib");
+    double mem = json_get_number(host, "mem_kib"),
+           free_kib = json_get_number(host, "mem_free_kib");
 
     buf_printf(out, "byre top - %s   %s\n", view->time,
                host && json_get_string(host, "name") ? json_get_string(host, "name") : "");
@@ -172,7 +163,8 @@ print_head(struct buf *out, const struct json *sample, const struct top_view *vi
         buf_printf(out, "%s %d %s", w ? "," : "", of_them, words[w].word);
     }
     buf_printf(out, "\nMem: %.0fk total, %.0fk used, %.0fk free    CPUs: %.0f @ %.0fMHz\n",
-               mem, mem - free_kib, free_kib, number(host, "cpus"), number(host, "mhz"));
+               mem, mem - free_kib, free_kib, json_get_number(host, "cpus"),
+               json_get_number(host, "mhz"));
 }
 
 static void
@@ -201,15 +193,17 @@ print_devices(struct buf *out, const struct json *d, const struct top_view *view
     for (uint32_t i = 0; view->networks && nets && i < nets->n; i++) {
         const struct json *net = &nets->elems[i];
         buf_printf(out, "  Net%u %s RX: %.0fbytes %.0fpkts  TX: %.0fbytes %.0fpkts\n", i,
-                   json_get_string(net, "name"), number(net, "rx"), number(net, "prx"),
-                   number(net, "tx"), number(net, "ptx"));
+                   json_get_string(net, "name"), json_get_number(net, "rx"),
+                   json_get_number(net, "prx"), json_get_number(net, "tx"),
+                   json_get_number(net, "ptx"));
     }
     for (uint32_t i = 0; view->disks && disks && i < disks->n; i++) {
         const struct json *disk = &disks->elems[i];
         buf_printf(out, "  VBD %s RD: %.0f  WR: %.0f  RSECT: %.0f  WSECT: %.0f\n",
-                   json_get_string(disk, "name"), number(disk, "rd_req"),
-                   number(disk, "wr_req"), number(disk, "rd_bytes") / SECTOR,
-                   number(disk, "wr_bytes") / SECTOR);
+                   json_get_string(disk, "name"), json_get_number(disk, "rd_req"),
+                   json_get_number(disk, "wr_req"),
+                   json_get_number(disk, "rd_bytes") / SECTOR,
+                   json_get_number(disk, "wr_bytes") / SECTOR);
     }
 }
 
@@ -250,7 +244,7 @@ top_print(struct buf *out, const struct json *sample, const struct top_view *vie
             line->domain = &domains->elems[i];
             line->name = name;
             fill_keys(line);
-            fill_cells(line, number(json_get(sample, "host"), "mem_kib"));
+            fill_cells(line, json_get_number(json_get(sample, "host"), "mem_kib"));
         }
     }
     if (lines.n) {

@@ -34,16 +34,6 @@ state_of(const struct json *vm)
     return "------";
 }
 
-static double
-number(const struct json *object, const char *name)
-{
-    const struct json *value = object ? json_get(object, name) : NULL;
-    return !value                        ? 0
-           : value->type == JSON_INTEGER ? (double) value->integer
-           : value->type == JSON_REAL    ? value->real
-                                         : 0;
-}
-
 static bool
 is_on(const struct json *vm)
 {
@@ -57,7 +47,7 @@ cpu_seconds(const struct json *sample, const struct json *vm)
     const struct json *domains = is_on(vm) ? json_get(sample, "domains") : NULL;
     for (uint32_t i = 0; domains && i < domains->n; i++) {
         if (str_eq(json_get_string(&domains->elems[i], "name"), row_string(vm, "name"))) {
-            return number(&domains->elems[i], "cpu_ms") / 1000;
+            return json_get_number(&domains->elems[i], "cpu_ms") / 1000;
         }
     }
     return 0;
@@ -168,7 +158,8 @@ xm_list(struct cli *cli, const struct xm_args *args)
         dom0 |= str_eq(args->pos.v[i], DOM0) || str_eq(args->pos.v[i], "0");
     }
     if (!e && dom0 && !is_long) {
-        int64_t mem = (int64_t) number(host, "mem_kib") / 1024 - guests_mem(&domains);
+        int64_t mem =
+            (int64_t) json_get_number(host, "mem_kib") / 1024 - guests_mem(&domains);
         put_line(DOM0, 0, max64(mem, 0), sysconf(_SC_NPROCESSORS_ONLN), "r-----",
                  host_cpu_seconds());
     }
@@ -281,14 +272,14 @@ xm_info(struct cli *cli, const struct xm_args *args UNUSED)
     TRY(xm_sample(cli, &sample));
     const struct json *h = json_get(&sample, "host");
     uname(&host);
-    int64_t total = (int64_t) number(h, "mem_kib") / 1024;
-    int64_t free_mib = (int64_t) number(h, "mem_free_kib") / 1024;
+    int64_t total = (int64_t) json_get_number(h, "mem_kib") / 1024;
+    int64_t free_mib = (int64_t) json_get_number(h, "mem_free_kib") / 1024;
     printf("%-23s: %s\n", "host", host.nodename);
     printf("%-23s: %s\n", "release", host.release);
     printf("%-23s: %s\n", "version", host.version);
     printf("%-23s: %s\n", "machine", host.machine);
     printf("%-23s: %ld\n", "nr_cpus", sysconf(_SC_NPROCESSORS_ONLN));
-    printf("%-23s: %" PRId64 "\n", "cpu_mhz", (int64_t) number(h, "mhz"));
+    printf("%-23s: %" PRId64 "\n", "cpu_mhz", (int64_t) json_get_number(h, "mhz"));
     printf("%-23s: %" PRId64 "\n", "total_memory", total);
     printf("%-23s: %" PRId64 "\n", "free_memory", free_mib);
     printf("%-23s: %s\n", "hypervisor", "libvirt (see byre node info)");

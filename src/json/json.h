@@ -106,6 +106,8 @@ struct json json_copy(struct arena *, const struct json *);
 const struct json *json_get(const struct json *object, const char *name);
 const char *json_get_string(const struct json *object, const char *name);
 bool json_get_int(const struct json *object, const char *name, int64_t *ret);
+double json_get_number(const struct json *object,
+                       const char *name);               /* 0: it is none; also of NULL. */
 bool json_eq(const struct json *, const struct json *); /* Member order does not count. */
 uint32_t json_hash(const struct json *, uint32_t basis);
 static inline bool

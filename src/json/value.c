@@ -169,6 +169,16 @@ json_get_int(const struct json *object, const char *name, int64_t *ret)
     return true;
 }
 
+double
+json_get_number(const struct json *object, const char *name)
+{
+    const struct json *value = object ? json_get(object, name) : NULL;
+    return !value                        ? 0
+           : value->type == JSON_INTEGER ? (double) value->integer
+           : value->type == JSON_REAL    ? value->real
+                                         : 0;
+}
+
 static bool
 objects_eq(const struct json *a, const struct json *b)
 {
