@@ -42,7 +42,7 @@ run_number(const struct stats *s, int domid)
 static struct stat_reading
 reading_of(const struct stats *s, const struct virt_sample *v, int64_t at_ms)
 {
-    struct stat_reading r = { .at_s = at_ms / 1000, .started = run_number(s, v->domid) };
+    struct stat_reading r = { .at_ms = at_ms, .started = run_number(s, v->domid) };
 
     r.mem_kib = v->rss_kib ? v->rss_kib : v->mem_kib;
     r.counters[STAT_CPU_MS] = v->cpu_ns / 1000000;
@@ -138,7 +138,7 @@ store_done(void *aux, bool dropped)
     free(job);
 }
 
-static struct live *
+struct live *
 live_find(const struct stats *s, const struct uuid *uuid)
 {
     HMAP_FOR_EACH_HASH (struct live, live, node, uuid_hash(uuid), &s->live) {
@@ -276,7 +276,16 @@ on_round(void *aux)
         struct sampling *job = NEW(struct sampling);
         job->stats = s;
         s->sampling = true;
+        s->begun_ms = clock_mono_ms();
         work_submit(s->work, "sample", sample_run, sample_done, job);
+    }
+}
+
+void
+stats_looked_at(struct stats *s)
+{
+    if (s->timer && !s->sampling && clock_mono_ms() - s->begun_ms >= STATS_LOOK_MS) {
+        loop_timer_set(s->timer, 0);
     }
 }
 

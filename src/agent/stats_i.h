@@ -32,9 +32,14 @@ struct stats {
     struct meter meter;
     struct hmap live; /* Of struct live, by UUID. */
     int64_t live_at_ms;
+    int64_t begun_ms;     /* The last sample; monotonic. */
     struct slots pending; /* Not stored yet. */
 
     struct sql *sql; /* Of the thread that stores, while 'storing' or not 'loaded'. */
 };
+
+struct live *live_find(const struct stats *, const struct uuid *); /* NULL: not sampled. */
+/* Somebody looks: the next sample is due now, and not in its own time. */
+void stats_looked_at(struct stats *);
 
 #endif /* agent/stats_i.h */

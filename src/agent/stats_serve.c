@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "json/decode.h"
+#include "virt/hot.h"
 
 #define CPUINFO_MAX_BYTES (4 * MIB)
 #define ROWS_MAX 5000000 /* In one answer. */
@@ -52,15 +53,26 @@ disks_json(struct arena *a, const struct virt_sample *s)
 }
 
 static struct json
-domain_json(struct arena *a, const struct virt_sample *s, const struct meter_vm *metered)
+domain_begin(struct arena *a, const struct uuid *uuid, const char *name,
+             enum virt_state state, int domid)
 {
-    struct json domain = json_object(), rates = json_object(), vcpus = json_array();
+    struct json domain = json_object();
+    json_put(a, &domain, "uuid", json_string(a, UUID_TEXT(uuid)));
+    json_put(a, &domain, "name", json_string(a, name));
+    json_put(a, &domain, "status", json_string_ref(virt_state_name(state)));
+    put_int(a, &domain, "domid", domid);
+    return domain;
+}
 
-    json_put(a, &domain, "uuid", json_string(a, UUID_TEXT(&s->uuid)));
-    json_put(a, &domain, "name", json_string(a, s->name));
-    json_put(a, &domain, "status", json_string_ref(virt_state_name(s->state)));
+static struct json
+sampled_json(struct arena *a, const struct virt_sample *s, enum virt_state state,
+             const struct meter_vm *metered)
+{
+    struct json domain = domain_begin(a, &s->uuid, s->name, state, s->domid);
+    struct json rates = json_object(), vcpus = json_array();
+
+    json_put(a, &domain, "sampled", json_bool(true));
     json_put(a, &domain, "partial", json_bool(s->partial));
-    put_int(a, &domain, "domid", s->domid);
     put_int(a, &domain, "cpu_ms", (int64_t) (s->cpu_ns / 1000000));
     put_int(a, &domain, "mem_kib", s->mem_kib);
     put_int(a, &domain, "max_mem_kib", s->max_mem_kib);
@@ -71,11 +83,51 @@ domain_json(struct arena *a, const struct virt_sample *s, const struct meter_vm 
     json_put(a, &domain, "vcpus_ms", vcpus);
     json_put(a, &domain, "nets", nets_json(a, s));
     json_put(a, &domain, "disks", disks_json(a, s));
-    for (int i = 0; i < N_STAT_COUNTERS && metered; i++) {
+    for (int i = 0; i < N_STAT_COUNTERS && metered && metered->has_rates; i++) {
         json_put(a, &rates, stat_counter_names[i], json_real(metered->rates[i]));
     }
     json_put(a, &domain, "rates", rates);
     return domain;
+}
+
+/* It runs, and has not been sampled. */
+static struct json
+seen_json(struct arena *a, const struct virt_dom *dom)
+{
+    struct json domain = domain_begin(a, &dom->uuid, dom->name, dom->state, dom->domid);
+    int64_t now_mib = dom->live ? dom->live->d.mem_mib : dom->mem_mib;
+
+    json_put(a, &domain, "sampled", json_bool(false));
+    json_put(a, &domain, "partial", json_bool(true));
+    put_int(a, &domain, "mem_kib", now_mib * 1024);
+    put_int(a, &domain, "max_mem_kib", dom->mem_mib * 1024);
+    put_int(a, &domain, "vcpu", dom->vcpus);
+    json_put(a, &domain, "vcpus_ms", json_array());
+    json_put(a, &domain, "nets", json_array());
+    json_put(a, &domain, "disks", json_array());
+    json_put(a, &domain, "rates", json_object());
+    return domain;
+}
+
+/* What runs is what libvirt's events say; the last sample knows how busy it is.  A sample of an earlier run
+ * does not count. */
+static struct json
+seen_domains(struct arena *a, const struct stats *s)
+{
+    struct json domains = json_array();
+    HMAP_FOR_EACH (struct seen, seen, node, &s->agent->seen) {
+        const struct virt_dom *dom = &seen->dom;
+        if (seen->gone || dom->domid < 0) {
+            continue;
+        }
+        const struct live *live = live_find(s, &dom->uuid);
+        bool sampled = live && live->sample.domid == dom->domid;
+        json_add(a, &domains,
+                 sampled ? sampled_json(a, &live->sample, dom->state,
+                                        meter_find(&s->meter, &dom->uuid))
+                         : seen_json(a, dom));
+    }
+    return domains;
 }
 
 /* "cpu MHz		: 2445.404"; 0: not told. */
@@ -125,20 +177,19 @@ top_serve(struct request *r)
 struct err *
 stats_top_prepare(struct request *r, struct decode *d)
 {
-    const struct stats *s = r->agent->stats;
+    struct stats *s = r->agent->stats;
     struct arena *a = &r->arena;
-    struct json result = json_object(), domains = json_array();
+    struct json result = json_object();
 
     TRY(decode_end(d));
-    HMAP_FOR_EACH (struct live, live, node, &s->live) {
-        if (live->at_ms == s->live_at_ms) {
-            json_add(
-                a, &domains,
-                domain_json(a, &live->sample, meter_find(&s->meter, &live->sample.uuid)));
-        }
-    }
+    stats_looked_at(s);
     json_put(a, &result, "at", json_int(s->live_at_ms));
-    json_put(a, &result, "domains", domains);
+    json_put(a, &result, "domains", seen_domains(a, s));
+    if (!r->agent->listed) {
+        json_put(a, &result, "trouble",
+                 json_string(a, r->agent->trouble ? r->agent->trouble
+                                                  : "libvirt has not answered yet"));
+    }
     r->json = result;
     r->stats.cpus = r->agent->host.cpus;
     r->run = top_serve;

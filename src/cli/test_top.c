@@ -41,6 +41,20 @@ TEST(xentops_lines)
         "   0      0      0      0         0         0    0\n");
 }
 
+TEST(what_is_not_current_says_so)
+{
+    CLEANUP(arena_done) struct arena arena = ARENA_INIT;
+    CLEANUP(buf_done) struct buf out = BUF_INIT;
+    struct json json;
+    const char text[] =
+        "{\"domains\":[],\"trouble\":\"libvirt cannot be reached\\u001b\\nno socket\"}";
+    CHECK_OK("parses", json_parse(&arena, text, strlen(text), &json));
+    top_print(&out, &json, &(struct top_view){ .time = "01:25:09" });
+    CHECK("its first line",
+          strstr(buf_cstr(&out),
+                 "0 shutdown   (not current: libvirt cannot be reached?)\nMem"));
+}
+
 TEST(order_filter_and_devices)
 {
     CLEANUP(buf_done) struct buf out = BUF_INIT;

@@ -162,6 +162,11 @@ print_head(struct buf *out, const struct json *sample, const struct top_view *vi
         }
         buf_printf(out, "%s %d %s", w ? "," : "", of_them, words[w].word);
     }
+    const char *trouble = json_get_string(sample, "trouble");
+    if (trouble) { /* Its first line; the list is of before. */
+        CLEANUP(free_drop) char *text = printable(trouble);
+        buf_printf(out, "   (not current: %.*s)", (int) strcspn(trouble, "\n"), text);
+    }
     buf_printf(out, "\nMem: %.0fk total, %.0fk used, %.0fk free    CPUs: %.0f @ %.0fMHz\n",
                mem, mem - free_kib, free_kib, json_get_number(host, "cpus"),
                json_get_number(host, "mhz"));
@@ -231,6 +236,13 @@ print_lines(struct buf *out, const struct line *lines, size_t n,
     }
 }
 
+bool
+top_is_shown(const struct json *domain, const struct top_view *view)
+{
+    const char *name = json_get_string(domain, "name");
+    return name && (!view->filter || fnmatch(view->filter, name, 0) == 0);
+}
+
 void
 top_print(struct buf *out, const struct json *sample, const struct top_view *view)
 {
@@ -238,11 +250,10 @@ top_print(struct buf *out, const struct json *sample, const struct top_view *vie
     VEC(struct line) lines = VEC_INIT;
 
     for (uint32_t i = 0; domains && i < domains->n; i++) {
-        const char *name = json_get_string(&domains->elems[i], "name");
-        if (name && (!view->filter || fnmatch(view->filter, name, 0) == 0)) {
+        if (top_is_shown(&domains->elems[i], view)) {
             struct line *line = VEC_ADD(&lines);
             line->domain = &domains->elems[i];
-            line->name = name;
+            line->name = json_get_string(line->domain, "name");
             fill_keys(line);
             fill_cells(line, json_get_number(json_get(sample, "host"), "mem_kib"));
         }

@@ -26,6 +26,9 @@ struct top_view {
     const char *time;   /* "01:25:09" */
 };
 
+/* Does the filter let this machine, an object of the answer, through? */
+bool top_is_shown(const struct json *domain, const struct top_view *);
+
 /* 'sample' is the agent's answer to "top". */
 void top_print(struct buf *, const struct json *sample, const struct top_view *);
 

@@ -56,7 +56,7 @@ load(struct sql *sql, int64_t n_machines, int64_t n_rounds)
     size_t n_rolls = 0;
 
     for (int64_t i = 0; i < n_machines; i++) {
-        struct stat_reading reading = { .at_s = T0, .started = 1 };
+        struct stat_reading reading = { .at_ms = T0 * INT64_C(1000), .started = 1 };
         snprintf(names[i], sizeof names[i], "vm%" PRId64, i + 1);
         rows[i].name = names[i];
         memcpy(rows[i].uuid.b, &i, sizeof i);

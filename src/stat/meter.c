@@ -2,7 +2,7 @@
 #include "stat/stat.h"
 
 #define WRAP_BYTES (UINT64_C(1) << 32) /* Some drivers count with 32 bits. */
-#define SAVE_MAGIC "byre-meter-1\n"
+#define SAVE_MAGIC "byre-meter-2\n"
 
 const char *const stat_counter_names[N_STAT_COUNTERS] = {
     "cpu_ms", "rx", "tx", "prx", "ptx", "rd_req", "wr_req", "rd_bytes", "wr_bytes", "errs",
@@ -65,10 +65,11 @@ void
 meter_read(struct meter *m, const struct uuid *uuid, const struct stat_reading *now)
 {
     struct meter_vm *vm = get(m, uuid);
-    double seconds = vm->has_last ? (double) (now->at_s - vm->last.at_s) : 0;
+    double seconds = vm->has_last ? (double) (now->at_ms - vm->last.at_ms) / 1000 : 0;
+    int64_t at_s = now->at_ms / 1000;
 
     if (vm->slot.samples == 0) {
-        vm->slot = (struct stat_slot){ .begin_s = now->at_s - now->at_s % STAT_SLOT_S };
+        vm->slot = (struct stat_slot){ .begin_s = at_s - at_s % STAT_SLOT_S };
     }
     vm->slot.samples++;
     vm->slot.mem_sum_kib += now->mem_kib;
@@ -78,6 +79,7 @@ meter_read(struct meter *m, const struct uuid *uuid, const struct stat_reading *
         vm->slot.sums[i] += used;
         vm->rates[i] = seconds > 0 ? (double) used / seconds : 0;
     }
+    vm->has_rates = seconds > 0;
     vm->last = *now;
     vm->has_last = true;
 }
@@ -86,7 +88,7 @@ void
 meter_forget(struct meter *m, int64_t since_s)
 {
     HMAP_FOR_EACH_SAFE (struct meter_vm, vm, node, &m->vms) {
-        if (vm->slot.samples == 0 && vm->last.at_s < since_s) {
+        if (vm->slot.samples == 0 && vm->last.at_ms / 1000 < since_s) {
             hmap_remove(&m->vms, &vm->node);
             free(vm);
         }

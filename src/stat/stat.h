@@ -8,7 +8,8 @@
  *         the hypervisor lost it, and nothing is counted.
  *         A machine seen for the first time adds nothing: nobody knows when that was used.
  * Units.  Bytes, requests, packets, milliseconds of CPU over all virtual CPUs, KiB of memory.
- *         Times are seconds since 1970 UTC, as in VMmanager's tables. */
+ *         Times are seconds since 1970 UTC, as in VMmanager's tables; but a reading knows its millisecond,
+ *         because rates of a second or two are made of it. */
 #ifndef STAT_STAT_H
 #define STAT_STAT_H 1
 
@@ -28,7 +29,7 @@ enum stat_counter { STAT_CPU_MS, STAT_RX, STAT_TX, STAT_PRX, STAT_PTX,
 extern const char *const stat_counter_names[N_STAT_COUNTERS]; /* "cpu_ms", "rx" ... */
 
 struct stat_reading {
-    int64_t at_s;
+    int64_t at_ms;
     int64_t
         started; /* Tells one run from another: libvirt's domain id, or any such number. */
     uint64_t counters[N_STAT_COUNTERS];
@@ -47,7 +48,7 @@ struct stat_slot {
 struct meter_vm {
     struct hmap_node node;
     struct uuid uuid;
-    bool has_last;
+    bool has_last, has_rates;
     struct stat_reading last;
     struct stat_slot slot; /* samples 0: nothing yet. */
     /* Per second, between the last two readings; for `top`. */

@@ -9,7 +9,7 @@ static const struct uuid vm1 = { { 1 } }, vm2 = { { 2 } };
 static struct stat_reading
 reading(int64_t at, int64_t started, uint64_t rx)
 {
-    struct stat_reading r = { .at_s = at, .started = started, .mem_kib = 1000 };
+    struct stat_reading r = { .at_ms = at * 1000, .started = started, .mem_kib = 1000 };
     r.counters[STAT_RX] = rx;
     return r;
 }
@@ -102,6 +102,13 @@ TEST(rates)
     feed(&m, &vm1, T0 + 10, 1, 5000);
     CHECK_INT("bytes a second", (int64_t) meter_find(&m, &vm1)->rates[STAT_RX], 500);
     CHECK("an unknown machine", !meter_find(&m, &vm2));
+    struct stat_reading soon = reading(T0 + 11, 1, 5600);
+    soon.at_ms += 500;
+    meter_read(&m, &vm1, &soon);
+    CHECK_INT("of a second and a half", (int64_t) meter_find(&m, &vm1)->rates[STAT_RX],
+              400);
+    feed(&m, &vm2, T0, 1, 77);
+    CHECK("none of a single reading", !meter_find(&m, &vm2)->has_rates);
 }
 
 TEST(saved_readings_bridge_a_restart)

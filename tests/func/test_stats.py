@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import socket
 import sqlite3
 import time
 
@@ -24,6 +26,37 @@ def busy(host):
 
 def top(host):
     return host.json("top", "--batch")
+
+
+def ask_agent(host, **request):
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.settimeout(60)
+        agent.connect(str(host.state / "run" / "agent.sock"))
+        agent.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(agent.makefile().readline())["result"]
+
+
+def test_top_knows_a_run_that_was_not_sampled(host):
+    """No sampler was there in time for it: the list says what runs, not what was measured."""
+    host.byre("vm", "start", host.vm)
+    [domain] = [d for d in top(host) if d["name"] == host.vm]
+    [row] = [r for r in host.json("vm", "list", "-c", "name,domid,uuid") if r["name"] == host.vm]
+    assert domain["status"] in ("running", "idle") and (domain["domid"], domain["uuid"]) == (row["domid"], row["uuid"])
+    assert (domain["mem_kib"], domain["max_mem_kib"], domain["vcpu"]) == (128 * 1024, 128 * 1024, 1)
+    assert host.vm in host.byre("top", "-b", "-i", "1").stdout
+    host.byre("vm", "stop", host.vm, "--force")
+    assert host.vm not in host.byre("top", "-b", "-i", "1").stdout
+
+
+def test_who_looks_sees_figures_of_his_own_interval(host):
+    """A round is each 10 s; looks make rounds of their own."""
+    at = [ask_agent(host, method="top")["at"]]
+    while len(at) < 5:
+        time.sleep(0.2)
+        now = ask_agent(host, method="top")["at"]
+        at += [now] if now != at[-1] else []
+    pauses = [b - a for a, b in zip(at[1:], at[2:])]
+    assert 900 <= min(pauses) < 8000, pauses
 
 
 def test_top_shows_the_guest(busy):
