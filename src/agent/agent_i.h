@@ -255,6 +255,7 @@ struct err *host_identity(const char *dir, const struct uuid *libvirts,
 
 /* vms.c */
 void vms_pass(struct agent *);
+struct row_vm *vm_row_of(const struct agent *, const struct uuid *domain); /* Or NULL. */
 struct vm_obj *vm_obj_find(struct agent *, const struct uuid *domain);
 struct vm_obj *vm_obj_of(struct agent *, const struct row_vm *);
 void vm_obj_release(struct vm_obj *); /* What made it busy has ended. */

@@ -76,17 +76,8 @@ insert_row(struct txn *txn, const struct feed *feed, const struct vol *vol)
 static bool
 is_referred_to(struct agent *a, const struct uuid *volume)
 {
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
-        if (uuid_eq(&device->volume, volume)) {
-            return true;
-        }
-    }
-    ROW_FOR_EACH (struct row_volume, other, row_volume_table(a->replica)) {
-        if (uuid_eq(&other->backing, volume)) {
-            return true;
-        }
-    }
-    return false;
+    return typed_first_of(row_device_table(a->replica), ROW_DEVICE_VOLUME, volume) ||
+           typed_first_of(row_volume_table(a->replica), ROW_VOLUME_BACKING, volume);
 }
 
 /* A row that a scan made, and that nobody took up, goes with its file. */

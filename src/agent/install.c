@@ -73,8 +73,9 @@ add_card(struct making *m, const struct row_iface *iface)
     if (!network || network->dhcp || !network->subnet) {
         return;
     }
-    ROW_FOR_EACH (struct row_ip, ip, row_ip_table(m->agent->replica)) {
-        if (uuid_eq(&ip->iface, &iface->base.uuid) && n < ADDRESSES_MAX) {
+    ROW_FOR_EACH_OF (struct row_ip, ip, row_ip_table(m->agent->replica), ROW_IP_IFACE,
+                     &iface->base.uuid) {
+        if (n < ADDRESSES_MAX) {
             addresses[n++] = with_prefix(m, ip, network);
         }
     }
@@ -113,8 +114,9 @@ make_image(struct making *m, const char *key, struct buf *ret)
     for (size_t i = 0; i < row->guest_keys.n; i++) {
         keys[i] = row->guest_keys.v[i].string->s;
     }
-    ROW_FOR_EACH (struct row_iface, iface, row_iface_table(m->agent->replica)) {
-        if (uuid_eq(&iface->vm, &row->base.uuid) && m->n_cards < CARDS_MAX) {
+    ROW_FOR_EACH_OF (struct row_iface, iface, row_iface_table(m->agent->replica),
+                     ROW_IFACE_VM, &row->base.uuid) {
+        if (m->n_cards < CARDS_MAX) {
             add_card(m, iface);
         }
     }

@@ -47,8 +47,9 @@ work_free_all(struct snap_work *w)
 bool
 vm_has_snapshots(struct agent *a, const struct row_vm *vm)
 {
-    ROW_FOR_EACH (struct row_snapshot, row, row_snapshot_table(a->replica)) {
-        if (uuid_eq(&row->vm, &vm->base.uuid) && str_eq(row->state, "ready")) {
+    ROW_FOR_EACH_OF (struct row_snapshot, row, row_snapshot_table(a->replica),
+                     ROW_SNAPSHOT_VM, &vm->base.uuid) {
+        if (str_eq(row->state, "ready")) {
             return true;
         }
     }

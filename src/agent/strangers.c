@@ -16,18 +16,6 @@
 #define VCPU_MAX 4096
 #define ALARM_KIND "domain-without-row"
 
-static struct row_vm *
-row_of_domain(const struct agent *a, const struct uuid *domain)
-{
-    ROW_FOR_EACH (struct row_vm, row, row_vm_table(a->replica)) {
-        struct uuid uuid = model_vm_uuid(row);
-        if (uuid_eq(&uuid, domain)) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
 static bool
 name_is_taken(const struct agent *a, const char *name)
 {
@@ -99,7 +87,7 @@ clear_alarms(struct agent *a)
 {
     ROW_FOR_EACH (struct row_alarm, alarm, row_alarm_table(a->replica)) {
         if (str_eq(alarm->kind, ALARM_KIND) && agent_is_own(a, &alarm->hostnode) &&
-            (!host_seen(a, &alarm->object) || row_of_domain(a, &alarm->object))) {
+            (!host_seen(a, &alarm->object) || vm_row_of(a, &alarm->object))) {
             txn_delete(report_txn(a), "alarm", &alarm->base.uuid);
         }
     }
@@ -120,7 +108,7 @@ strangers_pass(struct agent *a, struct row_hostnode *own)
     }
     HMAP_FOR_EACH (struct seen, seen, node, &a->seen) {
         const struct virt_dom *dom = &seen->dom;
-        const struct row_vm *row = seen->gone ? NULL : row_of_domain(a, &dom->uuid);
+        const struct row_vm *row = seen->gone ? NULL : vm_row_of(a, &dom->uuid);
         if (seen->gone) {
             continue;
         } else if (row && str_eq(row->source, "libvirt") &&

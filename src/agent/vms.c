@@ -253,16 +253,21 @@ vm_obj_of(struct agent *a, const struct row_vm *row)
     return base->user;
 }
 
+struct row_vm *
+vm_row_of(const struct agent *a, const struct uuid *domain)
+{
+    ROW_FOR_EACH_OF (struct row_vm, row, row_vm_table(a->replica), ROW_VM_UUID, domain) {
+        return row;
+    }
+    struct row_vm *row = row_vm_find(a->replica, domain); /* Without a UUID of its own. */
+    return row && uuid_is_zero(&row->uuid) ? row : NULL;
+}
+
 struct vm_obj *
 vm_obj_find(struct agent *a, const struct uuid *domain)
 {
-    ROW_FOR_EACH (struct row_vm, row, row_vm_table(a->replica)) {
-        struct uuid uuid = model_vm_uuid(row);
-        if (uuid_eq(&uuid, domain) && row->base.user) {
-            return row->base.user;
-        }
-    }
-    return NULL;
+    const struct row_vm *row = vm_row_of(a, domain);
+    return row ? row->base.user : NULL;
 }
 
 void
@@ -317,9 +322,9 @@ vms_user_of(struct agent *a, const struct uuid *volume)
     if (user) {
         return user;
     }
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
-        struct row_vm *vm =
-            uuid_eq(&device->volume, volume) ? row_device_get_vm(device) : NULL;
+    ROW_FOR_EACH_OF (struct row_device, device, row_device_table(a->replica),
+                     ROW_DEVICE_VOLUME, volume) {
+        struct row_vm *vm = row_device_get_vm(device);
         if (vm) {
             struct uuid domain = model_vm_uuid(vm);
             if (vms_has_disks(host_seen(a, &domain))) {
@@ -524,17 +529,18 @@ on_row_step(void *aux, struct txn *txn UNUSED, struct err *e)
 static void
 mark_volumes(struct agent *a, const struct row_vm *row, struct txn *txn)
 {
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
+    struct replica_table *devices = row_device_table(a->replica);
+
+    ROW_FOR_EACH_OF (struct row_device, device, devices, ROW_DEVICE_VM, &row->base.uuid) {
         struct row_volume *volume = row_device_get_volume(device);
         bool shared = false;
 
-        if (!uuid_eq(&device->vm, &row->base.uuid) || !volume ||
-            !str_eq(device->type, "disk")) {
+        if (!volume || !str_eq(device->type, "disk")) {
             continue;
         }
-        ROW_FOR_EACH (struct row_device, other, row_device_table(a->replica)) {
-            shared |= uuid_eq(&other->volume, &volume->base.uuid) &&
-                      !uuid_eq(&other->vm, &row->base.uuid);
+        ROW_FOR_EACH_OF (struct row_device, other, devices, ROW_DEVICE_VOLUME,
+                         &volume->base.uuid) {
+            shared |= !uuid_eq(&other->vm, &row->base.uuid);
         }
         if (!shared) {
             txn_set_bool(txn_update(txn, "volume", &volume->base.uuid), "deleted", true);
@@ -550,25 +556,21 @@ row_delete(struct agent *a, const struct row_vm *row, struct txn *txn)
     if (row->delete_volumes) {
         mark_volumes(a, row, txn);
     }
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
-        if (uuid_eq(&device->vm, &row->base.uuid)) {
-            txn_delete(txn, "device", &device->base.uuid);
-        }
+    const struct uuid *uuid = &row->base.uuid;
+    ROW_FOR_EACH_OF (struct row_device, device, row_device_table(a->replica), ROW_DEVICE_VM,
+                     uuid) {
+        txn_delete(txn, "device", &device->base.uuid);
     }
-    ROW_FOR_EACH (struct row_iface, iface, row_iface_table(a->replica)) {
-        if (uuid_eq(&iface->vm, &row->base.uuid)) {
-            txn_delete(txn, "iface", &iface->base.uuid);
-        }
+    ROW_FOR_EACH_OF (struct row_iface, iface, row_iface_table(a->replica), ROW_IFACE_VM,
+                     uuid) {
+        txn_delete(txn, "iface", &iface->base.uuid);
     }
-    ROW_FOR_EACH (struct row_ip, ip, row_ip_table(a->replica)) {
-        if (uuid_eq(&ip->vm, &row->base.uuid)) { /* Free from this very moment. */
-            txn_delete(txn, "ip", &ip->base.uuid);
-        }
+    ROW_FOR_EACH_OF (struct row_ip, ip, row_ip_table(a->replica), ROW_IP_VM, uuid) {
+        txn_delete(txn, "ip", &ip->base.uuid); /* Free from this very moment. */
     }
-    ROW_FOR_EACH (struct row_snapshot, snapshot, row_snapshot_table(a->replica)) {
-        if (uuid_eq(&snapshot->vm, &row->base.uuid)) {
-            txn_delete(txn, "snapshot", &snapshot->base.uuid);
-        }
+    ROW_FOR_EACH_OF (struct row_snapshot, snapshot, row_snapshot_table(a->replica),
+                     ROW_SNAPSHOT_VM, uuid) {
+        txn_delete(txn, "snapshot", &snapshot->base.uuid);
     }
     const struct uuid *secrets[] = { &row->opkey, &row->guest_password };
     for (size_t i = 0; i < N_ELEMS(secrets); i++) {
@@ -673,21 +675,19 @@ vm_is_starting(const struct row_vm *row)
 static struct err *
 check_not_a_base(struct agent *a, const struct row_vm *vm)
 {
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
-        bool writes = uuid_eq(&device->vm, &vm->base.uuid) && !device->readonly &&
-                      !str_eq(device->type, "cdrom");
-        if (!writes || uuid_is_zero(&device->volume)) {
+    ROW_FOR_EACH_OF (struct row_device, device, row_device_table(a->replica), ROW_DEVICE_VM,
+                     &vm->base.uuid) {
+        if (device->readonly || str_eq(device->type, "cdrom")) {
             continue;
         }
-        ROW_FOR_EACH (struct row_volume, over, row_volume_table(a->replica)) {
-            if (uuid_eq(&over->backing, &device->volume)) {
-                struct err *e = err_new(
-                    ERR_CONSTRAINT, "volume %s lies on its disk %s, which must not change",
-                    over->name, device->targetdev);
-                return err_hint(err_wrap(e, "the machine must not be started"),
-                                "delete %s first, or clone the machine without --linked",
-                                over->name);
-            }
+        ROW_FOR_EACH_OF (struct row_volume, over, row_volume_table(a->replica),
+                         ROW_VOLUME_BACKING, &device->volume) {
+            struct err *e = err_new(ERR_CONSTRAINT,
+                                    "volume %s lies on its disk %s, which must not change",
+                                    over->name, device->targetdev);
+            return err_hint(err_wrap(e, "the machine must not be started"),
+                            "delete %s first, or clone the machine without --linked",
+                            over->name);
         }
     }
     return NULL;

@@ -10,9 +10,9 @@
 static const char *
 machine_of(struct agent *a, const struct uuid *volume, bool writes)
 {
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
-        struct row_vm *vm =
-            uuid_eq(&device->volume, volume) ? row_device_get_vm(device) : NULL;
+    ROW_FOR_EACH_OF (struct row_device, device, row_device_table(a->replica),
+                     ROW_DEVICE_VOLUME, volume) {
+        struct row_vm *vm = row_device_get_vm(device);
         bool only_reads = device->readonly || str_eq(device->type, "cdrom");
         if (vm && (writes || !only_reads)) {
             struct uuid domain = model_vm_uuid(vm);
@@ -78,9 +78,10 @@ vols_job_text(struct agent *a, const struct row_vm *vm)
     if (vms_is_on(host_seen(a, &domain))) {
         return NULL;
     }
-    ROW_FOR_EACH (struct row_device, device, row_device_table(a->replica)) {
+    ROW_FOR_EACH_OF (struct row_device, device, row_device_table(a->replica), ROW_DEVICE_VM,
+                     &vm->base.uuid) {
         const struct row_volume *volume = row_device_get_volume(device);
-        if (!volume || !uuid_eq(&device->vm, &vm->base.uuid)) {
+        if (!volume) {
             continue;
         }
         bool writes = !device->readonly && !str_eq(device->type, "cdrom");

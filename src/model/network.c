@@ -39,9 +39,9 @@ model_network_on(const struct row_network *network, const struct uuid *hostnode)
 {
     const struct replica *replica = network->base.table->replica;
 
-    ROW_FOR_EACH (struct row_hostnode_network, row, row_hostnode_network_table(replica)) {
-        if (uuid_eq(&row->network, &network->base.uuid) &&
-            uuid_eq(&row->hostnode, hostnode)) {
+    ROW_FOR_EACH_OF (struct row_hostnode_network, row, row_hostnode_network_table(replica),
+                     ROW_HOSTNODE_NETWORK_NETWORK, &network->base.uuid) {
+        if (uuid_eq(&row->hostnode, hostnode)) {
             return row;
         }
     }
@@ -61,8 +61,9 @@ model_iface_addresses(const struct row_iface *iface, struct arena *arena)
     const char *found[VIRT_MAX_GUARD_ADDRESSES];
     size_t n = 0;
 
-    ROW_FOR_EACH (struct row_ip, ip, row_ip_table(replica)) {
-        if (uuid_eq(&ip->iface, &iface->base.uuid) && n < N_ELEMS(found)) {
+    ROW_FOR_EACH_OF (struct row_ip, ip, row_ip_table(replica), ROW_IP_IFACE,
+                     &iface->base.uuid) {
+        if (n < N_ELEMS(found)) {
             found[n++] = arena_str(arena, ip->address);
         }
     }

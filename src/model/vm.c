@@ -236,10 +236,9 @@ disks_from(struct build *b)
     const struct row_device *devices[VIRT_MAX_DISKS];
     size_t n = 0;
 
-    ROW_FOR_EACH (struct row_device, device, row_device_table(replica)) {
-        if (!uuid_eq(&device->vm, &b->row->base.uuid)) {
-            continue;
-        } else if (n == VIRT_MAX_DISKS) {
+    ROW_FOR_EACH_OF (struct row_device, device, row_device_table(replica), ROW_DEVICE_VM,
+                     &b->row->base.uuid) {
+        if (n == VIRT_MAX_DISKS) {
             return err_new(ERR_CONSTRAINT, "it has over %d devices", VIRT_MAX_DISKS);
         }
         devices[n++] = device;
@@ -327,10 +326,9 @@ nics_from(struct build *b)
     const struct row_iface *ifaces[VIRT_MAX_NICS];
     size_t n = 0;
 
-    ROW_FOR_EACH (struct row_iface, iface, row_iface_table(replica)) {
-        if (!uuid_eq(&iface->vm, &b->row->base.uuid)) {
-            continue;
-        } else if (n == VIRT_MAX_NICS) {
+    ROW_FOR_EACH_OF (struct row_iface, iface, row_iface_table(replica), ROW_IFACE_VM,
+                     &b->row->base.uuid) {
+        if (n == VIRT_MAX_NICS) {
             return err_new(ERR_CONSTRAINT, "it has over %d interfaces", VIRT_MAX_NICS);
         }
         ifaces[n++] = iface;

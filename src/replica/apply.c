@@ -36,6 +36,7 @@ row_free(struct replica_row *row)
         datum_done(&row->columns[i], &schema->columns[i].type);
     }
     free(row->columns);
+    free(row->refs);
     free(row);
 }
 
@@ -47,6 +48,7 @@ table_free(struct replica_table *t)
         row_free(row);
     }
     hmap_done(&t->rows);
+    refs_done(t);
     free(t->watched);
     free(t->fields);
     free(t);
@@ -115,6 +117,16 @@ change_done(struct change *c)
     }
 }
 
+/* All of a change is in the row. */
+static void
+change_settle(const struct change *c)
+{
+    if (c->row->table->class) {
+        typed_fill(c->row);
+    }
+    refs_update(c->row, c->kind == REPLICA_INSERTED ? NULL : c->changed);
+}
+
 static bool
 change_is_empty(const struct change *c)
 {
@@ -129,6 +141,7 @@ static void
 batch_delete(struct batch *b, struct replica_row *row)
 {
     hmap_remove(&row->table->rows, &row->node);
+    refs_remove(row);
     batch_change(b, REPLICA_DELETED, row);
 }
 
@@ -212,8 +225,8 @@ apply_whole(struct batch *b, struct replica_table *t, const struct uuid *uuid,
     if (!is_new && change_is_empty(c)) {
         change_done(c);
         b->changes.n--;
-    } else if (row->table->class) {
-        typed_fill(row);
+    } else {
+        change_settle(c);
     }
     return e;
 }
@@ -226,8 +239,8 @@ apply_deltas(struct batch *b, struct replica_row *row, const struct json *column
     if (change_is_empty(c)) {
         change_done(c);
         b->changes.n--;
-    } else if (row->table->class) {
-        typed_fill(row);
+    } else {
+        change_settle(c);
     }
     return e;
 }

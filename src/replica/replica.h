@@ -25,13 +25,26 @@ struct replica;
 struct row_class;
 struct session_io;
 
+/* A row in an index; refs.c. */
+struct replica_ref {
+    struct hmap_node node;   /* In struct replica_index's 'refs'. */
+    struct replica_row *row; /* NULL: it is not in: its column is empty. */
+};
+struct replica_index {
+    uint32_t column;
+    struct hmap refs;
+};
+#define REPLICA_MAX_INDEXES 4 /* Of a table. */
+
 struct replica_row {
     struct hmap_node node; /* In struct replica_table's 'rows'. */
     struct uuid uuid;
     struct replica_table *table;
     struct datum *columns; /* By column->index of the schema; not watched: defaults. */
     void *user;            /* The user's; NULL at first. */
-    uint32_t seen;         /* The replica's own: the last synchronisation that had it. */
+    struct replica_ref
+        *refs;     /* REPLICA_MAX_INDEXES, as 'indexes' of the table; NULL: none. */
+    uint32_t seen; /* The replica's own: the last synchronisation that had it. */
 };
 
 struct replica_table {
@@ -42,6 +55,8 @@ struct replica_table {
     const struct column **watched;     /* Of the server's schema. */
     size_t n_watched;
     const struct column **fields; /* Of 'class'; NULL: the server has none that fits. */
+    struct replica_index indexes[REPLICA_MAX_INDEXES];
+    size_t n_indexes;
 };
 
 enum replica_kind { REPLICA_INSERTED, REPLICA_MODIFIED, REPLICA_DELETED };

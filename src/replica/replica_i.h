@@ -84,6 +84,11 @@ bool tables_must_go(const struct replica *);
 void tables_update(struct replica *);
 void tables_free(struct replica *);
 
+/* refs.c.  'changed': bits as in struct replica_change; NULL: all columns are new. */
+void refs_update(struct replica_row *, const uint64_t *changed);
+void refs_remove(struct replica_row *);
+void refs_done(struct replica_table *);
+
 /* wait.c: a request and its reply, which may be an error of the peer. */
 struct jsonrpc_msg;
 struct err *replica_request_blocking(struct replica *, const char *method,

@@ -435,6 +435,80 @@ TEST(conditions_and_watching_anew)
     with_servers(conditions);
 }
 
+/* The names of the machines of a node, sorted: "a b". */
+static const char *
+machines_of(struct fixture *f, const struct uuid *node, struct buf *ret)
+{
+    struct strvec names = STRVEC_INIT;
+    ROW_FOR_EACH_OF (struct row_vm, vm, row_vm_table(f->a), ROW_VM_HOSTNODE, node) {
+        strvec_add(&names, vm->name);
+    }
+    strvec_sort(&names);
+    buf_clear(ret);
+    for (size_t i = 0; i < names.n; i++) {
+        buf_printf(ret, "%s%s", i ? " " : "", names.v[i]);
+    }
+    strvec_done(&names);
+    return buf_cstr(ret);
+}
+
+static void
+set_node(struct fixture *f, const struct uuid *vm, const struct uuid *node)
+{
+    CLEANUP(txn_drop) struct txn *txn = txn_new("vmmgr");
+    txn_set_uuid(txn_update(txn, "vm", vm), "hostnode", node);
+    CHECK_OK("set", txn_commit_blocking(txn, f->a, TIMEOUT_MS));
+}
+
+static void
+referring(const char *server)
+{
+    struct fixture f;
+    setup(&f, server);
+    CLEANUP(buf_done) struct buf names = BUF_INIT;
+    struct uuid nodes[2], vms[3], nobody = { { 9 } };
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(txn_drop) struct txn *txn = txn_new("vmmgr");
+        struct txn_row *node = txn_insert(txn, "hostnode");
+        const char *uid = i ? "00000000-0000-0000-0000-000000000001"
+                            : "00000000-0000-0000-0000-000000000002";
+        txn_set_string(node, "name", i ? "n1" : "n0");
+        txn_set_string(node, "uid", uid);
+        CHECK_OK("node", txn_commit_blocking(txn, f.a, TIMEOUT_MS));
+        nodes[i] = *txn_row_uuid(node);
+    }
+    for (int i = 0; i < 3; i++) {
+        vms[i] = insert_vm(&f, i == 0 ? "a" : i == 1 ? "b" : "c", 1);
+    }
+    set_node(&f, &vms[0], &nodes[0]);
+    CHECK_STR("rows that were there before", machines_of(&f, &nodes[0], &names), "a");
+    set_node(&f, &vms[1], &nodes[0]);
+    set_node(&f, &vms[2], &nodes[1]);
+    CHECK_STR("and after", machines_of(&f, &nodes[0], &names), "a b");
+    set_node(&f, &vms[0], &nodes[1]);
+    CHECK_STR("one has left", machines_of(&f, &nodes[0], &names), "b");
+    CHECK_STR("for the other", machines_of(&f, &nodes[1], &names), "a c");
+    set_node(&f, &vms[0], NULL);
+    CHECK_STR("refers to nothing", machines_of(&f, &nodes[1], &names), "c");
+    CHECK_STR("empty is nobody's", machines_of(&f, &(struct uuid){ { 0 } }, &names), "");
+    CHECK_STR("nobody", machines_of(&f, &nobody, &names), "");
+    CLEANUP(txn_drop) struct txn *txn = txn_new("vmmgr");
+    txn_delete(txn, "vm", &vms[2]);
+    CHECK_OK("delete", txn_commit_blocking(txn, f.a, TIMEOUT_MS));
+    CHECK_STR("deleted", machines_of(&f, &nodes[1], &names), "");
+
+    server_stop(&f); /* The same rows again: a synchronisation. */
+    server_start(&f);
+    CHECK_OK("ready", replica_wait_ready(f.a, TIMEOUT_MS));
+    CHECK_STR("after a break", machines_of(&f, &nodes[0], &names), "b");
+    teardown(&f);
+}
+
+TEST(who_refers_to_a_row)
+{
+    with_servers(referring);
+}
+
 static void
 free_replica(void *f_, const struct replica_change *c UNUSED)
 {

@@ -95,6 +95,16 @@ struct replica_row *typed_next(const struct replica_row *);
     for (type *var = (type *) (void *) typed_first(table); var;                            \
          var = (type *) (void *) typed_next(&var->base))
 
+/* The rows of a table whose field (enum ROW_T_X, of a reference) is the UUID; by an index, which is made when it is
+ * asked for first.  No order.
+ *
+ *     ROW_FOR_EACH_OF (struct row_device, device, row_device_table(r), ROW_DEVICE_VM, &vm->base.uuid) */
+struct replica_row *typed_first_of(struct replica_table *, int field, const struct uuid *);
+struct replica_row *typed_next_of(const struct replica_row *, int field);
+#define ROW_FOR_EACH_OF(type, var, table, field, uuid)                                     \
+    for (type *var = (type *) (void *) typed_first_of(table, field, uuid); var;            \
+         var = (type *) (void *) typed_next_of(&var->base, field))
+
 bool typed_set_has(const struct typed_set *, const char *); /* Of strings. */
 const char *typed_map_get(const struct typed_map *,
                           const char *key); /* Of strings; or NULL. */
