@@ -393,6 +393,6 @@ const struct command cmds_stats[] = {
       "    byre stats web1 --from 7d\n"
       "    byre stats --from 2026-11-01 --to 2026-12-01 --step day -o csv\n" },
     { NULL, "traffic", "", "network traffic of a month by machine, for bills", cmd_traffic,
-      0, opts_traffic, NULL, "    byre traffic --month 2026-11 -o csv\n" },
+      CMD_OFFLINE, opts_traffic, NULL, "    byre traffic --month 2026-11 -o csv\n" },
     { NULL },
 };

@@ -23,8 +23,23 @@ struct top {
     struct top_view view;
     int64_t delay_s, iterations; /* 0: for ever. */
     char filter[FILTER_MAX + 3];
-    bool typing; /* A filter. */
+    bool typing;  /* A filter. */
+    bool helping; /* Help stands where the machines would. */
 };
+
+static const char help_text[] =
+    "  q        quit\n"
+    "  n        networks of each machine\n"
+    "  d        disks\n"
+    "  v        virtual CPUs\n"
+    "  s        sort by the next column: name, cpu(sec), cpu, mem, vcpus, nettx, netrx, reads, writes\n"
+    "  r        the other way round\n"
+    "  f        show only machines that have a text in their names, or fit a pattern (web*); Enter ends it\n"
+    "  down, j  one machine down;  up, k  one up\n"
+    "  ?, h     this help; any key ends it\n"
+    "\n"
+    "  STATE: d dying, s shut down, b blocked, c crashed, p paused, r running.  CPU(%): of one processor.\n"
+    "  MEM(%): of the host's memory.  NETTX, NETRX, VBD_*: since the machine was started.\n";
 
 static struct termios before; /* What to restore, also from a signal. */
 
@@ -74,7 +89,11 @@ draw(struct top *top, const struct json *sample)
 
     ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
     top->view.rows = max64(size.ws_row - 1, 6);
-    render(top, sample, &text);
+    if (top->helping) {
+        buf_str(&text, help_text);
+    } else {
+        render(top, sample, &text);
+    }
     buf_str(&out, "\033[H\033[?7l");
     int n_lines = 0;
     for (size_t at = 0; at < text.n && n_lines < top->view.rows; n_lines++) {
@@ -90,7 +109,7 @@ draw(struct top *top, const struct json *sample)
     } else {
         buf_printf(
             &out,
-            "q quit  n networks  d disks  v vcpus  s sort by %s  r reverse  f filter%s%s",
+            "? help  q quit  n networks  d disks  v vcpus  s sort by %s  r reverse  f filter%s%s",
             top_sort_names[top->view.sort], top->filter[0] ? " " : "", top->filter);
     }
     buf_str(&out, "\033[?7h");
@@ -120,6 +139,9 @@ press(struct top *top, char c)
     if (top->typing) {
         type(top, c);
         return true;
+    } else if (top->helping) {
+        top->helping = false;
+        return c != 'q' && c != 3;
     }
     switch (c) {
     case 'q':
@@ -135,6 +157,8 @@ press(struct top *top, char c)
         top->typing = true;
         top->filter[0] = '\0';
         break;
+    case '?':
+    case 'h': top->helping = true; break;
     case 'j':
     case 'B': view->first++; break; /* Also the last byte of the arrows. */
     case 'k':
@@ -153,6 +177,17 @@ apply_filter(struct top *top, char *pattern, size_t n_bytes)
     top->view.filter = top->filter[0] ? pattern : NULL;
 }
 
+static int64_t
+n_shown(const struct top *top, const struct json *sample)
+{
+    const struct json *domains = json_get(sample, "domains");
+    int64_t n = 0;
+    for (uint32_t i = 0; domains && i < domains->n; i++) {
+        n += top_is_shown(&domains->elems[i], &top->view);
+    }
+    return n;
+}
+
 static struct err *
 go_on(struct top *top)
 {
@@ -164,6 +199,8 @@ go_on(struct top *top)
             char pattern[FILTER_MAX + 8], c;
             struct pollfd keys = { STDIN_FILENO, POLLIN, 0 };
             apply_filter(top, pattern, sizeof pattern);
+            top->view.first =
+                (int) clamp64(top->view.first, 0, max64(n_shown(top, &sample) - 1, 0));
             draw(top, &sample);
             if (poll(&keys, 1, (int) max64(until_ms - clock_mono_ms(), 0)) > 0 &&
                 (read(STDIN_FILENO, &c, 1) != 1 || !press(top, c))) {
@@ -252,6 +289,8 @@ static const struct opt_spec opts_top[] = {
     { "networks", NULL, "each network card below its machine" },
     { "vbds", NULL, "each disk below its machine", NULL, 'x' },
     { "vcpus", NULL, "each virtual CPU's time below its machine" },
+    { "full-name", NULL, "for scripts that call xentop so: names are never cut", NULL,
+      'f' },
     { "sort", "COLUMN", "name, cpu(sec), cpu, mem, vcpus, nettx, netrx, reads, writes; cpu",
       "name|cpu(sec)|cpu|mem|vcpus|nettx|netrx|reads|writes" },
     { NULL },
@@ -259,9 +298,9 @@ static const struct opt_spec opts_top[] = {
 
 const struct command cmds_top[] = {
     { NULL, "top", "[PATTERN]", "this host and its machines as they run, like xentop",
-      cmd_top, 0, opts_top, "vm",
+      cmd_top, CMD_OFFLINE, opts_top, "vm",
       "Keys: q quit, n networks, d disks, v virtual CPUs, s next column to sort by, r reverse,\n"
-      "f filter, arrows scroll.  In a pipe or with -b it prints xentop's 19 columns; -o json gives\n"
+      "f filter, arrows scroll, ? help.  In a pipe or with -b it prints xentop's 19 columns; -o json gives\n"
       "all that was measured.\n" },
     { NULL },
 };
