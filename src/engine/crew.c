@@ -2,7 +2,8 @@
  *
  * What costs in a scan is waiting: for a disk that could serve sixteen readers as quickly as one,
  * or for a server.  Threads live for one scan only, in the worker's own process; they take the
- * next few numbers from a counter.  Where nothing has to be waited for, sixteen of them would keep
+ * next few numbers from a counter.  As many begin as there are processors; if these do not get
+ * on, they wait for something, and the others come.  Where nothing has to be waited for, sixteen of them would keep
  * a command of somebody else from a processor for long: so they are nice, of all that Byre does.  The calling thread does no file I/O itself, so it can still
  * answer when the deadline passes and a thread hangs in a dead server's file. */
 #include <pthread.h>
@@ -18,8 +19,16 @@
 #define BATCH 16     /* Numbers that a thread takes at a time. */
 #define STACK_BYTES (512 * 1024)
 #define NICE 5
+#define EARLY_MS 5       /* Until they are looked at first: */
+#define MANY_PER_MS 50   /* who does less has to wait for what is not in memory. */
 #define LOOK_MS 20       /* Between looks at the deadline. */
 #define PATIENCE_MS 1000 /* For threads to notice that they shall end. */
+
+struct crew;
+struct hand {
+    struct crew *crew;
+    int index;
+};
 
 struct crew {
     pthread_mutex_t lock; /* For 'n_working'. */
@@ -34,11 +43,8 @@ struct crew {
     size_t n;
     void (*fn)(void *aux, int hand, size_t i);
     void *aux;
-};
-
-struct hand {
-    struct crew *crew;
-    int index;
+    struct hand hands[CREW_MAX_HANDS];
+    size_t n_hands; /* That were begun. */
 };
 
 static void *
@@ -56,7 +62,6 @@ hand_run(void *arg)
             atomic_fetch_add_explicit(&crew->done[hand->index].n, 1, memory_order_relaxed);
         }
     }
-    free(hand);
     pthread_mutex_lock(&crew->lock);
     crew->n_working--;
     pthread_cond_signal(&crew->rest);
@@ -64,32 +69,34 @@ hand_run(void *arg)
     return NULL;
 }
 
+/* Begins threads until there are 'n'; fewer if there is not so much to do, or no room for them. */
 static void
-crew_start(struct crew *crew)
+crew_start(struct crew *crew, size_t n)
 {
     size_t n_hands = (size_t) min64((int64_t) (crew->n / BATCH), CREW_MAX_HANDS);
+    n_hands = (size_t) min64((int64_t) n_hands, (int64_t) n);
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    for (size_t i = 0; i < n_hands; i++) {
-        struct hand *hand = NEW(struct hand);
-        *hand = (struct hand){ crew, (int) i };
+    for (; crew->n_hands < n_hands; crew->n_hands++) {
+        struct hand *hand = &crew->hands[crew->n_hands];
+        *hand = (struct hand){ crew, (int) crew->n_hands };
         pthread_t thread;
         pthread_mutex_lock(&crew->lock);
         crew->n_working++;
         pthread_mutex_unlock(&crew->lock);
-        if (pthread_create(&thread, &attr, hand_run, hand) != 0) {
-            if (i == 0) {
-                hand_run(hand); /* Alone, then. */
-                break;
-            }
-            free(hand);
-            pthread_mutex_lock(&crew->lock);
-            crew->n_working--;
-            pthread_mutex_unlock(&crew->lock);
+        if (pthread_create(&thread, &attr, hand_run, hand) == 0) {
+            continue;
+        } else if (crew->n_hands == 0) {
+            crew->n_hands++;
+            hand_run(hand); /* Alone, then. */
             break;
         }
+        pthread_mutex_lock(&crew->lock);
+        crew->n_working--;
+        pthread_mutex_unlock(&crew->lock);
+        break;
     }
     pthread_attr_destroy(&attr);
 }
@@ -130,15 +137,21 @@ static struct err *
 look_after(struct engine *engine, struct crew *crew, bool *ret_resting)
 {
     int64_t stall_ms = engine->env->stall_ms - engine->env->stall_ms / 8;
-    int64_t moved_ms = clock_mono_ms();
+    int64_t moved_ms = clock_mono_ms(), then_ms = moved_ms;
     size_t n_then = 0;
-    while (!(*ret_resting = crew_wait(crew, LOOK_MS))) {
+    for (int64_t wait_ms = EARLY_MS; !(*ret_resting = crew_wait(crew, wait_ms));
+         wait_ms = LOOK_MS) {
         size_t n_now = n_done(crew);
+        int64_t now_ms = clock_mono_ms();
         bool moved = n_now != n_then;
+        if (n_now - n_then < (size_t) ((now_ms - then_ms) * MANY_PER_MS)) {
+            crew_start(crew, CREW_MAX_HANDS);
+        }
         n_then = n_now;
-        moved_ms = moved ? clock_mono_ms() : moved_ms;
+        then_ms = now_ms;
+        moved_ms = moved ? now_ms : moved_ms;
         TRY(moved ? engine_interrupted(engine) : engine_ended(engine));
-        if (stall_ms && clock_mono_ms() - moved_ms > stall_ms) {
+        if (stall_ms && now_ms - moved_ms > stall_ms) {
             return err_hint(err_new(ERR_TIMEOUT,
                                     "a file below '%s' does not answer since %" PRId64 " s",
                                     engine->root_path, stall_ms / 1000),
@@ -167,7 +180,7 @@ crew_run(struct engine *engine, size_t n, void (*fn)(void *aux, int hand, size_t
     crew->aux = aux;
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->rest, NULL);
-    crew_start(crew);
+    crew_start(crew, (size_t) max64(sysconf(_SC_NPROCESSORS_ONLN), 1));
     bool resting = false;
     struct err *e = look_after(engine, crew, &resting);
     if (!resting) {

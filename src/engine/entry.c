@@ -174,20 +174,27 @@ describe_probe(const struct scan_place *place, struct arena *arena,
     }
 }
 
-static struct stamp
-stamp_of(const struct stat *st)
+static const struct stamp *
+stamp_of(struct arena *arena, const struct stat *st)
 {
-    return (struct stamp){ st->st_dev,         st->st_ino,          st->st_size,
-                           st->st_ctim.tv_sec, st->st_ctim.tv_nsec, st->st_mode };
+    struct stamp *stamp = ARENA_NEW(arena, struct stamp);
+    *stamp = (struct stamp){ .dev = st->st_dev,
+                             .ino = st->st_ino,
+                             .size = st->st_size,
+                             .ctime_s = st->st_ctim.tv_sec,
+                             .ctime_ns = (uint32_t) st->st_ctim.tv_nsec,
+                             .mode = st->st_mode,
+                             .blocks = st->st_blocks };
+    return stamp;
 }
 
 static bool
-is_same(const struct known_entry *old, const struct stamp *stamp)
+is_same(const struct known_entry *old, const struct stat *st)
 {
     const struct stamp *was = &old->stamp;
-    return old->trusted && was->ino == stamp->ino && was->dev == stamp->dev &&
-           was->size == stamp->size && was->ctime_s == stamp->ctime_s &&
-           was->ctime_ns == stamp->ctime_ns && was->mode == stamp->mode;
+    return old->trusted && was->ino == st->st_ino && was->dev == st->st_dev &&
+           was->size == st->st_size && was->ctime_s == st->st_ctim.tv_sec &&
+           was->ctime_ns == st->st_ctim.tv_nsec && was->mode == st->st_mode;
 }
 
 static struct vol *
@@ -196,9 +203,9 @@ vol_begin(const struct scan_place *place, struct arena *arena,
 {
     struct vol *vol = ARENA_NEW(arena, struct vol);
     vol_init(vol);
-    vol->name = entry->name;
     vol->target.path = vol->key =
         arena_printf(arena, "%s/%s", place->root_path, entry->name);
+    vol->name = vol->key + strlen(place->root_path) + 1; /* It outlives what is known. */
     vol->type = S_ISDIR(st->st_mode) ? VOL_DIR : VOL_FILE;
     vol->physical = vol->capacity = st->st_size;
     vol->allocation = st->st_blocks * INT64_C(512);
@@ -211,13 +218,15 @@ take_known(const struct scan_place *place, struct arena *arena, const struct sta
            struct scan_entry *entry)
 {
     const struct known_entry *old = entry->old;
-    entry->warning = old->warning;
-    entry->state = entry->blocks == old->blocks ? ENTRY_SAME : ENTRY_NEW;
-    if (entry->state == ENTRY_SAME && !place->all) {
+    entry->warning = known_warning(place->known, old, arena);
+    entry->state = st->st_blocks == old->stamp.blocks ? ENTRY_SAME : ENTRY_NEW;
+    if (entry->state == ENTRY_NEW) {
+        entry->stamp = stamp_of(arena, st);
+    } else if (!place->all) {
         return;
     }
     struct vol *vol = vol_begin(place, arena, entry, st);
-    known_describe(old, vol);
+    known_describe(place->known, old, arena, vol);
     scan_describe(arena, -1, st, &vol->target);
     entry->vol = vol;
 }
@@ -268,14 +277,13 @@ examine_link(const struct scan_place *place, struct arena *arena, struct scan_en
         return;
     }
     entry->state = ENTRY_NEW;
-    entry->stamp = stamp_of(&st);
-    entry->blocks = st.st_blocks;
+    entry->stamp = stamp_of(arena, &st);
     if (S_ISDIR(st.st_mode)) {
         entry->vol = vol_begin(place, arena, entry, &st);
         entry->vol->target.format = "dir";
         entry->vol->capacity = entry->vol->allocation = entry->vol->physical = 0;
         scan_describe(arena, -1, &st, &entry->vol->target);
-    } else if (S_ISREG(st.st_mode) && entry->old && is_same(entry->old, &entry->stamp)) {
+    } else if (S_ISREG(st.st_mode) && entry->old && is_same(entry->old, &st)) {
         take_known(place, arena, &st, entry);
     } else {
         CLEANUP(fd_done) int fd = reopen(path_fd);
@@ -297,9 +305,7 @@ entry_examine(const struct scan_place *place, struct arena *arena, struct scan_e
         examine_link(place, arena, entry);
         return;
     }
-    entry->stamp = stamp_of(&st);
-    entry->blocks = st.st_blocks;
-    if (entry->old && is_same(entry->old, &entry->stamp)) {
+    if (entry->old && is_same(entry->old, &st)) {
         take_known(place, arena, &st, entry);
         return;
     }
@@ -315,7 +321,6 @@ entry_examine(const struct scan_place *place, struct arena *arena, struct scan_e
         return;
     }
     entry->state = ENTRY_NEW;
-    entry->stamp = stamp_of(&st);
-    entry->blocks = st.st_blocks;
+    entry->stamp = stamp_of(arena, &st);
     read_file(place, arena, fd, errnum, &st, entry);
 }

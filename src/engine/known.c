@@ -1,8 +1,14 @@
 /* engine/known.c: what a scan writes down, so that the next one need not read it again.
  *
- * A file of our own, beside byre-stored's socket: header, records, checksum, in the machine's own
- * byte order.  It is a cache and no more: one that is missing, damaged, of another directory or of
- * another version is as good as none, and writing it may fail.
+ * A file of our own, beside byre-stored's socket: header with checksum, entries, names, and the rest
+ * that is known of an entry, in the machine's own byte order.  It is a cache and no more: one that is
+ * missing, damaged, of another directory or of another version is as good as none, and writing it may
+ * fail.
+ *
+ * It is read as it lies there, nothing is unpacked: of twenty thousand files that are as they were a
+ * scan looks at no more than a line of cache and a name each, in the order in which they lie.  That is
+ * the order of inodes, hence of the disk and nearly of the kernel's own memory.  The directory has an
+ * order of its own ('after'), in which its names come when they are read again.
  *
  * A stamp that was taken soon after the file had changed is not trusted: a second change within
  * the clock's step would leave it as it is (as with git's index).
@@ -15,6 +21,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -22,7 +29,7 @@
 #include "base/str.h"
 #include "engine/scan_i.h"
 
-#define MAGIC "BYRESCN2"
+#define MAGIC "BYRESCN3"
 #define MAX_BYTES ((size_t) 512 << 20)
 #define SETTLE_S 2 /* A stamp younger than this is not trusted. */
 #define NO_STRING UINT16_MAX
@@ -32,22 +39,22 @@ struct head {
     int64_t id;
     uint64_t dev, ino;                            /* Of the directory. */
     int64_t mtime_s, mtime_ns, ctime_s, ctime_ns; /* Its own. */
-    uint64_t n;                                   /* Records. */
-    uint32_t sum;                                 /* Of all that follows. */
-    uint32_t
-        whole; /* Nothing is in the directory but these, as long as its times say so. */
+    uint64_t n;                                   /* Entries. */
+    uint64_t n_names, n_rest;                     /* Bytes. */
+    uint32_t first; /* The entry that the directory names first. */
+    uint32_t sum;   /* Of all that follows. */
+    /* Nothing is in the directory but these, as long as its times say so. */
+    uint32_t whole;
+    uint32_t pad;
 };
 
-/* The fixed part of a record; then come the strings, each with its length before and a NUL
- * behind it. */
+/* The rest begins with this; then come the strings, each with its length before and a NUL behind. */
 struct record {
-    struct stamp stamp;
-    int64_t blocks, capacity, cluster_bytes;
-    uint8_t trusted, has_features, lazy_refcounts, extended_l2, bare;
+    int64_t capacity, cluster_bytes;
+    uint8_t has_features, lazy_refcounts, extended_l2, pad[5];
 };
 
 enum {
-    S_NAME,
     S_FORMAT,
     S_COMPAT,
     S_CRYPT,
@@ -56,6 +63,11 @@ enum {
     S_BACKING_FORMAT,
     S_WARNING,
     N_STRINGS
+};
+
+struct known_by_name {
+    struct hmap_node node;
+    const struct known_entry *entry;
 };
 
 static uint32_t
@@ -88,64 +100,69 @@ take_string(struct cursor *c, const char **ret)
     return true;
 }
 
-static bool
-take_record(struct cursor *c, struct record *r, const char *s[N_STRINGS])
+/* Of an entry that is not bare; how many bytes it is. */
+static size_t
+take_rest(const struct known *known, const struct known_entry *entry, struct record *r,
+          const char *s[N_STRINGS])
 {
-    if ((size_t) (c->end - c->at) < sizeof *r) {
-        return false;
-    }
-    memcpy(r, c->at, sizeof *r);
-    c->at += sizeof *r;
+    struct cursor c = { known->rest + entry->rest, known->rest + known->n_rest };
+    ASSERT(entry->rest <= known->n_rest && known->n_rest - entry->rest >= sizeof *r);
+    memcpy(r, c.at, sizeof *r);
+    c.at += sizeof *r;
     for (int i = 0; i < N_STRINGS; i++) {
-        if (!take_string(c, &s[i])) {
-            return false;
-        }
+        ASSERT(take_string(&c, &s[i])); /* The sum said that it is what was written. */
     }
-    return s[S_NAME] != NULL;
+    return (size_t) (c.at - known->rest - entry->rest);
 }
 
-static bool
-take_entry(struct cursor *c, struct known_entry *ret)
+const char *
+known_name(const struct known *known, const struct known_entry *entry)
+{
+    return known->names + entry->name;
+}
+
+const char *
+known_warning(const struct known *known, const struct known_entry *entry,
+              struct arena *arena)
 {
     struct record r;
     const char *s[N_STRINGS];
-    ret->raw = c->at;
-    if (!take_record(c, &r, s)) {
-        return false;
+    if (!entry->has_warning) {
+        return NULL;
     }
-    ret->name = s[S_NAME];
-    ret->stamp = r.stamp;
-    ret->blocks = r.blocks;
-    ret->trusted = r.trusted;
-    ret->bare = r.bare;
-    ret->warning = s[S_WARNING];
-    ret->n_raw = (size_t) (c->at - ret->raw);
-    return true;
+    take_rest(known, entry, &r, s);
+    return arena_str(arena, s[S_WARNING]);
+}
+
+static const char *
+copy(struct arena *arena, const char *s)
+{
+    return s ? arena_str(arena, s) : NULL;
 }
 
 void
-known_describe(const struct known_entry *entry, struct vol *vol)
+known_describe(const struct known *known, const struct known_entry *entry,
+               struct arena *arena, struct vol *vol)
 {
     struct record r;
     const char *s[N_STRINGS];
-    struct cursor c = { entry->raw, entry->raw + entry->n_raw };
-    ASSERT(take_record(&c, &r, s)); /* It was whole when it was read. */
+    take_rest(known, entry, &r, s);
     vol->capacity = r.capacity;
-    vol->target.format = s[S_FORMAT];
-    vol->target.compat = s[S_COMPAT];
+    vol->target.format = copy(arena, s[S_FORMAT]);
+    vol->target.compat = copy(arena, s[S_COMPAT]);
     vol->target.cluster_bytes = r.cluster_bytes;
     vol->target.has_features = r.has_features;
     vol->target.lazy_refcounts = r.lazy_refcounts;
     vol->target.extended_l2 = r.extended_l2;
-    vol->target.crypt.format = s[S_CRYPT];
-    vol->target.perms.label = s[S_LABEL];
-    vol->backing.path = s[S_BACKING];
-    vol->backing.format = s[S_BACKING_FORMAT];
+    vol->target.crypt.format = copy(arena, s[S_CRYPT]);
+    vol->target.perms.label = copy(arena, s[S_LABEL]);
+    vol->backing.path = copy(arena, s[S_BACKING]);
+    vol->backing.format = copy(arena, s[S_BACKING_FORMAT]);
 }
 
-/* The file's bytes in the arena, or NULL. */
-static char *
-read_all(struct arena *arena, const char *path, size_t *ret_n)
+/* The file's bytes, or NULL.  It is never changed, only replaced by another one. */
+static const char *
+map_file(const char *path, size_t *ret_n)
 {
     struct stat st;
     CLEANUP(fd_done) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -153,14 +170,9 @@ read_all(struct arena *arena, const char *path, size_t *ret_n)
         (size_t) st.st_size < sizeof(struct head) || (size_t) st.st_size > MAX_BYTES) {
         return NULL;
     }
-    char *bytes = arena_alloc(arena, (size_t) st.st_size);
-    struct err *e = fd_read_exact(fd, bytes, (size_t) st.st_size);
-    if (e) {
-        err_free(e);
-        return NULL;
-    }
     *ret_n = (size_t) st.st_size;
-    return bytes;
+    void *map = mmap(NULL, *ret_n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    return map == MAP_FAILED ? NULL : map;
 }
 
 /* Do directories tell by their times that a name was made or removed? */
@@ -186,34 +198,47 @@ is_as_then(const struct head *head, const struct stat *root)
            head->ctime_s == root->st_ctim.tv_sec && head->ctime_ns == root->st_ctim.tv_nsec;
 }
 
+/* Is it of this directory, and whole?  'bytes' follow the header. */
+static bool
+is_usable(const struct head *head, const struct stat *root, const char *bytes, size_t n)
+{
+    return memcmp(head->magic, MAGIC, sizeof head->magic) == 0 &&
+           head->dev == root->st_dev && head->ino == root->st_ino &&
+           head->n <= n / sizeof(struct known_entry) && head->n_names <= n &&
+           head->n_rest <= n &&
+           head->n * sizeof(struct known_entry) + head->n_names + head->n_rest == n &&
+           head->sum == sum_of(bytes, n) &&
+           (head->n_names == 0 || bytes[n - head->n_rest - 1] == '\0');
+}
+
 void
-known_load(struct arena *arena, const char *path, const struct stat *root,
-           struct known *ret)
+known_load(const char *path, const struct stat *root, struct known *ret)
 {
     struct head head;
-    size_t n;
     *ret = (struct known){ .by_name = HMAP_INIT };
-    char *bytes = path ? read_all(arena, path, &n) : NULL;
-    if (!bytes) {
+    ret->map = path ? map_file(path, &ret->n_map) : NULL;
+    if (!ret->map) {
         return;
     }
-    memcpy(&head, bytes, sizeof head);
-    struct cursor c = { bytes + sizeof head, bytes + n };
-    size_t n_body = n - sizeof head;
-    if (memcmp(head.magic, MAGIC, sizeof head.magic) != 0 || head.dev != root->st_dev ||
-        head.ino != root->st_ino || head.n > n_body / sizeof(struct record) ||
-        head.sum != sum_of(c.at, n_body)) {
+    memcpy(&head, ret->map, sizeof head);
+    const struct known_entry *entries = (const void *) (ret->map + sizeof head);
+    bool usable = is_usable(&head, root, (const char *) entries, ret->n_map - sizeof head);
+    for (uint64_t i = 0; usable && i < head.n; i++) {
+        usable = entries[i].name < head.n_names;
+    }
+    if (!usable) {
+        known_done(ret);
         return;
     }
-    ret->entries = arena_zalloc(arena, head.n * sizeof *ret->entries);
-    for (uint64_t i = 0; i < head.n; i++) {
-        if (!take_entry(&c, &ret->entries[i])) {
-            known_done(ret);
-            return;
-        }
-    }
-    ret->n = head.n;
     ret->id = head.id;
+    ret->entries = entries;
+    ret->n = head.n;
+    ret->names = (const char *) &entries[head.n];
+    ret->n_names = head.n_names;
+    ret->rest = ret->names + head.n_names;
+    ret->n_rest = head.n_rest;
+    ret->seen = xcalloc(head.n + 1, sizeof *ret->seen);
+    ret->next = ret->first = head.first;
     ret->has_all_names = is_as_then(&head, root);
 }
 
@@ -221,6 +246,11 @@ void
 known_done(struct known *known)
 {
     hmap_done(&known->by_name);
+    free(known->nodes);
+    free(known->seen);
+    if (known->map) {
+        munmap((void *) (uintptr_t) known->map, known->n_map);
+    }
     *known = (struct known){ .by_name = HMAP_INIT };
 }
 
@@ -228,25 +258,30 @@ known_done(struct known *known)
 static void
 hash_all(struct known *known)
 {
+    known->nodes = xcalloc(known->n, sizeof *known->nodes);
+    hmap_reserve(&known->by_name, known->n);
     for (size_t i = 0; i < known->n; i++) {
-        hmap_insert(&known->by_name, &known->entries[i].node,
-                    hash_string(known->entries[i].name));
+        known->nodes[i].entry = &known->entries[i];
+        hmap_insert(&known->by_name, &known->nodes[i].node,
+                    hash_string(known_name(known, &known->entries[i])));
     }
 }
 
-struct known_entry *
+const struct known_entry *
 known_find(struct known *known, const char *name)
 {
-    if (known->next < known->n && str_eq(known->entries[known->next].name, name)) {
-        return &known->entries[known->next++];
-    } else if (known->n && !known->by_name.n) {
+    const struct known_entry *likely = &known->entries[known->next];
+    if (known->next < known->n && str_eq(known_name(known, likely), name)) {
+        known->next = likely->after;
+        return likely;
+    } else if (known->n && !known->nodes) {
         hash_all(known);
     }
-    HMAP_FOR_EACH_HASH (struct known_entry, entry, node, hash_string(name),
+    HMAP_FOR_EACH_HASH (struct known_by_name, by_name, node, hash_string(name),
                         &known->by_name) {
-        if (str_eq(entry->name, name)) {
-            known->next = (size_t) (entry - known->entries) + 1;
-            return entry;
+        if (str_eq(known_name(known, by_name->entry), name)) {
+            known->next = by_name->entry->after;
+            return by_name->entry;
         }
     }
     return NULL;
@@ -269,59 +304,61 @@ static bool
 is_worth_keeping(const struct scan_entry *entry)
 {
     const struct vol *vol = entry->vol;
-    return vol && !vol->error && S_ISREG(entry->stamp.mode) &&
+    return vol && !vol->error && S_ISREG(entry->stamp->mode) &&
            (!vol->backing.path || strlen(vol->backing.path) < NO_STRING) &&
            (!entry->warning || strlen(entry->warning) < NO_STRING);
 }
 
+/* What is known of an image beside its stamp. */
 static void
-put_record(struct buf *out, const struct record *r, const char *const s[N_STRINGS])
+put_rest(struct buf *out, const struct scan_entry *entry)
 {
-    buf_add(out, (const char *) r, sizeof *r);
+    const struct vol *vol = entry->vol;
+    struct record r;
+    memset(&r, 0, sizeof r); /* The gaps too. */
+    r.capacity = vol->capacity;
+    r.cluster_bytes = vol->target.cluster_bytes;
+    r.has_features = vol->target.has_features;
+    r.lazy_refcounts = vol->target.lazy_refcounts;
+    r.extended_l2 = vol->target.extended_l2;
+    const char *const s[N_STRINGS] = {
+        [S_FORMAT] = vol->target.format,      [S_COMPAT] = vol->target.compat,
+        [S_CRYPT] = vol->target.crypt.format, [S_LABEL] = vol->target.perms.label,
+        [S_BACKING] = vol->backing.path,      [S_BACKING_FORMAT] = vol->backing.format,
+        [S_WARNING] = entry->warning,
+    };
+    buf_add(out, (const char *) &r, sizeof r);
     for (int i = 0; i < N_STRINGS; i++) {
         put_string(out, s[i]);
     }
 }
 
-static void
-put_entry(struct buf *out, const struct scan_entry *entry, int64_t now_s)
+/* All that is told of one entry; its name goes to 'names', the rest to 'rest'. */
+static struct known_entry
+entry_to_keep(const struct known_news *news, const struct scan_entry *entry,
+              struct buf *names, struct buf *rest)
 {
-    struct record r;
-    memset(&r, 0, sizeof r); /* The gaps too. */
+    struct known_entry keep;
+    memset(&keep, 0, sizeof keep);
     if (entry->state == ENTRY_SAME) {
-        buf_add(out, entry->old->raw, entry->old->n_raw);
-        return;
+        struct record r;
+        const char *s[N_STRINGS];
+        keep = *entry->old;
+        size_t n = take_rest(news->known, entry->old, &r, s);
+        keep.rest = (uint32_t) rest->n;
+        buf_add(rest, news->known->rest + entry->old->rest, n);
     } else if (!is_worth_keeping(entry)) {
-        const char *const bare[N_STRINGS] = { [S_NAME] = entry->name };
-        r.bare = true;
-        put_record(out, &r, bare);
-        return;
+        keep.bare = true;
+    } else {
+        keep.stamp = *entry->stamp;
+        keep.trusted = entry->stamp->ctime_s < news->now_s - SETTLE_S;
+        keep.has_warning = entry->warning != NULL;
+        keep.rest = (uint32_t) rest->n;
+        put_rest(rest, entry);
     }
-    const struct vol *vol = entry->vol;
-    r.stamp.dev = entry->stamp.dev;
-    r.stamp.ino = entry->stamp.ino;
-    r.stamp.size = entry->stamp.size;
-    r.stamp.ctime_s = entry->stamp.ctime_s;
-    r.stamp.ctime_ns = entry->stamp.ctime_ns;
-    r.stamp.mode = entry->stamp.mode;
-    r.blocks = entry->blocks;
-    r.capacity = vol->capacity;
-    r.cluster_bytes = vol->target.cluster_bytes;
-    r.trusted = entry->stamp.ctime_s < now_s - SETTLE_S;
-    r.has_features = vol->target.has_features;
-    r.lazy_refcounts = vol->target.lazy_refcounts;
-    r.extended_l2 = vol->target.extended_l2;
-    const char *const s[N_STRINGS] = {
-        [S_NAME] = entry->name,
-        [S_FORMAT] = vol->target.format,
-        [S_COMPAT] = vol->target.compat,
-        [S_CRYPT] = vol->target.crypt.format,
-        [S_LABEL] = vol->target.perms.label,
-        [S_BACKING] = vol->backing.path,
-        [S_BACKING_FORMAT] = vol->backing.format,
-        [S_WARNING] = entry->warning,
-    };
-    put_record(out, &r, s);
+    keep.name = (uint32_t) names->n;
+    buf_add(names, entry->name, strlen(entry->name) + 1);
+    return keep;
 }
 
 /* No fsync: after a power cut the sum tells whether it is whole. */
@@ -352,27 +389,38 @@ known_is_settled(int root_fd, const struct stat *root, int64_t now_s)
 }
 
 void
-known_save(const char *path, int64_t id, const struct stat *root, bool whole,
-           const struct scan_entry *entries, size_t n, int64_t now_s)
+known_save(const char *path, const struct known_news *news)
 {
-    struct head head = { .id = id,
+    const struct stat *root = news->root;
+    struct head head = { .id = news->id,
                          .dev = root->st_dev,
                          .ino = root->st_ino,
                          .mtime_s = root->st_mtim.tv_sec,
                          .mtime_ns = root->st_mtim.tv_nsec,
                          .ctime_s = root->st_ctim.tv_sec,
                          .ctime_ns = root->st_ctim.tv_nsec,
-                         .n = n,
-                         .whole = whole };
+                         .n = news->n,
+                         .first = news->first,
+                         .whole = news->whole };
     memcpy(head.magic, MAGIC, sizeof head.magic);
     CLEANUP(buf_done) struct buf out = BUF_INIT;
+    CLEANUP(buf_done) struct buf names = BUF_INIT;
+    CLEANUP(buf_done) struct buf rest = BUF_INIT;
     buf_add(&out, (const char *) &head, sizeof head);
-    for (size_t i = 0; i < n; i++) {
-        put_entry(&out, &entries[i], now_s);
+    for (size_t i = 0; i < news->n; i++) {
+        struct known_entry keep =
+            entry_to_keep(news, &news->entries[news->order[i]], &names, &rest);
+        keep.after = news->after[i];
+        buf_add(&out, (const char *) &keep, sizeof keep);
+        if (out.n + names.n + rest.n > MAX_BYTES) {
+            return; /* Then the next scan reads more. */
+        }
     }
+    head.n_names = names.n;
+    head.n_rest = rest.n;
+    buf_add(&out, names.data, names.n);
+    buf_add(&out, rest.data, rest.n);
     head.sum = sum_of(out.data + sizeof head, out.n - sizeof head);
     memcpy(out.data, &head, sizeof head);
-    if (out.n <= MAX_BYTES) {
-        err_free(replace(path, &out)); /* Then the next scan reads more. */
-    }
+    err_free(replace(path, &out));
 }

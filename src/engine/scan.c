@@ -36,8 +36,8 @@ struct scan {
     struct scan_place place;
     struct arena names;                 /* Of the entries, and what is known. */
     struct arena hands[CREW_MAX_HANDS]; /* What each thread writes down. */
-    VEC(struct scan_entry) entries;     /* In the order of the directory. */
-    VEC(struct place_on_disk) order;    /* In which they are looked at. */
+    VEC(struct scan_entry) entries; /* As the directory names them, or as they are known. */
+    VEC(struct place_on_disk) order; /* In which they are looked at; empty: as they lie. */
     struct known known;
     struct stat root;
     int64_t now_s;
@@ -107,31 +107,36 @@ dir_drop(DIR **dir)
 static void
 add_name(struct engine *engine, struct scan *scan, const char *name, uint64_t ino)
 {
-    struct known_entry *old = known_find(&scan->known, name);
+    const struct known_entry *old = known_find(&scan->known, name);
     if (!old && vol_name_is_temporary(name)) {
         place_reap(engine, name);
     } else if (old || is_listable(engine, scan, name)) {
         *VEC_ADD(&scan->order) = (struct place_on_disk){ ino, scan->entries.n };
         struct scan_entry *entry = VEC_ADD(&scan->entries);
         entry->old = old;
-        entry->name = old ? old->name : arena_str(&scan->names, name);
         if (old) {
-            old->seen = true;
+            entry->name = known_name(&scan->known, old);
+            scan->known.seen[old - scan->known.entries] = true;
+        } else {
+            entry->name = arena_str(&scan->names, name);
         }
     }
 }
 
-/* The names that are known are all there are. */
+/* The names that are known are all there are; they lie in the order of inodes. */
 static void
 take_names(struct scan *scan)
 {
-    for (size_t i = 0; i < scan->known.n; i++) {
-        struct known_entry *old = &scan->known.entries[i];
-        old->seen = true;
-        *VEC_ADD(&scan->order) = (struct place_on_disk){ old->stamp.ino, i };
-        *VEC_ADD(&scan->entries) = (struct scan_entry){ .old = old, .name = old->name };
+    size_t n = scan->known.n;
+    scan->entries.v = xcalloc(n + 1, sizeof *scan->entries.v);
+    scan->entries.n = scan->n_names = n;
+    scan->entries.cap = n + 1;
+    memset(scan->known.seen, true, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct known_entry *old = &scan->known.entries[i];
+        scan->entries.v[i] =
+            (struct scan_entry){ .old = old, .name = known_name(&scan->known, old) };
     }
-    scan->n_names = scan->known.n;
 }
 
 static struct err *
@@ -203,6 +208,7 @@ static void
 examine(void *aux, int hand, size_t i)
 {
     struct scan *scan = aux;
+    size_t at = scan->order.n ? scan->order.v[i].index : i;
     /* The order is the disk's, not the memory's: what comes next is asked for in time. */
     if (i + 2 * AHEAD < scan->order.n) {
         const struct scan_entry *soon = &scan->entries.v[scan->order.v[i + AHEAD].index];
@@ -210,8 +216,7 @@ examine(void *aux, int hand, size_t i)
         __builtin_prefetch(soon->old);
         __builtin_prefetch(&scan->entries.v[scan->order.v[i + 2 * AHEAD].index]);
     }
-    entry_examine(&scan->place, &scan->hands[hand],
-                  &scan->entries.v[scan->order.v[i].index]);
+    entry_examine(&scan->place, &scan->hands[hand], &scan->entries.v[at]);
 }
 
 static int64_t
@@ -241,23 +246,25 @@ collect(struct engine *engine, struct scan *scan)
         if (entry->vol) {
             *VEC_ADD(&list->vols) = *entry->vol;
         }
-        news |= entry->state == ENTRY_NEW && S_ISREG(entry->stamp.mode);
+        news |= entry->state == ENTRY_NEW && S_ISREG(entry->stamp->mode);
     }
     for (size_t i = 0; i < scan->known.n; i++) {
-        if (!scan->known.entries[i].seen) {
+        if (!scan->known.seen[i]) {
             news = true;
         }
     }
     for (size_t i = 0; i < scan->entries.n; i++) {
         const struct scan_entry *entry = &scan->entries.v[i];
         if (entry->state == ENTRY_NONE && entry->old && !entry->old->bare) {
-            entry->old->seen = false; /* It went in between, or became something else. */
+            /* It went in between, or became something else. */
+            scan->known.seen[entry->old - scan->known.entries] = false;
             news = true;
         }
     }
     for (size_t i = 0; list->since && i < scan->known.n; i++) {
-        if (!scan->known.entries[i].seen) {
-            *VEC_ADD(&list->gone) = arena_str(&list->arena, scan->known.entries[i].name);
+        if (!scan->known.seen[i]) {
+            const char *name = known_name(&scan->known, &scan->known.entries[i]);
+            *VEC_ADD(&list->gone) = arena_str(&list->arena, name);
         }
     }
     if (scan->n_warnings > WARNINGS_MAX) {
@@ -265,6 +272,36 @@ collect(struct engine *engine, struct scan *scan)
     }
     vol_list_sort(list);
     return news;
+}
+
+/* For the next scan: in the order of inodes, each with what the directory names next. */
+static void
+write_down(struct scan *scan, const char *path, int64_t id, bool whole)
+{
+    size_t n = scan->entries.n;
+    uint32_t *order = xcalloc(n + 1, sizeof *order), *after = xcalloc(n + 1, sizeof *after);
+    uint32_t *place = xcalloc(n + 1, sizeof *place); /* Of each entry, in that order. */
+    for (size_t i = 0; i < n; i++) {
+        order[i] = (uint32_t) (scan->order.n ? scan->order.v[i].index : i);
+        place[order[i]] = (uint32_t) i;
+    }
+    for (size_t i = 0; i < n; i++) {
+        after[i] = scan->order.n ? place[order[i] + 1] : scan->known.entries[i].after;
+    }
+    const struct known_news news = { .id = id,
+                                     .root = &scan->root,
+                                     .whole = whole,
+                                     .now_s = scan->now_s,
+                                     .entries = scan->entries.v,
+                                     .order = order,
+                                     .after = after,
+                                     .first = scan->order.n ? place[0] : scan->known.first,
+                                     .n = n,
+                                     .known = &scan->known };
+    known_save(path, &news);
+    free(order);
+    free(after);
+    free(place);
 }
 
 static void
@@ -289,13 +326,13 @@ scan_with(struct engine *engine, struct scan *scan, bool *ret_abandoned)
     if (fstat(engine->root, &scan->root) < 0) {
         return engine_io(errno, "cannot stat path '%s'", engine->root_path);
     }
-    known_load(&scan->names, cache, &scan->root, &scan->known);
+    known_load(cache, &scan->root, &scan->known);
     list->scan = scan->known.id;
     list->since =
         scan->known.id && scan->known.id == engine->env->scan_since ? scan->known.id : 0;
     scan->place =
         (struct scan_place){ engine->root, arena_str(&scan->names, engine->root_path),
-                             list->since == 0 };
+                             &scan->known, list->since == 0 };
     if (scan->known.has_all_names) {
         take_names(scan);
     } else {
@@ -308,8 +345,7 @@ scan_with(struct engine *engine, struct scan *scan, bool *ret_abandoned)
                  known_is_settled(engine->root, &scan->root, scan->now_s);
     list->scan = news ? new_id() : list->scan;
     if (cache && (news || (whole && !scan->known.has_all_names))) {
-        known_save(cache, list->scan, &scan->root, whole, scan->entries.v, scan->entries.n,
-                   scan->now_s);
+        write_down(scan, cache, list->scan, whole);
     }
     /* The strings of the result lie in these. */
     for (int i = 0; i < CREW_MAX_HANDS; i++) {
@@ -355,7 +391,7 @@ struct err *
 scan_one(struct engine *engine, const struct plan_step *step)
 {
     struct vol_list *list = &engine->ret->vols;
-    struct scan_place place = { engine->root, engine->root_path, true };
+    struct scan_place place = { engine->root, engine->root_path, NULL, true };
     struct scan_entry entry = { .name = arena_str(&list->arena, step->name) };
     entry_examine(&place, &list->arena, &entry);
     if (entry.warning) {

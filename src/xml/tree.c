@@ -7,21 +7,21 @@
  * text, the source line, and a caret below the place. */
 #include "xml/tree.h"
 
-#include <libxml/parser.h>
-#include <libxml/tree.h>
-
 #include "base/buf.h"
 #include "base/str.h"
+#include "xml/library_i.h"
 
 #define LINE_MAX_BYTES 400 /* Of a source line in a message. */
 
 struct reader {
+    const struct library *library;
     struct arena *arena;
     int n_nodes;
 };
 
 /* What the parser's callbacks tell. */
 struct verdict {
+    const struct library *library;
     const char *name;    /* Of the document, for messages. */
     struct err *problem; /* The first fatal one. */
 };
@@ -43,7 +43,7 @@ refuse_dtd(void *ctx, const xmlChar *name UNUSED, const xmlChar *external UNUSED
             err_hint(err_new(ERR_CONSTRAINT, "XML with a <!DOCTYPE> is not accepted"),
                      "remove the document type declaration");
     }
-    xmlStopParser(parser);
+    verdict->library->stop_parser(parser);
 }
 
 /* Keeps the first fatal error with the line around the place, as libvirt's catchXMLError(). */
@@ -112,9 +112,9 @@ copy_attrs(struct reader *r, const xmlNode *from, struct xml_node *node)
     for (const xmlAttr *a = from->properties; a; a = a->next, to++) {
         to->name = copy(r, a->name);
         to->ns = a->ns ? copy(r, a->ns->href) : NULL;
-        xmlChar *value = xmlNodeGetContent((const xmlNode *) a);
+        xmlChar *value = r->library->node_get_content((const xmlNode *) a);
         to->value = value ? copy(r, value) : "";
-        xmlFree(value);
+        (*r->library->free)(value);
     }
     return NULL;
 }
@@ -131,7 +131,7 @@ copy_node(struct reader *r, const xmlNode *from, int depth, struct xml_node **re
     struct xml_node *node = ARENA_NEW(r->arena, struct xml_node);
     node->name = copy(r, from->name);
     node->ns = from->ns ? copy(r, from->ns->href) : NULL;
-    node->line = (int) xmlGetLineNo((xmlNode *) from);
+    node->line = (int) r->library->get_line_no((xmlNode *) from);
     TRY(copy_attrs(r, from, node));
 
     size_t start = text->n;
@@ -149,13 +149,23 @@ copy_node(struct reader *r, const xmlNode *from, int depth, struct xml_node **re
     return NULL;
 }
 
-static void
-parser_drop(xmlParserCtxtPtr *parser)
+/* By libxml2, into the document that 'parser' holds from then on. */
+static struct err *
+parse(xmlParserCtxtPtr parser, struct verdict *verdict, const char *text, size_t n_bytes)
 {
-    if (*parser) {
-        xmlFreeDoc((*parser)->myDoc);
-        xmlFreeParserCtxt(*parser);
+    parser->_private = verdict;
+    parser->sax->internalSubset = refuse_dtd;
+    parser->sax->error = silence;
+    parser->sax->warning = silence;
+    parser->sax->serror = on_error;
+    parser->myDoc =
+        verdict->library->ctxt_read_memory(parser, text, (int) n_bytes, verdict->name, NULL,
+                                           XML_PARSE_NONET | XML_PARSE_NOWARNING);
+    if (verdict->problem) {
+        return verdict->problem;
     }
+    return parser->myDoc ? NULL
+                         : err_new(ERR_SYNTAX, "%s: not well-formed XML", verdict->name);
 }
 
 struct err *
@@ -166,32 +176,23 @@ xml_parse(struct arena *arena, const char *name, const char *text, size_t n_byte
         return err_new(ERR_CONSTRAINT, "XML is longer than %" PRId64 " bytes",
                        XML_MAX_BYTES);
     }
-    struct verdict verdict = { name, NULL };
-    CLEANUP(parser_drop) xmlParserCtxtPtr parser = xmlNewParserCtxt();
+    const struct library *library;
+    TRY(library_get(&library));
+    xmlParserCtxtPtr parser = library->new_parser_ctxt();
     ASSERT(parser && parser->sax);
-    parser->_private = &verdict;
-    parser->sax->internalSubset = refuse_dtd;
-    parser->sax->error = silence;
-    parser->sax->warning = silence;
-    parser->sax->serror = on_error;
-
-    xmlDocPtr doc = xmlCtxtReadMemory(parser, text, (int) n_bytes, name, NULL,
-                                      XML_PARSE_NONET | XML_PARSE_NOWARNING);
-    if (verdict.problem) {
-        xmlFreeDoc(doc);
-        return verdict.problem;
-    } else if (!doc) {
-        return err_new(ERR_SYNTAX, "%s: not well-formed XML", name);
+    struct verdict verdict = { library, name, NULL };
+    struct err *e = parse(parser, &verdict, text, n_bytes);
+    const xmlNode *root = e ? NULL : library->doc_get_root_element(parser->myDoc);
+    if (root) {
+        struct reader reader = { library, arena, 0 };
+        CLEANUP(buf_done) struct buf all_text = BUF_INIT;
+        e = copy_node(&reader, root, 1, ret_root, &all_text);
+    } else if (!e) {
+        e = err_new(ERR_SYNTAX, "%s: missing root element", name);
     }
-    /* The context keeps the document, so that one owner frees both. */
-    parser->myDoc = doc;
-    const xmlNode *root = xmlDocGetRootElement(doc);
-    if (!root) {
-        return err_new(ERR_SYNTAX, "%s: missing root element", name);
-    }
-    struct reader reader = { arena, 0 };
-    CLEANUP(buf_done) struct buf all_text = BUF_INIT;
-    return copy_node(&reader, root, 1, ret_root, &all_text);
+    library->free_doc(parser->myDoc);
+    library->free_parser_ctxt(parser);
+    return e;
 }
 
 static bool
