@@ -1,5 +1,6 @@
 /* agent/request.c: the requests of agent.sock.
  *
+ *     {"method":"ping"}                            -> {"result":{"libvirt":true}}
  *     {"method":"probe"}                           -> {"result":{"uid":U,"name":N,"cpus":2,...}}
  *     {"method":"console","vm":ROW[,"log":true]}   -> {"result":{}} and then bytes
  *     {"method":"upload","volume":ROW,"offset":0,"length":0} + fd
@@ -59,6 +60,16 @@ fail(struct request *r, struct err *e)
 {
     service_send_error(r->fd, e);
     err_free(e);
+}
+
+static void
+ping_serve(struct request *r)
+{
+    struct json answer = json_object(), result = json_object();
+
+    json_put(&r->arena, &result, "libvirt", json_bool(r->libvirt));
+    json_put(&r->arena, &answer, "result", result);
+    send_json(r, &answer);
 }
 
 /* What "byre node add" wants to know.  The one who asks may be the first to reach libvirt. */
@@ -335,6 +346,10 @@ request_prepare(struct request *r)
         return stats_top_prepare(r, &d);
     } else if (str_eq(method, "stats")) {
         return stats_read_prepare(r, &d);
+    } else if (str_eq(method, "ping")) {
+        r->libvirt = r->agent->listed;
+        r->run = ping_serve;
+        return decode_end(&d);
     } else if (str_eq(method, "probe")) {
         r->run = probe_serve;
         return decode_end(&d);

@@ -18,6 +18,7 @@ struct request {
     void (*run)(struct request *);
     void (*done)(struct request *); /* On the loop, after run(); may be NULL. */
 
+    bool libvirt; /* ping: it answers. */
     /* console */
     struct uuid domain;
     char *console_log;

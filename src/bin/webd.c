@@ -28,7 +28,7 @@ struct webd {
 static const char usage[] =
     "usage: byre-webd --listen unix:PATH|tcp:IPV4:PORT --db REMOTE [--agent PATH]\n"
     "                 [--pidfile FILE] [--log-file FILE]\n"
-    "Serves GET /healthz: 200 if the database server at REMOTE answers, else 503;\n"
+    "Serves GET /healthz: 200 if the database server at REMOTE answers, else 503; and the agent?\n"
     "GET /metrics: for Prometheus, with what the agent at PATH has measured;\n"
     "POST /install/KEY: a guest tells that its system is installed.\n";
 
@@ -79,7 +79,7 @@ serve(struct webd *w, const struct options *o)
     struct loop_signal *handlers[N_ELEMS(signals)] = { NULL };
     struct http_events events = { on_request, on_gone, w };
 
-    struct err *e = health_new(w->loop, o->db, &w->health);
+    struct err *e = health_new(w->loop, o->db, o->agent, &w->health);
     if (!e) {
         w->install = install_new(w->loop, health_session(w->health));
     }

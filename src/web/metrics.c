@@ -1,20 +1,12 @@
 /* web/metrics.c: a replica, and one question to the agent a request. */
 #include "web/metrics.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "base/fs.h"
 #include "base/list.h"
 #include "base/str.h"
 #include "loop/loop.h"
 #include "replica/vmmgr_rows.h"
+#include "web/ask.h"
 #include "web/http.h"
-
-#define READ_BYTES (256 * KIB)
 
 struct metrics {
     struct loop *loop;
@@ -29,9 +21,7 @@ struct question {
     struct metrics *metrics;
     struct http_request *request;
     struct loop_timer *timer;
-    struct loop_fd *watch; /* NULL: the agent cannot be asked. */
-    int fd;
-    struct buf line;
+    struct ask *ask; /* NULL: the agent cannot be asked. */
 };
 
 static void
@@ -39,26 +29,24 @@ question_free(struct question *q)
 {
     list_remove(&q->node);
     q->metrics->n_questions--;
-    loop_fd_free(q->watch);
+    ask_free(q->ask);
     loop_timer_free(q->timer);
-    fd_done(&q->fd);
-    buf_done(&q->line);
     free(q);
 }
 
 /* With what came of the agent's answer: all of it, or nothing. */
 static void
-answer(struct question *q)
+answer(void *aux, const char *line)
 {
+    struct question *q = aux;
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     const struct replica *r = q->metrics->replica;
-    const char *end = q->line.n ? memchr(q->line.data, '\n', q->line.n) : NULL;
     struct json j;
     const struct json *top = NULL;
 
-    if (end) {
-        struct err *e = json_parse(&arena, q->line.data, (size_t) (end - q->line.data), &j);
+    if (line) {
+        struct err *e = json_parse_str(&arena, line, &j);
         top = !e && json_is(&j, JSON_OBJECT) ? json_get(&j, "result") : NULL;
         top = top && json_is(top, JSON_OBJECT) ? top : NULL;
         err_free(e);
@@ -71,45 +59,7 @@ answer(struct question *q)
 static void
 on_timeout(void *aux)
 {
-    answer(aux);
-}
-
-static void
-on_agent(void *aux, int ready UNUSED)
-{
-    struct question *q = aux;
-    ssize_t n = recv(q->fd, buf_reserve(&q->line, READ_BYTES), READ_BYTES, MSG_DONTWAIT);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
-    }
-    q->line.n += n > 0 ? (size_t) n : 0;
-    bool whole = n > 0 && memchr(q->line.data + q->line.n - n, '\n', (size_t) n);
-    if (n <= 0 || whole || q->line.n > METRICS_TOP_MAX_BYTES) {
-        answer(q);
-    }
-}
-
-/* Its socket listens or it does not: connecting to a unix socket never waits for a peer. */
-static MUST_CHECK struct err *
-ask_agent(struct question *q)
-{
-    static const char request[] = "{\"method\":\"top\"}\n";
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    const char *path = q->metrics->agent;
-
-    if (!path || strlen(path) >= sizeof address.sun_path) {
-        return err_new(ERR_NOT_FOUND, "no agent");
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (q->fd < 0 || connect(q->fd, (struct sockaddr *) &address, sizeof address) < 0 ||
-        send(q->fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t) strlen(request)) {
-        return err_io(errno, "connect to %s", path);
-    }
-    TRY(loop_fd_new(q->metrics->loop, q->fd, on_agent, q, &q->watch));
-    loop_fd_set(q->watch, LOOP_READ);
-    return NULL;
+    answer(aux, NULL);
 }
 
 void
@@ -122,15 +72,15 @@ metrics_ask(struct metrics *m, struct http_request *request)
     struct question *q = NEW(struct question);
     q->metrics = m;
     q->request = request;
-    q->fd = -1;
     q->timer = loop_timer_new(m->loop, on_timeout, q);
     list_push_back(&m->questions, &q->node);
     m->n_questions++;
     loop_timer_set(q->timer, METRICS_TIMEOUT_MS);
-    struct err *e = ask_agent(q);
+    struct err *e = ask_new(m->loop, m->agent, "{\"method\":\"top\"}\n",
+                            METRICS_TOP_MAX_BYTES, answer, q, &q->ask);
     if (e) { /* Said by byre_agent_up. */
         err_free(e);
-        answer(q);
+        answer(q, NULL);
     }
 }
 
