@@ -53,6 +53,7 @@ void leftovers_pass(struct agent *);
 /* migrate.c */
 void migrate_begin(struct agent *, const struct row_job *);
 void migrates_pass(struct agent *);
+void migrates_event(struct agent *, const struct virt_event *); /* Of any domain. */
 void migrates_free(struct agent *);
 /* The database is gone, so nobody could say that a machine has moved; or the agent leaves. */
 void migrates_stop(struct agent *);

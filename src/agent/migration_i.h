@@ -23,6 +23,7 @@ struct migration {
     volatile int *cancel; /* The ticket's. */
     volatile int stop;    /* enum stop. */
     int64_t began_ms, phase_ms, give_up_ms, retry_at_ms;
+    int64_t paused_at_ms, ran_at_ms; /* Wall clock of this host; 0: not seen. */
 
     /* The threads'. */
     struct virt_migration what;

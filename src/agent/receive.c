@@ -14,11 +14,13 @@
 #include <net/if.h>
 
 #include "agent/migrate_i.h"
+#include "model/network.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
 #define PATIENCE_MS 60000 /* For volumes to be made or seen. */
+#define NETWORK_PATIENCE_MS 20000
 
 struct receiving {
     struct list node; /* In struct agent's 'receiving'. */
@@ -265,20 +267,49 @@ check_volumes(struct agent *a, struct receiving *r, const struct row_vm *vm, boo
 }
 
 static MUST_CHECK struct err *
-check_networks(struct agent *a, const struct row_vm *vm)
+check_bridge(const struct row_network *network)
+{
+    const char *bridge = network->bridge ? network->bridge : network->name;
+
+    if (if_nametoindex(bridge) != 0) {
+        return NULL;
+    }
+    return err_hint(err_new(ERR_NOT_FOUND,
+                            "this host has no bridge %s, which network %s needs", bridge,
+                            network->name),
+                    "make it, or give the machine another network");
+}
+
+/* nat and route are made by this agent (nets.c), which may be at it, or may have failed. */
+static MUST_CHECK struct err *
+check_made(struct agent *a, struct receiving *r, const struct row_network *network)
+{
+    const struct row_hostnode_network *here = model_network_on(network, &a->row);
+    CLEANUP(strvec_done) struct strvec lines = STRVEC_INIT;
+    bool late = agent_now_ms(a) - r->since_ms > NETWORK_PATIENCE_MS;
+
+    if (here && str_eq(here->state, "active")) {
+        return NULL;
+    } else if (!late && !(here && here->error)) {
+        r->waits = true;
+        return NULL;
+    }
+    strvec_split(&lines, here && here->error ? here->error : "", "\n");
+    return err_hint(err_new(ERR_NOT_FOUND, "network %s is %s on this host%s%s",
+                            network->name, here && here->state ? here->state : "unknown",
+                            lines.n ? ": " : "", lines.n ? lines.v[lines.n > 1] : ""),
+                    "byre network info %s; or give the machine another network",
+                    network->name);
+}
+
+static MUST_CHECK struct err *
+check_networks(struct agent *a, struct receiving *r, const struct row_vm *vm)
 {
     ROW_FOR_EACH (struct row_iface, iface, row_iface_table(a->replica)) {
         const struct row_network *network = row_iface_get_network(iface);
-        if (!uuid_eq(&iface->vm, &vm->base.uuid) || !network ||
-            !str_eq(network->type, "bridge")) {
-            continue;
-        }
-        const char *bridge = network->bridge ? network->bridge : network->name;
-        if (if_nametoindex(bridge) == 0) {
-            return err_hint(err_new(ERR_NOT_FOUND,
-                                    "this host has no bridge %s, which network %s needs",
-                                    bridge, network->name),
-                            "make it, or give the machine another network");
+        if (uuid_eq(&iface->vm, &vm->base.uuid) && network) {
+            TRY(str_eq(network->type, "bridge") ? check_bridge(network)
+                                                : check_made(a, r, network));
         }
     }
     return NULL;
@@ -330,7 +361,7 @@ check(struct agent *a, struct receiving *r, const struct row_vm *vm, bool estima
     r->waits = false;
     TRY(check_domain(a, r, vm));
     TRY(check_room(a, vm));
-    TRY(check_networks(a, vm));
+    TRY(check_networks(a, r, vm));
     return check_volumes(a, r, vm, estimate);
 }
 

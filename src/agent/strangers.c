@@ -2,7 +2,8 @@
  *
  * Without Byre's mark they are somebody else's: a vm row with source=libvirt shows them, and nothing
  * ever touches them.  With the mark but without the row, a machine of Byre's has lost its row (a
- * restored old database, say): an alarm says so; it is not for a program to decide whether to stop it. */
+ * restored old database, say): an alarm says so; it is not for a program to decide whether to stop it.
+ * The same if the row says that the machine is another host's, and it runs here: on two hosts, perhaps. */
 #define LOG_MODULE "vm"
 #include <stdio.h>
 
@@ -15,6 +16,7 @@
 #define MEM_MAX_MIB 16777216
 #define VCPU_MAX 4096
 #define ALARM_KIND "domain-without-row"
+#define ALARM_TWICE "vm-runs-elsewhere"
 
 static bool
 name_is_taken(const struct agent *a, const char *name)
@@ -81,6 +83,39 @@ raise_alarm(struct agent *a, const struct row_hostnode *own, const struct virt_d
     alarm_set(a, &object, ALARM_KIND, text);
 }
 
+/* Does a machine run here that is another host's?  One that comes may, after a switch to post-copy. */
+static bool
+runs_twice(const struct agent *a, const struct row_vm *row)
+{
+    struct uuid domain = model_vm_uuid(row);
+    const struct virt_dom *dom = host_seen(a, &domain);
+
+    return dom && dom->marked && uuid_eq(&dom->mark.row, &row->base.uuid) &&
+           vms_is_on(dom) && dom->state != VIRT_PAUSED && !uuid_is_zero(&row->hostnode) &&
+           !agent_is_own(a, &row->hostnode) &&
+           !(row->migrate && agent_is_own(a, &row->migrate_to));
+}
+
+static void
+alarm_twice(struct agent *a, const struct row_hostnode *own, const struct row_vm *row)
+{
+    struct alarm_object object = { "vm", row->base.uuid, own->base.uuid };
+    const struct row_hostnode *other = row_vm_get_hostnode(row);
+    const char *name = other ? other->name : "?";
+    bool both = str_eq(row->status, "running") || str_eq(row->status, "idle");
+
+    if (!runs_twice(a, row)) {
+        return;
+    }
+    CLEANUP(free_drop)
+    char *text = str_dupf(
+        "machine %s runs on host %s%s\nits row says that it is on host %s; it is left as it is\n"
+        "find out which is the right one: byre set vm %s hostnode=%s, or there: virsh destroy %s",
+        row->name, own->name, both ? ", and on another one too" : "", name, row->name,
+        own->name, row->name);
+    alarm_set(a, &object, ALARM_TWICE, text);
+}
+
 /* Alarms end with their condition. */
 static void
 clear_alarms(struct agent *a)
@@ -89,6 +124,11 @@ clear_alarms(struct agent *a)
         if (str_eq(alarm->kind, ALARM_KIND) && agent_is_own(a, &alarm->hostnode) &&
             (!host_seen(a, &alarm->object) || vm_row_of(a, &alarm->object))) {
             txn_delete(report_txn(a), "alarm", &alarm->base.uuid);
+        } else if (str_eq(alarm->kind, ALARM_TWICE) && agent_is_own(a, &alarm->hostnode)) {
+            const struct row_vm *row = row_vm_find(a->replica, &alarm->object);
+            if (!row || !runs_twice(a, row)) {
+                txn_delete(report_txn(a), "alarm", &alarm->base.uuid);
+            }
         }
     }
 }
@@ -124,6 +164,8 @@ strangers_pass(struct agent *a, struct row_hostnode *own)
         if (str_eq(row->source, "libvirt") && agent_is_own(a, &row->hostnode) &&
             !host_seen(a, &row->uuid)) {
             txn_delete(report_txn(a), "vm", &row->base.uuid);
+        } else if (!agent_is_own(a, &row->hostnode)) {
+            alarm_twice(a, own, row);
         }
     }
     clear_alarms(a);

@@ -5,6 +5,7 @@
 
 #include "agent/install_i.h"
 #include "agent/jobs_i.h"
+#include "agent/migrate_i.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -281,6 +282,7 @@ vm_event(struct agent *a, const struct virt_event *event)
             install_event(a, row_vm_of(obj->o.row), event->kind);
         }
     }
+    migrates_event(a, event);
     if (a->listed) {
         look_at(a, &event->domain);
     }

@@ -75,9 +75,11 @@ tell_jobs(struct cli *cli, const struct json *jobs)
         const struct json *job = &jobs->elems[i];
         const char *state = or_unset(row_string(job, "state"), "queued");
         if (str_eq(state, "queued") || str_eq(state, "running")) {
-            printf("job:      %s is %s, asked for by %s %s\n", row_string(job, "kind"),
+            const char *message = row_string(job, "message");
+            printf("job:      %s is %s, asked for by %s %s%s%s\n", row_string(job, "kind"),
                    state, or_unset(row_string(job, "asked_by"), "somebody"),
-                   ago(cli, row_int(job, "created_at", 0)));
+                   ago(cli, row_int(job, "created_at", 0)), message ? ": " : "",
+                   or_unset(message, ""));
         } else if (str_eq(state, "failed")) {
             printf("job:      %s failed %s\n", row_string(job, "kind"),
                    ago(cli, row_int(job, "ended_at", 0)));
@@ -137,6 +139,8 @@ verdict(const struct json *vm, const struct json *node)
         return "it belongs to libvirt alone; Byre shows it and never touches it";
     } else if (!node) {
         return "no host is set, so nobody acts: byre vm set NAME hostnode=NODE";
+    } else if (row_bool(vm, "migrate")) {
+        return "it moves to another host; byre job cancel stops that";
     } else if (row_string(vm, "error")) {
         return "remove the cause, then give the command again";
     } else if (row_int(vm, "observed_generation", 0) < row_int(vm, "generation", 0)) {
@@ -151,6 +155,16 @@ verdict(const struct json *vm, const struct json *node)
         return "no agent has looked at it yet";
     }
     return "it is not as it shall be, and the agent gave no reason: see byre-agentd's log";
+}
+
+/* It is between two hosts. */
+static void
+tell_move(const struct json *vm, const struct json *to)
+{
+    if (row_bool(vm, "migrate")) {
+        printf("moves:    it is on its way to host %s; until it has arrived it is here\n",
+               to && to->n ? row_string(&to->elems[0], "name") : "?");
+    }
 }
 
 /* A set with one element comes as that element. */
@@ -178,19 +192,21 @@ vm_why(struct cli *cli, const struct args *args)
     struct named vm;
     struct json ops = json_array();
     struct json results;
-    struct uuid node_uuid;
+    struct uuid node_uuid, to_uuid = { { 0 } };
     TRY(names_find(cli, "vm", args->pos.v[0], NULL, &vm));
     bool has_node = row_ref(vm.row, "hostnode", &node_uuid);
+    row_ref(vm.row, "migrate_to", &to_uuid);
     json_add(a, &ops, q_select(a, "device", json_array(), "vm,volume,targetdev"));
     json_add(a, &ops, q_select(a, "volume", json_array(), "_uuid,name,state,error"));
     struct json of_it = json_array();
     json_add(a, &of_it, q_clause(a, "target", "==", q_uuid(a, &vm.uuid)));
     json_add(a, &ops, q_select(a, "job", of_it, NULL));
+    json_add(a, &ops, q_select(a, "hostnode", q_where_uuid(a, &to_uuid), "name"));
     if (has_node) {
         json_add(a, &ops, q_select(a, "hostnode", q_where_uuid(a, &node_uuid), NULL));
     }
     TRY(db_transact(cli, &ops, &results));
-    const struct json *nodes = has_node ? q_rows(&results, 3) : NULL;
+    const struct json *nodes = has_node ? q_rows(&results, 4) : NULL;
     const struct json *node = nodes && nodes->n ? &nodes->elems[0] : NULL;
 
     printf("vm %s\n", vm.label);
@@ -203,6 +219,7 @@ vm_why(struct cli *cli, const struct args *args)
            row_int(vm.row, "observed_generation", 0));
     tell_asker(cli, vm.row);
     tell_error(vm.row);
+    tell_move(vm.row, q_rows(&results, 3));
     tell_jobs(cli, q_rows(&results, 2));
     if (row_bool(vm.row, "needreboot")) {
         tell_reboot(vm.row);
