@@ -6,8 +6,11 @@ A real HTTP server on loopback, which can redirect, break off, dawdle and lie; a
 import hashlib
 import http.server
 import os
+import pathlib
+import shutil
 import signal
 import socketserver
+import ssl
 import subprocess
 import threading
 
@@ -56,6 +59,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.body(b"", 302, headers=[("Location", "/redirect/%d/%s" % (steps - 1, name) if steps else "/f/" + name)])
         elif what == "elsewhere":
             self.body(b"", 302, headers=[("Location", "file:///etc/passwd")])
+        elif what == "down":
+            self.body(b"", 302, headers=[("Location", Handler.down)])
         elif data is None:
             self.body(b"no such file", 404)
         elif what == "chunked" and self.command == "GET":
@@ -129,7 +134,39 @@ class Images(Host):
 
 
 @pytest.fixture(scope="module")
-def host(builddir):
+def ca():
+    """A house's own CA, a server's certificate by it, and one that nobody signed."""
+    place = pathlib.Path(temporary_state())  # The fetching process is nobody's, and must find it.
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=place, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=house", "-days", "2")
+    openssl("req", "-x509", *key, "-keyout", "other.key", "-out", "other.pem", "-subj", "/CN=localhost", "-days", "2",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    openssl("req", *key, "-keyout", "web.key", "-out", "web.csr", "-subj", "/CN=localhost")
+    (place / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "web.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "web.pem", "-days", "2",
+            "-extfile", "names")
+    (place / "ca.pem").chmod(0o644)
+    os.environ["CURL_CA_BUNDLE"] = str(place / "ca.pem")
+    yield place
+    del os.environ["CURL_CA_BUNDLE"]
+    shutil.rmtree(place)
+
+
+def tls_server(place, name):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(place / (name + ".pem"), place / (name + ".key"))
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, "https://127.0.0.1:%d/" % server.server_address[1]
+
+
+@pytest.fixture(scope="module")
+def host(builddir, ca):
     with Images(builddir, temporary_state(), prefix="bi%d" % os.getpid()) as host:
         yield host
 
@@ -200,6 +237,26 @@ def test_urls_that_are_refused_at_once(host, url, words):
     done = host.byre("image", "add", "bad", "--from", url, check=False)
     assert (done.returncode, words in done.stderr) == (2, True), done.stderr
     assert "secret" not in (host.state / "log/byre-agentd.log").read_text()
+
+
+def test_https_and_whom_it_trusts(host, server, ca):
+    """By the house's own CA; not by a certificate that nobody signed; and never from https back to http."""
+    trusted, url = tls_server(ca, "web")
+    stranger, other = tls_server(ca, "other")
+    try:
+        host.byre("image", "add", "tls", "--from", url + "f/small.qcow2", "--checksum-url", url + "f/SHA256SUMS")
+        assert host.content("tls.qcow2") == FILES["disk.raw"]
+        before = host.entries()
+        done = host.byre("image", "add", "no", "--from", other + "f/small.qcow2", check=False)
+        assert done.returncode != 0 and "certificate" in done.stderr, done.stderr
+        Handler.down = server + "f/small.qcow2"
+        done = host.byre("image", "add", "no", "--from", url + "down/small.qcow2", check=False)
+        assert done.returncode != 0 and "rotocol" in done.stderr, done.stderr
+        assert host.entries() == before and host.image("no") is None
+        host.byre("image", "rm", "tls")
+    finally:
+        trusted.shutdown()
+        stranger.shutdown()
 
 
 def test_the_fetching_process_has_no_rights(host, server):
