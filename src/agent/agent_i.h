@@ -292,6 +292,17 @@ void vols_pass(struct agent *);
 struct pool_obj *pool_obj_of(struct agent *, const struct row_pool *);
 struct vol_obj *vol_obj_of(struct agent *, const struct row_volume *);
 void pool_obj_orphan(struct pool_obj *);
+
+/* The pools of this host that another one is compared with before it is started or built. */
+struct pool_others {
+    VEC(struct pool *) pools;
+};
+/* Appends those that run, but for 'row'; one that cannot be reached would only keep us.  With
+ * 'stopped' also all others that are made of devices: they have something to lose. */
+void pool_others_take(struct agent *, const struct row_pool *row, bool stopped,
+                      struct pool_others *);
+void pool_others_done(struct pool_others *);
+
 void vol_obj_orphan(struct vol_obj *);
 /* The values of a pool's rows.  ERR_NOT_FOUND: its template is gone. */
 struct err *pool_model(const struct row_pool *, struct pool *ret) MUST_CHECK;

@@ -70,6 +70,7 @@ struct job_work {
     struct pool pool;
     struct vol vol;
     bool has_vol;
+    struct pool_others others; /* PRIV_POOL_BUILD */
     struct priv_request request;
     int64_t begun_tick;
     struct err *e;
@@ -92,6 +93,7 @@ work_done_free(struct job_work *w)
     if (w->has_vol) {
         vol_done(&w->vol);
     }
+    pool_others_done(&w->others);
     pool_done(&w->pool);
     free(w);
 }
@@ -241,6 +243,11 @@ work_of_pool(struct job_work *w, const struct row_pool *pool)
     } else if (w->kind->verb == PRIV_POOL_REFRESH && !pool->active) {
         return err_hint(err_new(ERR_CONSTRAINT, "pool %s is not active", pool->name),
                         "start it first: byre pool start %s", pool->name);
+    }
+    if (w->kind->verb == PRIV_POOL_BUILD) {
+        pool_others_take(w->agent, pool, true, &w->others);
+        w->request.others = (const struct pool *const *) w->others.pools.v;
+        w->request.n_others = w->others.pools.n;
     }
     w->pool_row = pool->base.uuid;
     return pool_model(pool, &w->pool);

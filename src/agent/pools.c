@@ -20,8 +20,7 @@ struct pool_job {
     struct pool_want want;
     int64_t begun_tick, since;
     struct pool pool;
-    struct pool **others; /* POOL_DO_START: those that run. */
-    size_t n_others;
+    struct pool_others others; /* POOL_DO_START: those that run. */
     struct err *e;
     struct priv_reply reply;
 };
@@ -169,8 +168,9 @@ job_run(void *aux)
     struct priv_request request = { .verb = verbs[job->step],
                                     .pool = &job->pool,
                                     .since = job->since,
-                                    .others = (const struct pool *const *) job->others,
-                                    .n_others = job->n_others };
+                                    .others =
+                                        (const struct pool *const *) job->others.pools.v,
+                                    .n_others = job->others.pools.n };
 
     job->e = stored_call(job->agent->stored, &request, -1, NULL, &job->reply);
 }
@@ -251,41 +251,51 @@ job_done(void *aux, bool dropped)
     }
     err_free(job->e);
     priv_reply_done(&job->reply);
-    for (size_t i = 0; i < job->n_others; i++) {
-        pool_done(job->others[i]);
-        free(job->others[i]);
-    }
-    free(job->others);
+    pool_others_done(&job->others);
     pool_done(&job->pool);
     free(job);
 }
 
-/* The pools that run here; one that cannot be reached would only keep us. */
-static void
-take_others(struct agent *a, struct pool_job *job, const struct row_pool *row)
+/* To look at devices never hangs, however long their pool has been stopped. */
+static bool
+is_of_devices(const struct pool *pool)
 {
-    size_t cap = 0;
+    return pool->type == POOL_FS || pool->type == POOL_LOGICAL || pool->type == POOL_DISK;
+}
 
+void
+pool_others_take(struct agent *a, const struct row_pool *row, bool stopped,
+                 struct pool_others *ret)
+{
     ROW_FOR_EACH (struct row_pool, other, row_pool_table(a->replica)) {
-        struct pool *pool = NULL;
-        if (other != row && other->active && agent_is_own(a, &other->hostnode) &&
-            pool_obj_of(a, other)->memo.scanned && job->n_others < MAX_OTHERS) {
-            pool = NEW(struct pool);
-            struct err *e = pool_model(other, pool);
-            if (e) {
-                err_free(e);
-                free(TAKE(pool));
-            }
+        bool runs = other->active && pool_obj_of(a, other)->memo.scanned;
+        if (other == row || !agent_is_own(a, &other->hostnode) ||
+            ret->pools.n >= MAX_OTHERS || !(runs || stopped)) {
+            continue;
         }
-        if (pool && job->n_others == cap) {
-            cap = cap ? 2 * cap : 16;
-            job->others = xrealloc(job->others, cap * sizeof *job->others);
-        }
-        if (pool) {
+        struct pool *pool = NEW(struct pool);
+        struct err *e = pool_model(other, pool);
+        if (e) {
+            err_free(e);
+            free(pool);
+        } else if (!runs && !is_of_devices(pool)) {
+            pool_done(pool);
+            free(pool);
+        } else {
             pool->source.auth.password = NULL; /* Nobody needs it for that. */
-            job->others[job->n_others++] = pool;
+            *VEC_ADD(&ret->pools) = pool;
         }
     }
+}
+
+void
+pool_others_done(struct pool_others *others)
+{
+    VEC_FOR_EACH (struct pool **pool, &others->pools) {
+        pool_done(*pool);
+        free(*pool);
+    }
+    VEC_DONE(&others->pools);
 }
 
 static void
@@ -313,7 +323,7 @@ begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
     job->since = feed_since(obj);
     priv_reply_init(&job->reply);
     if (step == POOL_DO_START) {
-        take_others(a, job, row);
+        pool_others_take(a, row, false, &job->others);
     }
     obj->o.busy = true;
     obj->refreshing = step == POOL_DO_REFRESH || step == POOL_DO_START;

@@ -27,7 +27,7 @@ static const struct verb_row {
     int members;
 } verbs[N_PRIV_VERBS] = {
     [PRIV_POOL_CHECK] = { "pool_check", 0 },
-    [PRIV_POOL_BUILD] = { "pool_build", HAS_BUILD_FLAGS },
+    [PRIV_POOL_BUILD] = { "pool_build", HAS_BUILD_FLAGS | HAS_OTHERS },
     [PRIV_POOL_START] = { "pool_start", HAS_OTHERS },
     [PRIV_POOL_STOP] = { "pool_stop", 0 },
     [PRIV_POOL_REFRESH] = { "pool_refresh", HAS_SINCE },

@@ -94,7 +94,9 @@ worker_plan(const struct priv_request *r, struct plan *plan)
     const struct pool *pool = r->pool;
     switch (r->verb) {
     case PRIV_POOL_CHECK: return gate_pool_check(pool, plan);
-    case PRIV_POOL_BUILD: return gate_pool_build(pool, r->build_flags, plan);
+    case PRIV_POOL_BUILD:
+        TRY(gate_pool_distinct(pool, r->others, r->n_others, plan));
+        return gate_pool_build(pool, r->build_flags, plan);
     case PRIV_POOL_START:
         TRY(gate_pool_distinct(pool, r->others, r->n_others, plan));
         return gate_pool_start(pool, plan);

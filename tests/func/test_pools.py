@@ -83,7 +83,7 @@ def test_stopping_a_pool_in_use_names_who(host, loop):
     run("umount", str(target))
     said = host.byre("vol", "create-as", "g", "v", "1M", check=False)
     if said.returncode != 0:
-        assert "is not mounted on" in said.stderr, said.stderr
+        assert "is not mounted on" in said.stderr or "does not work" in said.stderr, said.stderr  # Seen now, or just before.
     subprocess.run(["umount", str(target)], check=False, capture_output=True)
     assert not (target / "v").exists()  # Looked at where the file system is not.
 
@@ -112,5 +112,11 @@ def test_one_device_by_two_names_is_refused(host, loop):
     host.byre("pool", "start", "g", "--build", "--overwrite")
     host.byre("pool", "define-as", "h", "fs", "--source-dev", str(link), "--source-format", "xfs", "--target",
               str(host.state / "pools" / "h"))
-    said = host.byre("pool", "start", "h", check=False)
-    assert said.returncode != 0 and "conflict with pool: 'g'" in said.stderr, said.stderr
+    for command in (["start", "h"], ["build", "h", "--overwrite"]):
+        said = host.byre("pool", *command, check=False)
+        assert said.returncode != 0 and "conflict with pool: 'g'" in said.stderr, said.stderr
+    host.byre("pool", "stop", "g")
+    said = host.byre("pool", "build", "h", "--overwrite", check=False)
+    assert said.returncode != 0 and "conflict with pool: 'g'" in said.stderr, "what is stopped has something to lose"
+    assert not (host.state / "pools" / "h").exists(), "nothing is made before that is known"
+    host.byre("pool", "start", "g")
