@@ -364,6 +364,20 @@ def test_dump_of_the_memory(host, tmp_path):
     assert done.returncode == 1 and not (tmp_path / "none").exists()
 
 
+def test_a_machine_that_cannot_be_started_stays(host):
+    """As it does after virsh define: nobody has to write it down again, and what was wrong can be changed."""
+    name = host.prefix + "-odd"
+    done = host.byre("vm", "create", name, "--mem", "16", "--cpu-mode", "custom", "--cpu-model", "nonesuch", "--start", check=False)
+    assert done.returncode != 0 and "nonesuch" in done.stderr, done.stderr
+    info = host.json("vm", "info", name)
+    assert info["state"] == "running" and info["status"] != "running" and "nonesuch" in info["error"], info
+    host.byre("vm", "set", name, "cpu_mode=", "cpu_model=")
+    host.byre("vm", "start", name)
+    assert host.json("vm", "info", name)["status"] == "running"
+    host.byre("vm", "stop", name, "--force")
+    host.byre("vm", "delete", name)
+
+
 def test_a_guest_that_does_not_obey_is_asked_about(host, builddir):
     """On a terminal; without one the exit code and the hint say it."""
     import pty
