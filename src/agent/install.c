@@ -16,6 +16,7 @@
 #include "data/istring.h"
 #include "digest/digest.h"
 #include "firstboot/nocloud.h"
+#include "virt/hot.h"
 
 #define HASHED "sha256:"
 #define CARDS_MAX NOCLOUD_MAX_CARDS
@@ -31,10 +32,16 @@ struct making {
 };
 
 static bool
-is_installing(const struct row_vm *row)
+has_disk(const struct row_vm *row)
 {
     const struct row_vmi *vmi = row_vm_get_vmi(row);
     return !uuid_is_zero(&row->opkey) && vmi && vmi->cloud_init;
+}
+
+static bool
+is_installer(const struct row_vmi *vmi)
+{
+    return vmi && str_eq(vmi->kind, "installer") && !uuid_is_zero(&vmi->kernel);
 }
 
 static const char *
@@ -173,7 +180,7 @@ char *
 install_pass(struct agent *a, struct vm_obj *obj, const struct row_vm *row)
 {
     struct uuid domain = model_vm_uuid(row);
-    bool wanted = is_installing(row) && !str_eq(row->state, "deleted");
+    bool wanted = has_disk(row) && !str_eq(row->state, "deleted");
     const struct row_secret *secret = wanted ? row_vm_get_opkey(row) : NULL;
 
     if (obj->firstboot == FIRSTBOOT_NONE && !wanted) {
@@ -246,16 +253,74 @@ count_reboot(struct agent *a, const struct row_vm *row, bool ends_here)
     txn_commit(txn, replica_session(a->replica), NULL, NULL);
 }
 
+/* QEMU boots its -kernel again when the guest resets itself.  What an installer has put on the disk
+ * shall boot now, so the machine is switched off instead; its row wants it on, without a kernel. */
+struct cycle {
+    struct agent *agent;
+    struct uuid domain;
+    char *name;
+    struct err *e;
+};
+
+static void
+cycle_run(void *aux)
+{
+    struct cycle *c = aux;
+    c->e = virt_destroy(c->agent->virt, &c->domain);
+}
+
+static void
+cycle_done(void *aux, bool dropped)
+{
+    struct cycle *c = aux;
+
+    log_failure(LOG_INFO, LOG_MODULE,
+                err_wrap(c->e, "%s: off after its installer", c->name));
+    if (!dropped) {
+        agent_touch(c->agent);
+    }
+    free(c->name);
+    free(c);
+}
+
+static bool
+boots_kernel(const struct agent *a, const struct row_vm *row)
+{
+    struct uuid domain = model_vm_uuid(row);
+    const struct virt_dom *seen = host_seen(a, &domain);
+    return seen && seen->live && seen->live->d.kernel;
+}
+
+static void
+cycle(struct agent *a, const struct row_vm *row)
+{
+    struct cycle *c = NEW(struct cycle);
+
+    log_info("%s: installed; its disk boots now", row->name);
+    c->agent = a;
+    c->domain = model_vm_uuid(row);
+    c->name = str_dup(row->name);
+    work_submit(a->work, "install", cycle_run, cycle_done, c);
+}
+
 void
 install_event(struct agent *a, const struct row_vm *row, enum virt_event_kind kind)
 {
+    const struct row_vmi *vmi = row_vm_get_vmi(row);
     const char *url = install_url(a);
     bool is_end = kind == VIRT_EV_REBOOTED || kind == VIRT_EV_STOPPED;
-    bool deaf = is_installing(row) && !(url && *url) && row->needrebootcount.v <= 1;
+    bool awaited = has_disk(row) || (!uuid_is_zero(&row->opkey) && is_installer(vmi));
+    bool deaf = awaited && !(url && *url) && row->needrebootcount.v <= 1;
+    bool counts = kind == VIRT_EV_REBOOTED && row->needrebootcount.v > 0;
+    bool last = counts && row->needrebootcount.v == 1 && uuid_is_zero(&row->opkey);
 
     if (deaf && is_end) {
         count_reboot(a, row, true);
-    } else if (kind == VIRT_EV_REBOOTED && row->needrebootcount.v > 0) {
+    } else if (counts) {
         count_reboot(a, row, false);
+    }
+    if (kind == VIRT_EV_REBOOTED && is_installer(vmi) && uuid_is_zero(&row->kernel) &&
+        (row->osinstalled || deaf || last) && boots_kernel(a, row)) {
+        cycle(a, row);
     }
 }

@@ -149,20 +149,40 @@ main_network(struct cli *cli, const char **ret)
     return NULL;
 }
 
-/* Interfaces as --net says; without it one in the main network, if there is one. */
-static struct err *
-add_ifaces(struct cli *cli, const struct args *args, const struct uuid *vm,
-           struct json *row)
+/* What the interfaces shall be: as --net says; else as the preset does; else one in the main network, if
+ * there is one. */
+static MUST_CHECK struct err *
+list_ifaces(struct cli *cli, const struct args *args, const struct template *t,
+            struct strvec *ret)
 {
-    const char *text = args_nth(args, "net", 0), *address = NULL;
-    if (!text) {
-        TRY(main_network(cli, &text));
+    const char *text;
+    for (size_t i = 0; (text = args_nth(args, "net", i)); i++) {
+        strvec_add(ret, text);
     }
-    for (size_t i = 0; text && !str_eq(text, "none"); text = args_nth(args, "net", ++i)) {
-        const char *first;
-        if (i == NET_IFACES_MAX) {
-            return err_new(ERR_CONSTRAINT, "more than %d interfaces", NET_IFACES_MAX);
+    if (ret->n == 0) {
+        TRY(template_networks(cli, t, ret));
+    }
+    if (ret->n == 0) {
+        TRY(main_network(cli, &text));
+        if (text) {
+            strvec_add(ret, text);
         }
+    }
+    if (ret->n > NET_IFACES_MAX) {
+        return err_new(ERR_CONSTRAINT, "more than %d interfaces", NET_IFACES_MAX);
+    }
+    return NULL;
+}
+
+static struct err *
+add_ifaces(struct cli *cli, const struct args *args, const struct template *t,
+           const struct uuid *vm, struct json *row)
+{
+    CLEANUP(strvec_done) struct strvec texts = STRVEC_INIT;
+    const char *address = NULL;
+    TRY(list_ifaces(cli, args, t, &texts));
+    for (size_t i = 0; i < texts.n && !str_eq(texts.v[i], "none"); i++) {
+        const char *first, *text = template_limits(cli, t, texts.v[i]);
         TRY(err_wrap(net_add_iface(cli, vm, text, &first), "--net %s", text));
         address = address ? address : first;
     }
@@ -205,7 +225,7 @@ vm_create(struct cli *cli, const struct args *args)
     json_put(a, &row, "generation", json_int(1));
     TRY(err_wrap(add_disks(cli, args, template.image.row ? 1 : 0, &row_uuid_new), "vm %s",
                  name));
-    TRY(err_wrap(add_ifaces(cli, args, &row_uuid_new, &row), "vm %s", name));
+    TRY(err_wrap(add_ifaces(cli, args, &template, &row_uuid_new, &row), "vm %s", name));
     change_insert_as(cli, "vm", &row_uuid_new, row);
     change_await(cli, GOAL_APPLIED, "vm", &row_uuid_new, 1, arena_printf(a, "vm %s", name),
                  start ? "running" : "created");

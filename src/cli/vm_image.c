@@ -20,6 +20,7 @@
 
 #define KEY_MAX_BYTES (64 * KIB)
 #define PASSWORD_MAX_BYTES 512
+#define FINISH_MACRO "($FINISH)" /* In an installer's command line: where it reports. */
 
 struct err *
 template_read(struct cli *cli, const struct args *args, struct template *t)
@@ -42,6 +43,42 @@ int64_t
 template_int(const struct template *t, const char *column, int64_t absent)
 {
     return t->preset.row ? row_int(t->preset.row, column, absent) : absent;
+}
+
+struct err *
+template_networks(struct cli *cli, const struct template *t, struct strvec *networks)
+{
+    const struct json *value = t->preset.row ? json_get(t->preset.row, "networks") : NULL;
+    struct json set = json_array();
+
+    if (!value) {
+        return NULL;
+    } else if (str_eq(value->elems[0].string, "set")) {
+        set = value->elems[1];
+    } else { /* A set of one comes as that one. */
+        json_add(&cli->arena, &set, *value);
+    }
+    for (uint32_t i = 0; i < set.n; i++) {
+        struct named network;
+        TRY(names_find(cli, "network", set.elems[i].elems[1].string, NULL, &network));
+        strvec_add(networks, row_string(network.row, "name"));
+    }
+    strvec_sort(networks);
+    return NULL;
+}
+
+const char *
+template_limits(struct cli *cli, const struct template *t, const char *net)
+{
+    static const char *const limits[] = { "inbound", "outbound" };
+
+    for (size_t i = 0; i < N_ELEMS(limits); i++) {
+        int64_t kib = template_int(t, limits[i], 0);
+        if (kib > 0 && !strstr(net, arena_printf(&cli->arena, ",%s=", limits[i]))) {
+            net = arena_printf(&cli->arena, "%s,%s=%" PRId64, net, limits[i], kib);
+        }
+    }
+    return net;
 }
 
 /* Columns that a preset and a machine have both, and that have no say of their own. */
@@ -282,6 +319,9 @@ put_first_boot(struct cli *cli, const struct args *args, const struct template *
     struct arena *a = &cli->arena;
     const char *user = args_get(args, "user"), *hostname = args_get(args, "hostname");
     bool obeys = row_bool(t->image.row, "cloud_init");
+    const char *line = row_string(t->image.row, "cmdline");
+    bool reports = str_eq(row_string(t->image.row, "kind"), "installer") && line &&
+                   strstr(line, FINISH_MACRO);
     char key[DIGEST_CHARS + 1];
 
     if (!obeys && (user || hostname || args_has(args, "ssh-key") ||
@@ -300,7 +340,7 @@ put_first_boot(struct cli *cli, const struct args *args, const struct template *
     if (args_has(args, "password-stdin")) {
         TRY(put_password(cli, row));
     }
-    if (obeys) {
+    if (obeys || reports) {
         TRY(digest_random_key(key));
         struct uuid uuid = add_secret(cli, "opkey", key);
         json_put(a, row, "opkey", q_uuid(a, &uuid));

@@ -7,7 +7,10 @@
 #include "base/str.h"
 #include "model/network.h"
 
-#define HOSTNAME_MACRO "($HOSTNAME)" /* As VMmanager's templates write it. */
+/* As VMmanager's templates write them. */
+#define HOSTNAME_MACRO "($HOSTNAME)"
+#define FINISH_MACRO                                                                       \
+    "($FINISH)" /* The URL by which the guest reports that it is installed. */
 
 struct build {
     const struct row_vm *row;
@@ -348,20 +351,45 @@ nics_from(struct build *b)
     return NULL;
 }
 
+/* NULL: nobody listens, or the key is used or hashed. */
+static const char *
+finish_url(struct build *b)
+{
+    const struct row_secret *key = row_vm_get_opkey(b->row);
+
+    ROW_FOR_EACH (struct row_cluster, cluster,
+                  row_cluster_table(b->row->base.table->replica)) {
+        const char *url = cluster->install_url;
+        if (url && *url && key && key->value && !strchr(key->value, ':')) {
+            return arena_printf(&b->ret->arena, "%s/install/%s", url, key->value);
+        }
+    }
+    return NULL;
+}
+
 static const char *
 cmdline_from(struct build *b, const char *text)
 {
+    const struct {
+        const char *name, *value;
+    } macros[] = { { HOSTNAME_MACRO, b->row->name }, { FINISH_MACRO, finish_url(b) } };
     CLEANUP(buf_done) struct buf line = BUF_INIT;
 
     if (!text || !*text) {
         return NULL;
     }
-    for (const char *at; (at = strstr(text, HOSTNAME_MACRO));
-         text = at + strlen(HOSTNAME_MACRO)) {
-        buf_add(&line, text, (size_t) (at - text));
-        buf_str(&line, b->row->name);
+    while (*text) {
+        size_t i = 0;
+        while (i < N_ELEMS(macros) && !str_starts(text, macros[i].name)) {
+            i++;
+        }
+        if (i < N_ELEMS(macros)) {
+            buf_str(&line, macros[i].value ? macros[i].value : "");
+            text += strlen(macros[i].name);
+        } else {
+            buf_char(&line, *text++);
+        }
     }
-    buf_str(&line, text);
     return copy(b, buf_cstr(&line));
 }
 
@@ -375,7 +403,9 @@ boot_from(struct build *b)
     const struct row_volume *initrd = row_vm_get_initrd(b->row);
     const char *cmdline = b->row->cmdline;
 
-    if (!kernel && vmi) {
+    if (!kernel && vmi && b->row->osinstalled && str_eq(vmi->kind, "installer")) {
+        return NULL; /* What the installer put on the disk boots. */
+    } else if (!kernel && vmi) {
         kernel = row_vmi_get_kernel(vmi);
         initrd = initrd ? initrd : row_vmi_get_initrd(vmi);
         cmdline = cmdline ? cmdline : vmi->cmdline;
