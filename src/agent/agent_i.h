@@ -82,6 +82,7 @@ struct vol_obj {
     bool
         sized; /* A job has given it another capacity, and the row does not want that yet: */
     int64_t sized_to, sized_generation;
+    bool taken; /* A machine runs with it already, which the rows do not say yet. */
     int64_t tick;
 };
 
@@ -135,6 +136,7 @@ struct agent {
     int n_leftovers;        /* Paused copies on their way out. */
     bool switching;         /* A move's transaction is on its way. */
     bool holding;           /* In a pass: some machine is held by a job. */
+    bool moving;            /* In a pass: some disk is on its way to another volume. */
     int64_t jobs_at_ms;     /* byre-stored did not answer: no job begins before this. */
     struct stats *stats;
     int64_t vol_deletions; /* Rows of volumes that went without us. */
@@ -278,6 +280,12 @@ struct err *memory_admit(struct agent *, const struct row_vm *) MUST_CHECK;
 bool vm_is_held(struct agent *, const struct row_vm *);
 bool vm_jobs_are_open(struct agent *);
 void vm_job_pass(struct agent *, const struct row_job *);
+
+/* disk_live.c: disks that go to other volumes while their machines run. */
+bool live_moves_are_open(struct agent *);
+/* What runs may be ahead of its rows: the domain that they want has such a disk where it is. */
+void live_disks_where_they_are(struct agent *, const struct virt_dom *seen,
+                               struct virt_domain *);
 
 /* snapshots.c */
 void snapshots_pass(struct agent *);

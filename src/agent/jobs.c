@@ -11,6 +11,8 @@
  *     vol.clone        volume   vols.c likewise
  *     vol.fetch        volume   vols.c likewise
  *     vol.move         volume   vols.c makes the new one, then move.c
+ *     vm.disk.move     volume   vols.c makes the new one, then move.c and disk_live.c
+ *     vm.disk.resize   volume   disk_live.c
  *     vol.upload ...   volume   request.c, while a client is connected
  *     vm.migrate       vm       migrate.c: it goes to another host
  *     vm.receive       vm       receive.c: it comes to this one
@@ -32,7 +34,16 @@
     (INT64_C(7) * 24 * 60 * 60 * 1000) /* Then what has ended is forgotten, ... */
 #define KEEP_MAX 200                   /* ... and all but so many. */
 
-enum driver { BY_THIS, BY_VOLUME, BY_MOVE, BY_REQUEST, BY_MIGRATE, BY_RECEIVE, BY_MACHINE };
+enum driver {
+    BY_THIS,
+    BY_VOLUME,
+    BY_MOVE,
+    BY_REQUEST,
+    BY_MIGRATE,
+    BY_RECEIVE,
+    BY_MACHINE,
+    BY_DISK
+};
 
 struct job_kind {
     const char *name;
@@ -53,6 +64,8 @@ static const struct job_kind kinds[] = {
     { "vol.clone", BY_VOLUME, PRIV_VOL_CLONE, true },
     { "vol.fetch", BY_VOLUME, PRIV_VOL_FETCH, true },
     { "vol.move", BY_MOVE, PRIV_VOL_CLONE, true },
+    { JOB_DISK_MOVE, BY_MOVE, PRIV_VOL_CREATE, true },
+    { "vm.disk.resize", BY_DISK, PRIV_VOL_RESIZE, true },
     { "vol.upload", BY_REQUEST, PRIV_VOL_UPLOAD, true },
     { "vol.download", BY_REQUEST, PRIV_VOL_DOWNLOAD, true },
     { "vm.migrate", BY_MIGRATE, PRIV_VOL_CLONE, false },
@@ -404,6 +417,8 @@ job_pass(struct agent *a, const struct row_job *row)
         job_refuse(a, row, err_new(ERR_CANCELED, "it was cancelled before it began"));
     } else if (kind->driver == BY_MACHINE) {
         vm_job_pass(a, row);
+    } else if (kind->driver == BY_DISK) {
+        disk_resize_pass(a, row);
     } else if (kind->driver == BY_REQUEST) {
         job_refuse(a, row,
                    err_hint(err_new(ERR_IO, running ? "it was interrupted"

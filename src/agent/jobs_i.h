@@ -16,6 +16,16 @@ void job_tell_volume(struct agent *, struct row_volume *, const struct priv_repl
                      int64_t wanted);
 
 void move_pass(struct agent *, const struct row_job *); /* move.c */
+/* The new volume of a move that comes to nothing is to go. */
+void move_forget(struct agent *, const struct row_volume *new);
+
+/* disk_live.c: disks of machines that run. */
+#define JOB_DISK_MOVE "vm.disk.move"
+void disk_resize_pass(struct agent *, const struct row_job *);
+/* Copies the disk in a thread; once the machine uses the new volume, its object says 'taken'. */
+struct err *disk_move_begin(struct agent *, const struct row_job *,
+                            const struct row_volume *old,
+                            const struct row_volume *new) MUST_CHECK;
 
 /* ERR_BUSY if a machine that is on, or a job, has the volume in use: for one who writes, anybody;
  * else those who write.  Job 'but' does not count; may be NULL. */

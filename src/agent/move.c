@@ -1,12 +1,13 @@
 /* agent/move.c: a volume goes to another pool, in steps that a kill cannot tear apart.
  *
  *     rows                                         so the next step is
- *     new one not ready                            vols.c makes it: a copy of the old one
+ *     new one not ready                            vols.c makes it: a copy of the old one, or (vm.disk.move) empty
+ *     ... and it is to be moved while in use       disk_live.c copies, and QEMU goes on with the new one
  *     new one failed, or the job is cancelled      the new one is marked as deleted; the end
  *     new one ready, old one not marked            one transaction: all that used the old one uses
  *                                                  the new one, and the old one is deleted
  *     old one marked                               vols.c removes it
- *     old one gone                                 done
+ *     old one gone, or it is to be kept            done
  *
  * Each pass reads the rows and does the one step, so whoever comes after a kill goes on. */
 #define LOG_MODULE "job"
@@ -15,17 +16,24 @@
 
 #include "base/log.h"
 
+void
+move_forget(struct agent *a, const struct row_volume *new)
+{
+    struct txn *txn = txn_new(replica_database(a->replica));
+    struct txn_row *out = txn_update(txn, "volume", &new->base.uuid);
+
+    txn_set_bool(out, "deleted", true);
+    txn_set_int(out, "generation", new->generation + 1);
+    txn_commit(txn, replica_session(a->replica), NULL, NULL);
+}
+
 /* The new one goes, and the job ends with 'e'.  Takes it. */
 static void
 give_up(struct agent *a, const struct row_job *row, const struct row_volume *new,
         struct err *e)
 {
     if (new && !new->deleted) {
-        struct txn *txn = txn_new(replica_database(a->replica));
-        struct txn_row *out = txn_update(txn, "volume", &new->base.uuid);
-        txn_set_bool(out, "deleted", true);
-        txn_set_int(out, "generation", new->generation + 1);
-        txn_commit(txn, replica_session(a->replica), NULL, NULL);
+        move_forget(a, new);
     }
     job_refuse(a, row, err_wrap(e, "%s", row->kind));
 }
@@ -44,12 +52,20 @@ check_overlays(struct agent *a, const struct row_volume *old)
     return NULL;
 }
 
+static bool
+is_live(const struct row_job *row)
+{
+    return str_eq(row->kind, JOB_DISK_MOVE);
+}
+
 static struct err *
 check_switch(struct agent *a, const struct row_job *row, const struct row_volume *old,
              const struct row_volume *new)
 {
     TRY(check_overlays(a, old));
-    TRY(vol_refuse_used(a, old, true, &row->base.uuid));
+    if (!is_live(row)) {
+        TRY(vol_refuse_used(a, old, true, &row->base.uuid));
+    }
     if (!new->capacity.has || !old->capacity.has || new->capacity.v < old->capacity.v) {
         return err_hint(
             err_new(ERR_CONSTRAINT, "the copy is smaller than volume %s", old->name),
@@ -125,23 +141,50 @@ switch_over(struct agent *a, const struct row_job *row, const struct row_volume 
     txn_set_uuid(to, "device", uuid_is_zero(&old->device) ? NULL : &old->device);
     txn_set_string(to, "bus", old->bus);
     txn_set_string(to, "dev", old->dev);
-    txn_set_bool(from, "deleted", true);
-    txn_set_int(from, "generation", old->generation + 1);
+    if (typed_set_has(&row->options, "keep")) {
+        txn_set_uuid(from, "vm", NULL);
+        txn_set_uuid(from, "device", NULL);
+    } else {
+        txn_set_bool(from, "deleted", true);
+        txn_set_int(from, "generation", old->generation + 1);
+    }
     txn_comment(txn, "byre-agentd: volume %s has moved", old->name);
     a->switching = true;
     txn_commit(txn, replica_session(a->replica), on_switched, a);
 }
 
+/* The copy is whole, or nearly: the disk is where its machine can use it. */
+static void
+go_over(struct agent *a, const struct row_job *row, const struct row_volume *old,
+        struct row_volume *new)
+{
+    const struct vol_obj *obj = vol_obj_of(a, new);
+    struct err *e = check_switch(a, row, old, new);
+
+    if (!e && is_live(row) && !obj->taken) {
+        e = a->listed ? disk_move_begin(a, row, old, new) : NULL;
+    } else if (!e) {
+        switch_over(a, row, old, new);
+    }
+    if (e) {
+        give_up(a, row, new, e);
+    }
+}
+
 void
 move_pass(struct agent *a, const struct row_job *row)
 {
-    const struct row_volume *new = row_volume_find(a->replica, &row->target);
+    bool keep = typed_set_has(&row->options, "keep");
+    struct row_volume *new = row_volume_find(a->replica, &row->target);
     const struct row_volume *old = row_volume_find(a->replica, &row->source);
     bool settled = new &&new->observed_generation >= new->generation;
     bool ready = new &&str_eq(new->state, "ready") && !new->deleted;
 
     a->unsettled = true;
-    if (!new || new->deleted) {
+    if (new &&keep && ready &&is_used(a, &new->base.uuid)) { /* It has moved. */
+        ticket_end(ticket_take(a, row), NULL, NULL);
+        agent_touch(a);
+    } else if (!new || new->deleted) {
         job_refuse(a, row,
                    err_new(row->cancel ? ERR_CANCELED : ERR_NOT_FOUND,
                            "the new volume was removed meanwhile"));
@@ -161,17 +204,12 @@ move_pass(struct agent *a, const struct row_job *row)
                                          old->name),
                                 "%s", row->kind));
         }
-    } else if (row->cancel) {
+    } else if (row->cancel && !vol_obj_of(a, new)->taken) {
         give_up(a, row, new, err_new(ERR_CANCELED, "it was cancelled"));
     } else if (settled && !ready) {
         give_up(a, row, new,
                 err_new(ERR_IO, "%s", new->error ? new->error : "the copy failed"));
     } else if (settled && !a->switching) {
-        struct err *e = check_switch(a, row, old, new);
-        if (e) {
-            give_up(a, row, new, e);
-        } else {
-            switch_over(a, row, old, new);
-        }
+        go_over(a, row, old, new);
     }
 }

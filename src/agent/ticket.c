@@ -301,7 +301,7 @@ void
 tickets_cancel(struct agent *a)
 {
     LIST_FOR_EACH (struct ticket, t, node, &a->tickets) {
-        t->cancel = 1;
+        t->cancel = TICKET_LEAVE;
     }
 }
 

@@ -16,7 +16,8 @@ struct ticket *ticket_take(struct agent *, const struct row_job *);
 /* Of a job that this agent is doing; NULL: it is not. */
 struct ticket *ticket_find(const struct agent *, const struct uuid *job);
 const struct uuid *ticket_job(const struct ticket *);
-/* Nonzero once it is to be cancelled.  Valid until the end. */
+/* Nonzero once it is to be cancelled; TICKET_LEAVE: because the agent leaves.  Valid until the end. */
+#define TICKET_LEAVE 2
 volatile int *ticket_flag(struct ticket *);
 /* For priv_watch, with the ticket as 'aux': in the worker's thread. */
 void ticket_progress(void *ticket, const struct priv_progress *);

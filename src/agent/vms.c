@@ -147,11 +147,12 @@ step_failed(struct vm_job *job)
         return;
     }
     CLEANUP(free_drop) char *why = str_dup(err_why(e));
+    CLEANUP(free_drop) char *next = err_next(e) ? str_dup(err_next(e)) : NULL;
     log_failure(LOG_WARN, LOG_MODULE,
                 err_wrap(e, "%s: %s", job->name, vm_step_name(job->step)));
     struct err *told =
         err_hint(err_wrap(err_new(ERR_IO, "%s", why), "%s", step_failed_text(job->step)),
-                 "correct what it names, then give the command again");
+                 "%s", next ? next : "correct what it names, then give the command again");
     CLEANUP(free_drop) char *text = error_text(told);
     err_free(told);
     vm_memo_failed(&obj->memo, &job->want, text);
@@ -448,6 +449,7 @@ wanted_of(struct agent *a, const struct row_vm *row, const struct virt_dom *seen
         return;
     }
     w->built = true;
+    live_disks_where_they_are(a, seen, &w->model.domain);
     w->waits = vols_job_text(a, row);
     w->waits = w->waits ? w->waits : install_pass(a, vm_obj_of(a, row), row);
     if (w->model.waits) {
@@ -760,6 +762,7 @@ void
 vms_pass(struct agent *a)
 {
     a->holding = vm_jobs_are_open(a);
+    a->moving = live_moves_are_open(a);
     ROW_FOR_EACH (struct row_vm, row, row_vm_table(a->replica)) {
         if (agent_is_own(a, &row->hostnode) && !str_eq(row->source, "libvirt")) {
             vm_pass(a, row);

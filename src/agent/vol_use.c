@@ -29,9 +29,9 @@ static const char *
 move_of(struct agent *a, const struct uuid *volume, const struct uuid *but)
 {
     ROW_FOR_EACH (struct row_job, row, row_job_table(a->replica)) {
-        if (job_is_open(row) && str_eq(row->kind, "vol.move") &&
-            str_eq(row->state, "running") && uuid_eq(&row->source, volume) &&
-            !(but && uuid_eq(&row->base.uuid, but))) {
+        bool moves = str_eq(row->kind, "vol.move") || str_eq(row->kind, JOB_DISK_MOVE);
+        if (job_is_open(row) && moves && str_eq(row->state, "running") &&
+            uuid_eq(&row->source, volume) && !(but && uuid_eq(&row->base.uuid, but))) {
             return row->kind;
         }
     }

@@ -1,6 +1,10 @@
 /* cli/cmd_vm_parts.c: the verbs that change a machine's hardware. */
 #include "cli/vm_i.h"
 
+static const struct opt_spec opts_medium[] = {
+    { "force", NULL, "even if the guest has locked the drive" },
+    { NULL },
+};
 static const struct opt_spec opts_attach[] = {
     { "cdrom", NULL, "as a CD-ROM" },
     { NULL },
@@ -35,9 +39,20 @@ const struct command cmds_vm_parts[] = {
       "byre vm disk set web vda total_iops_sec=500 total_bytes_sec=50M\n" DISK_HELP
           WHILE_IT_RUNS },
     { "vm", "disk insert", "NAME DRIVE VOLUME", "puts a medium into a drive", vm_insert,
-      CMD_CHANGE, NULL, "vm volume volume", NULL },
+      CMD_CHANGE, opts_medium, "vm volume volume", NULL },
     { "vm", "disk eject", "NAME DRIVE", "takes the medium out of a drive", vm_eject,
-      CMD_CHANGE, NULL, "vm volume", NULL },
+      CMD_CHANGE, opts_medium, "vm volume",
+      "A guest that reads it may have locked the drive: then --force, as with a pin in the hole.\n" },
+    { "vm", "disk resize", "NAME DISK SIZE", "makes a disk larger", vm_disk_resize,
+      CMD_CHANGE, NULL, "vm volume",
+      "byre vm disk resize web vdb 20G\n" DISK_HELP
+      "The guest of a running machine sees the new size at once; its partitions and file systems\n"
+      "are its own to grow.\n" },
+    { "vm", "disk move", "NAME DISK POOL", "moves a disk to another pool", vm_disk_move,
+      CMD_CHANGE, opts_vm_disk_move, "vm volume pool",
+      "byre vm disk move web vda fast\n" DISK_HELP
+      "A running machine goes on meanwhile and notices nothing.  Cancelled (Ctrl-C, byre job cancel) or\n"
+      "broken off, the disk is where it was.\n" },
     { "vm", "iface list", "NAME", "its network cards", vm_iface_list, CMD_LIST, NULL,
       "vm" },
     { "vm", "iface add", "NAME NETWORK", "gives it a network card", vm_iface_add,

@@ -332,12 +332,11 @@ find_device(struct cli *cli, const struct named *vm, const char *which,
                     "byre vm disk list %s", vm->label);
 }
 
-/* The machine and the disk that the first two words name. */
-static struct err *
+struct err *
 vm_and_device(struct cli *cli, const struct args *args, struct named *vm,
               const struct json **ret)
 {
-    TRY(names_find(cli, "vm", args->pos.v[0], "hostnode,source", vm));
+    TRY(names_find(cli, "vm", args->pos.v[0], "hostnode,source,status", vm));
     TRY(vm_check_ours(vm));
     return find_device(cli, vm, args->pos.v[1], ret);
 }
@@ -360,6 +359,7 @@ static struct err *
 change_medium(struct cli *cli, const struct args *args, const struct uuid *volume,
               const char *said)
 {
+    bool force = args_has(args, "force");
     struct arena *a = &cli->arena;
     struct named vm;
     const struct json *device;
@@ -373,6 +373,7 @@ change_medium(struct cli *cli, const struct args *args, const struct uuid *volum
     struct uuid uuid = row_uuid(device);
     json_put(a, &row, "volume", volume ? q_uuid(a, volume) : q_unset(a));
     json_put(a, &row, "filepath", q_unset(a));
+    json_put(a, &row, "how", force ? json_string_ref("force") : q_unset(a));
     change_update(cli, "device", &uuid, row);
     vm_await_hardware(cli, &vm, said);
     return NULL;

@@ -9,6 +9,15 @@ struct err *vm_attach(struct cli *, const struct args *) MUST_CHECK; /* vm_disk.
 struct err *vm_detach(struct cli *, const struct args *) MUST_CHECK; /* vm_disk.c */
 struct err *vm_insert(struct cli *, const struct args *) MUST_CHECK; /* vm_disk.c */
 struct err *vm_eject(struct cli *, const struct args *) MUST_CHECK;  /* vm_disk.c */
+struct err *vm_disk_resize(struct cli *,
+                           const struct args *) MUST_CHECK; /* vm_disk_move.c */
+struct err *vm_disk_move(struct cli *, const struct args *) MUST_CHECK;
+extern const struct opt_spec opts_vm_disk_move[];
+/* The machine (hostnode, source, status) and the disk (targetdev, type, volume) that the first two words name. */
+struct err *vm_and_device(struct cli *, const struct args *, struct named *vm,
+                          const struct json **ret) MUST_CHECK;
+/* Of what the row says: is the guest there?  'vm' has its column status. */
+bool vm_is_on(const struct named *vm);
 struct err *vm_disk_set(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_disk_list(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_set(struct cli *, const struct args *) MUST_CHECK; /* vm_set.c */

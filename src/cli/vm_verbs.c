@@ -153,9 +153,8 @@ start_one(struct cli *cli, const struct args *args, const struct named *vm)
                                     : want(cli, vm, "running", NULL, "running");
 }
 
-/* Of what the row says: is the guest there? */
-static bool
-is_on(const struct named *vm)
+bool
+vm_is_on(const struct named *vm)
 {
     const char *status = row_string(vm->row, "status");
     return str_eq(status, "running") || str_eq(status, "idle") ||
@@ -175,8 +174,8 @@ static struct err *
 save_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
     bool saved = str_eq(row_string(vm->row, "status"), "saved");
-    return is_on(vm) || saved ? want(cli, vm, "saved", NULL, "saved")
-                              : not_so(vm, "running", "start");
+    return vm_is_on(vm) || saved ? want(cli, vm, "saved", NULL, "saved")
+                                 : not_so(vm, "running", "start");
 }
 
 static struct err *
@@ -410,7 +409,7 @@ vm_autostart(struct cli *cli, const struct args *args)
 static struct err *
 destroy_if_on(struct cli *cli, const struct args *args, const struct named *vm)
 {
-    return is_on(vm) ? destroy_one(cli, args, vm) : NULL;
+    return vm_is_on(vm) ? destroy_one(cli, args, vm) : NULL;
 }
 
 static bool
@@ -473,7 +472,7 @@ vm_rename(struct cli *cli, const struct args *args)
     change_update(cli, "vm", &vm.uuid, row);
     vm_await(cli, &vm, GOAL_APPLIED,
              arena_printf(a, "is %s now%s", name,
-                          is_on(&vm) ? "; libvirt follows when it is off" : ""));
+                          vm_is_on(&vm) ? "; libvirt follows when it is off" : ""));
     return NULL;
 }
 

@@ -1,7 +1,8 @@
-/* cli/vol_change.c: `vol wipe` and `vol resize`.
+/* cli/vol_change.c: `vol wipe`, `vol resize` and `vm disk resize`.
  *
  * Plain growth is a want of the volume's row: it stays true whatever happens.  What loses data
- * (wiping, shrinking) or takes long (blocks for all of it) is asked for once, by a job. */
+ * (wiping, shrinking) or takes long (blocks for all of it) is asked for once, by a job; and so is what only the
+ * QEMU of a running machine can do. */
 #include "cli/job_i.h"
 #include "cli/vol_i.h"
 #include "store/gate.h"
@@ -22,17 +23,29 @@ target_done(struct target *t)
 }
 
 static struct err *
-target_find(struct cli *cli, const struct args *args, size_t n_tail, struct target *t)
+target_find(struct cli *cli, const char *name, bool live, struct target *t)
 {
-    const char *name = NULL;
-    memset(t, 0, sizeof *t);
-    pool_init(&t->s.value);
-    vol_init(&t->v);
-    TRY(vol_name_arg(cli, args, n_tail, &name));
     TRY(vol_find(cli, name, &t->named, &t->s));
     TRY(storage_volume(cli, &t->s, t->named.row, &t->v));
     t->label = arena_printf(&cli->arena, "vol %s", t->named.label);
-    return vol_check_at_rest(cli, &t->named);
+    return live ? vol_check_no_jobs(cli, &t->named) : vol_check_at_rest(cli, &t->named);
+}
+
+static void
+target_init(struct target *t)
+{
+    memset(t, 0, sizeof *t);
+    pool_init(&t->s.value);
+    vol_init(&t->v);
+}
+
+static struct err *
+target_of_args(struct cli *cli, const struct args *args, size_t n_tail, struct target *t)
+{
+    const char *name = NULL;
+    target_init(t);
+    TRY(vol_name_arg(cli, args, n_tail, &name));
+    return target_find(cli, name, false, t);
 }
 
 static void
@@ -51,7 +64,7 @@ vol_wipe(struct cli *cli, const struct args *args)
     CLEANUP(plan_done) struct plan plan = PLAN_INIT;
     const char *name = args_get(args, "algorithm");
     enum wipe_algorithm algorithm = WIPE_ZERO;
-    TRY(target_find(cli, args, 0, &t));
+    TRY(target_of_args(cli, args, 0, &t));
     if (name && !wipe_algorithm_parse(name, &algorithm)) {
         return err_hint(err_new(ERR_SYNTAX, "Unsupported algorithm '%s'", name),
                         "one of: zero, nnsa, dod, bsi, gutmann, schneier, pfitzner7, "
@@ -136,7 +149,7 @@ vol_resize(struct cli *cli, const struct args *args)
     struct json options = json_array();
     int64_t bytes;
     int flags = 0;
-    TRY(target_find(cli, args, 1, &t));
+    TRY(target_of_args(cli, args, 1, &t));
     TRY(read_capacity(args, &t, &bytes));
     if (args_has(args, "shrink") && bytes < t.v.capacity) {
         json_add(a, &options, json_string_ref("shrink"));
@@ -161,5 +174,47 @@ vol_resize(struct cli *cli, const struct args *args)
     json_put(a, &row, "length", json_int(bytes));
     json_put(a, &row, "options", json_pair(a, json_string_ref("set"), options));
     add_job(cli, &t, row, "resized");
+    return NULL;
+}
+
+/* A machine that goes off before the job begins has it refused: the command says so. */
+static void
+grow_live(struct cli *cli, const struct target *t, int64_t bytes)
+{
+    struct json row =
+        job_row(cli, "vm.disk.resize", "volume", &t->named.uuid, t->s.pool.row);
+    json_put(&cli->arena, &row, "length", json_int(bytes));
+    add_job(cli, t, row, "resized");
+}
+
+struct err *
+vol_resize_disk(struct cli *cli, const struct uuid *volume, const char *size, bool live)
+{
+    CLEANUP(target_done) struct target t;
+    CLEANUP(plan_done) struct plan plan = PLAN_INIT;
+    int64_t bytes;
+    target_init(&t);
+    TRY(target_find(cli, UUID_TEXT(volume), live, &t));
+    TRY(parse_size("size", size, 1, &bytes));
+    if (bytes < t.v.capacity) {
+        struct err *e = err_new(ERR_CONSTRAINT,
+                                "it has %" PRId64 " bytes; %" PRId64 " would cut off data",
+                                t.v.capacity, bytes);
+        return err_hint(
+            err_wrap(e, "%s", t.label),
+            "stop the machine, then byre vol resize --shrink, if the data behind "
+            "that may be lost");
+    }
+    t.v.capacity = bytes;
+    TRY(err_wrap(vol_check_pool(&t.s, &t.v), "%s", t.label));
+    TRY(storage_refusal(gate_vol_resize(&t.s.value, &t.v, bytes, 0, &plan), "%s", t.label));
+    if (cli->dry_run && !live) {
+        show_plan(cli, t.label, &plan);
+    }
+    if (live) {
+        grow_live(cli, &t, bytes);
+    } else {
+        grow(cli, &t, bytes);
+    }
     return NULL;
 }

@@ -1,7 +1,8 @@
-/* cli/vol_copy.c: `vol clone`, `vol create-from` and `vol move`.
+/* cli/vol_copy.c: `vol clone`, `vol create-from`, `vol move` and `vm disk move`.
  *
  * The new volume's row names the one that it begins as a copy of; a job beside it tells how far
- * the copy is and takes a cancel.  Both are written in one transaction. */
+ * the copy is and takes a cancel.  Both are written in one transaction.  If a running machine has
+ * the old one, the new one begins empty and that machine's QEMU fills it. */
 #include "cli/job_i.h"
 #include "cli/vol_i.h"
 #include "store/gate.h"
@@ -14,6 +15,8 @@ struct copy {
     struct named from;
     struct vol source; /* As observed. */
     struct vol vol;    /* The new one. */
+    bool live, moves;
+    int64_t bandwidth; /* Bytes/s; 0: no limit. */
     int flags;         /* enum vol_flags */
     struct json options;
     const char *label, *said;
@@ -51,7 +54,7 @@ read_source(struct cli *cli, const char *spec, struct copy *c)
                                 state ? state : "not there yet"),
                         "byre vol info %s", c->from.label);
     }
-    return vol_check_at_rest(cli, &c->from);
+    return c->live ? vol_check_no_jobs(cli, &c->from) : vol_check_at_rest(cli, &c->from);
 }
 
 static struct err *
@@ -66,6 +69,14 @@ check_same_node(const struct copy *c)
                                   c->from_pool.pool.label, c->to_pool.pool.label),
                           "copy through a pool that both hosts have, or by byre vol "
                           "download and upload");
+}
+
+static struct err *
+plan_copy(const struct copy *c, struct plan *plan)
+{
+    return c->live ? gate_vol_create(&c->to_pool.value, &c->vol, c->flags, plan)
+                   : gate_vol_clone(&c->to_pool.value, &c->vol, &c->from_pool.value,
+                                    &c->source, c->flags, plan);
 }
 
 /* Checks the copy as the host will, and adds rows and goal to the change. */
@@ -89,23 +100,26 @@ copy_add(struct cli *cli, struct copy *c, bool if_not_exists)
         return NULL;
     }
     TRY(err_wrap(vol_check_pool(&c->to_pool, &c->vol), "%s", c->label));
-    TRY(storage_refusal(gate_vol_clone(&c->to_pool.value, &c->vol, &c->from_pool.value,
-                                       &c->source, c->flags, &plan),
-                        "%s", c->label));
+    TRY(storage_refusal(plan_copy(c, &plan), "%s", c->label));
     if (cli->dry_run) {
         show_plan(cli, c->label, &plan);
     }
     struct json row = storage_volume_row(cli, &c->vol);
     json_put(a, &row, "pool", q_uuid(a, &c->to_pool.pool.uuid));
-    json_put(a, &row, "source", q_uuid(a, &c->from.uuid));
+    if (!c->live) {
+        json_put(a, &row, "source", q_uuid(a, &c->from.uuid));
+    }
     json_put(a, &row, "generation", json_int(1));
     change_insert(cli, "volume", row, &uuid);
 
     struct json job_json = job_row(cli, c->kind, "volume", &uuid, c->to_pool.pool.row);
     json_put(a, &job_json, "source", q_uuid(a, &c->from.uuid));
     json_put(a, &job_json, "options", json_pair(a, json_string_ref("set"), c->options));
+    if (c->bandwidth) {
+        json_put(a, &job_json, "bandwidth", json_int(c->bandwidth));
+    }
     change_insert(cli, "job", job_json, &job);
-    if (str_eq(c->kind, "vol.move")) {
+    if (c->moves) {
         change_await_state(cli, GOAL_JOB, "job", &job, c->label, c->said);
     } else {
         change_await(cli, GOAL_APPLIED, "volume", &uuid, 1, c->label, c->said);
@@ -244,14 +258,9 @@ check_no_overlay(struct cli *cli, const struct copy *c)
 }
 
 static struct err *
-move(struct cli *cli, const struct args *args, struct copy *c)
+move(struct cli *cli, const char *spec, const char *to, const char *name, struct copy *c)
 {
-    const char *spec = NULL, *to = args_get(args, "to"), *name = args_get(args, "name");
-    if (!to) {
-        return err_hint(err_new(ERR_SYNTAX, "vol move needs a pool to move to"),
-                        "byre vol move POOL/VOLUME --to POOL");
-    }
-    TRY(vol_name_arg(cli, args, 0, &spec));
+    c->moves = true;
     TRY(read_source(cli, spec, c));
     TRY(storage_pool_find(cli, to, &c->to_pool));
     TRY(err_wrap(check_no_overlay(cli, c), "vol %s", c->from.label));
@@ -261,6 +270,9 @@ move(struct cli *cli, const struct args *args, struct copy *c)
                         "byre vol clone makes a second one");
     }
     like_source(c, name ? name : row_string(c->from.row, "name"));
+    if (c->live) {
+        c->vol.allocation = pool_type_is_files(c->to_pool.value.type) ? 0 : -1;
+    }
     c->said = arena_printf(&cli->arena, "moved from %s", c->from.label);
     return copy_add(cli, c, false);
 }
@@ -269,6 +281,26 @@ struct err *
 vol_move(struct cli *cli, const struct args *args)
 {
     CLEANUP(copy_done) struct copy c;
+    const char *spec = NULL, *to = args_get(args, "to");
     copy_init(&c, "vol.move");
-    return move(cli, args, &c);
+    if (!to) {
+        return err_hint(err_new(ERR_SYNTAX, "vol move needs a pool to move to"),
+                        "byre vol move POOL/VOLUME --to POOL");
+    }
+    TRY(vol_name_arg(cli, args, 0, &spec));
+    return move(cli, spec, to, args_get(args, "name"), &c);
+}
+
+struct err *
+vol_move_disk(struct cli *cli, const struct uuid *volume, const char *pool,
+              const char *name, int64_t bandwidth, bool keep, bool live)
+{
+    CLEANUP(copy_done) struct copy c;
+    copy_init(&c, live ? "vm.disk.move" : "vol.move");
+    c.live = live;
+    c.bandwidth = bandwidth;
+    if (keep) {
+        add_option(cli, &c, "keep", 0);
+    }
+    return move(cli, UUID_TEXT(volume), pool, name, &c);
 }

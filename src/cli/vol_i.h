@@ -20,6 +20,15 @@ struct err *vol_name_arg(struct cli *, const struct args *, size_t n_tail,
  * the change takes that away too. */
 struct err *vol_check_unused(struct cli *, const struct named *) MUST_CHECK; /* vol_use.c */
 
+/* What `vm disk resize` and `vm disk move` do to a machine's volume.  'live': its machine runs, so QEMU does it. */
+struct err *vol_resize_disk(struct cli *, const struct uuid *volume, const char *size,
+                            bool live) MUST_CHECK;
+struct err *vol_move_disk(struct cli *, const struct uuid *volume, const char *pool,
+                          const char *name, int64_t bandwidth, bool keep,
+                          bool live) MUST_CHECK;
+/* Refuses a volume that a job works on (ERR_BUSY). */
+struct err *vol_check_no_jobs(struct cli *, const struct named *) MUST_CHECK;
+
 /* Refuses a volume whose machine is on (ERR_BUSY): what is wanted of it would otherwise
  * come true when the machine stops, long after the command. */
 struct err *vol_check_at_rest(struct cli *, const struct named *) MUST_CHECK;

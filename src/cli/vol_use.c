@@ -54,9 +54,8 @@ refuse(struct cli *cli, const struct named *volume, const struct table_schema *t
     return err_hint(e, "byre %s info %s", noun_of_table(table->name), by.label);
 }
 
-/* A job that runs, or will, and has the volume. */
-static struct err *
-check_jobs(struct cli *cli, const struct named *volume)
+struct err *
+vol_check_no_jobs(struct cli *cli, const struct named *volume)
 {
     static const char *const columns[] = { "target", "source" };
     struct arena *a = &cli->arena;
@@ -111,7 +110,7 @@ vol_check_unused(struct cli *cli, const struct named *volume)
             }
         }
     }
-    struct err *e = check_jobs(cli, volume);
+    struct err *e = vol_check_no_jobs(cli, volume);
     e = e ? e : db_transact(cli, &ops, &results);
     for (size_t i = 0; i < asked.n && !e; i++) {
         const struct json *rows = q_rows(&results, i);
@@ -135,7 +134,7 @@ vol_check_at_rest(struct cli *cli, const struct named *volume)
     struct named vm;
     struct uuid uuid;
 
-    TRY(check_jobs(cli, volume));
+    TRY(vol_check_no_jobs(cli, volume));
     if (!row_ref(volume->row, "vm", &uuid)) {
         return NULL;
     }

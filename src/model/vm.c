@@ -160,6 +160,7 @@ disk_from(struct build *b, const struct row_device *device, struct virt_disk *di
     disk->bus = copy(b, bus_of(device, disk->cdrom));
     disk->readonly = device->readonly;
     disk->shareable = device->shareable;
+    disk->force = str_eq(device->how, "force");
     disk->boot_order = (int) device->boot_order.v;
     disk->cache = copy(b, device->cache);
     disk->limits = (struct virt_limits){

@@ -46,6 +46,8 @@ struct virt_disk {
     bool block;         /* The path is a block device. */
     bool cdrom, floppy; /* Neither: a disk.  These may be empty. */
     bool readonly, shareable;
+    bool
+        force; /* Its medium goes even if the guest has locked the drive.  No part of the XML. */
     struct virt_limits limits;
     int boot_order; /* 1 is first; 0: not a boot device.  If every disk has 0: all, as listed. */
 };

@@ -182,7 +182,7 @@ diff_tuning(struct diff *x)
 }
 
 /* Appends a change whose XML is being written to '*xml'; finish() takes it. */
-static void
+static struct virt_change *
 finish(struct diff *x, enum virt_change_kind kind, const char *what, struct buf *xml)
 {
     struct virt_change *c = add(x, kind, what);
@@ -191,6 +191,7 @@ finish(struct diff *x, enum virt_change_kind kind, const char *what, struct buf 
     if (kind == VIRT_CH_DETACH) {
         by_guest(x, c);
     }
+    return c;
 }
 
 static void
@@ -203,7 +204,7 @@ disk_change(struct diff *x, enum virt_change_kind kind, const struct virt_disk *
 
     xml_writer_init(&w, &xml);
     virt_put_disk(&w, x->want, disk, boot_order);
-    finish(x, kind, what, &xml);
+    finish(x, kind, what, &xml)->force = kind == VIRT_CH_UPDATE && disk->force;
 }
 
 static void

@@ -103,7 +103,9 @@ apply(virDomainPtr dom, const struct virt_change *c)
     case VIRT_CH_DETACH:
         return virDomainDetachDeviceFlags(dom, c->xml, VIR_DOMAIN_AFFECT_LIVE);
     case VIRT_CH_UPDATE:
-        return virDomainUpdateDeviceFlags(dom, c->xml, VIR_DOMAIN_AFFECT_LIVE);
+        return virDomainUpdateDeviceFlags(
+            dom, c->xml,
+            VIR_DOMAIN_AFFECT_LIVE | (c->force ? VIR_DOMAIN_DEVICE_MODIFY_FORCE : 0));
     case VIRT_CH_LIMITS: return set_limits(dom, c->target, &c->limits);
     case VIRT_CH_VCPUS:
         return virDomainSetVcpusFlags(dom, (unsigned) c->number, VIR_DOMAIN_AFFECT_LIVE);
@@ -147,7 +149,12 @@ virt_apply(struct virt *v, const struct uuid *uuid, const struct virt_diff *diff
     for (size_t i = 0; i < diff->n; i++) {
         const struct virt_change *c = &diff->v[i];
         if (apply(dom, c) < 0 && !may_come(c, again)) {
-            return virt_last_error(v, c->what);
+            struct err *e = virt_last_error(v, c->what);
+            bool of_drive = c->kind == VIRT_CH_UPDATE && str_starts(c->what, "disk ");
+            return of_drive && !c->force
+                       ? err_hint(e, "if the guest has locked the drive: end its use there "
+                                     "(umount), or byre vm disk eject --force")
+                       : e;
         }
     }
     return NULL;

@@ -44,6 +44,7 @@ struct virt_change {
     const char *xml, *text, *target;
     int64_t number;
     struct virt_limits limits;
+    bool force;    /* VIRT_CH_UPDATE: of a drive that the guest has locked, too. */
     bool by_guest; /* It happens when the guest agrees; asking is all that can be done. */
 };
 

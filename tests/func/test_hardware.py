@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -23,13 +24,23 @@ class Console:
     """Commands for the shell of a guest."""
 
     def __init__(self, host, name):
-        [row] = [vm for vm in host.json("vm", "list", "-c", "name,_uuid") if vm["name"] == name]
+        [self.row] = [vm["_uuid"] for vm in host.json("vm", "list", "-c", "name,_uuid") if vm["name"] == name]
+        self.path = str(host.state / "run" / "agent.sock")
+        self.n = 0
+        self.connect()
+
+    def connect(self):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(BOUND_S)
-        self.socket.connect(str(host.state / "run" / "agent.sock"))
-        self.socket.sendall(json.dumps({"method": "console", "vm": row["_uuid"]}).encode() + b"\n")
+        self.socket.connect(self.path)
+        self.socket.sendall(json.dumps({"method": "console", "vm": self.row}).encode() + b"\n")
         self.text = ""
-        self.n = 0
+
+    def again(self):
+        """The agent is another one."""
+        self.connect()
+        self.socket.sendall(b"\n")
+        self.until("/ # ")
 
     def until(self, words):
         deadline = time.monotonic() + BOUND_S
@@ -169,6 +180,176 @@ def test_media_change(host, guest):
     assert done.returncode == 1 and "not a drive" in done.stderr
 
 
+def test_a_locked_drive_opens_by_force_only(host, guest):
+    """Who holds the device open has locked the door."""
+    guest.run("exec 5< /dev/sr0")
+    done = host.byre("vm", "disk", "eject", host.vm, "default/two.iso", check=False)
+    assert done.returncode == 5 and "--force" in done.stderr, done.stderr
+    assert guest.run("head -c 10 /dev/sr0") == "medium two"
+    [drive] = [d["targetdev"] for d in host.json("vm", "disk", "list", host.vm) if d["type"] == "cdrom"]
+    host.byre("vm", "disk", "eject", host.vm, drive, "--force")
+    guest.wait("head -c 10 /dev/sr0 2>/dev/null | wc -c", "0")
+    guest.run("exec 5<&-")
+    host.byre("vm", "disk", "insert", host.vm, drive, "default/two.iso")
+    guest.wait("head -c 10 /dev/sr0 2>/dev/null", "medium two")
+
+
+def capacity(host, volume):
+    return host.json("vol", "info", volume)["capacity"]
+
+
+@pytest.mark.parametrize("form", ["qcow2", "raw"])
+def test_a_disk_grows_while_it_is_used(host, guest, form):
+    name = "default/grows-" + form
+    host.byre("vm", "disk", "attach", host.vm, name + ":8M,format=" + form)
+    guest.wait("cat /sys/block/vdb/size", str((8 << 20) // 512))
+    host.byre("vm", "disk", "resize", host.vm, name, "12M")
+    guest.wait("cat /sys/block/vdb/size", str((12 << 20) // 512))
+    assert capacity(host, name) == 12 << 20
+    done = host.byre("vm", "disk", "resize", host.vm, name, "8M", check=False)
+    assert done.returncode == 1 and "would cut off data" in done.stderr, done.stderr
+    host.byre("vm", "disk", "detach", host.vm, name)
+    guest.wait("ls /sys/block | grep -c vd", "1")
+    assert capacity(host, name) == 12 << 20  # Nothing wants it smaller again.
+    host.byre("vol", "delete", name)
+
+
+@pytest.fixture(scope="module")
+def second(host):
+    """Another pool."""
+    host.byre("pool", "define-as", "second", "dir", "--target", str(host.state / "pools" / "second"))
+    host.byre("pool", "build", "second")
+    host.byre("pool", "start", "second")
+    return host.state / "pools" / "second"
+
+
+MOVED_BYTES = 24 << 20
+
+
+def moving(host):
+    [target] = [d["targetdev"] for d in host.json("vm", "disk", "list", host.vm) if (d["volume"] or "").endswith("/moves")]
+    return target
+
+
+@pytest.fixture
+def busy_disk(host, guest, second, tmp_path):
+    """vdb, full of bytes, to whose end the guest writes a number again and again."""
+    content = tmp_path / "content"
+    content.write_bytes(os.urandom(1 << 20) * (MOVED_BYTES >> 20))
+    host.byre("vol", "create-as", "default", "moves", str(MOVED_BYTES), "--format", "raw")
+    host.byre("vol", "upload", "default/moves", str(content))
+    host.byre("vm", "disk", "attach", host.vm, "default/moves")
+    guest.wait("cat /sys/block/vdb/size", str(MOVED_BYTES // 512))
+    guest.run("rm -f /tmp/stop; (n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); printf '%-512s' $n | "
+              "busybox dd of=/dev/vdb bs=512 seek=1000 conv=notrunc,fsync 2>/dev/null; echo $n > /tmp/n; done) & true")
+    yield content.read_bytes()
+    guest.run("touch /tmp/stop; wait")
+    host.byre("vm", "disk", "detach", host.vm, moving(host))
+    guest.wait("ls /sys/block | grep -c vd", "1")
+    for volume in host.json("vol", "list"):
+        if volume["name"] == "moves":
+            host.byre("vol", "delete", "%s/moves" % volume["pool"])
+
+
+def check_moved(guest, path, content):
+    """The guest went on, and the file has what it wrote last and all that was there."""
+    before = int(guest.run("cat /tmp/n"))
+    guest.wait("test $(cat /tmp/n) -gt %d && echo on" % before, "on")
+    guest.run("touch /tmp/stop; wait; sync")
+    last = guest.run("cat /tmp/n")
+    assert guest.run("echo 3 > /proc/sys/vm/drop_caches; busybox dd if=/dev/vdb bs=512 skip=1000 count=1 2>/dev/null") == last
+    now = path.read_bytes()
+    assert now[512000:512512].decode().strip() == last
+    assert now[:512000] == content[:512000] and now[512512:] == content[512512:]
+
+
+def volumes(host):
+    return {"%s/%s" % (v["pool"], v["name"]): v for v in host.json("vol", "list", "-c", "name,pool,vm")}
+
+
+def test_a_disk_moves_while_it_is_used(host, guest, second, busy_disk):
+    host.byre("vm", "disk", "move", host.vm, "default/moves", "second")
+    assert str(second / "moves") in xml(host) and "default/moves" not in volumes(host)
+    check_moved(guest, second / "moves", busy_disk)
+    # Back; what is kept is nobody's.
+    host.byre("vm", "disk", "move", host.vm, moving(host), "default", "--keep")
+    assert str(host.pool_dir / "moves") in xml(host)
+    now = volumes(host)
+    assert now["second/moves"]["vm"] is None and now["default/moves"]["vm"] is not None
+    assert not row(host)["needreboot"]
+    host.byre("vol", "delete", "second/moves")
+
+
+def move_slowly(host):
+    host.byre("vm", "disk", "move", host.vm, moving(host), "second", "--bandwidth", "4M", "--no-wait")
+    [job] = [j for j in host.json("list", "job") if j["kind"] == "vm.disk.move" and j["state"] not in ("done", "cancelled", "failed")]
+    host.byre("wait", "job", job["_uuid"], "bytes_done>0", "--timeout", "60")
+    return job["_uuid"]
+
+
+def test_a_move_that_is_cancelled_leaves_the_disk_where_it_was(host, guest, second, busy_disk):
+    job = move_slowly(host)
+    done = host.byre("vol", "delete", "default/moves", check=False)
+    assert done.returncode != 0
+    host.byre("job", "cancel", job)
+    host.byre("wait", "job", job, "state=cancelled", "--timeout", "60")
+    assert str(host.pool_dir / "moves") in xml(host) and "<mirror" not in xml(host)
+    host.byre("wait", "vm", host.vm, "observed_generation=%d" % row(host)["generation"])
+    check_moved(guest, host.pool_dir / "moves", busy_disk)
+
+
+def test_a_killed_agent_goes_on_with_a_move(host, guest, second, busy_disk):
+    job = move_slowly(host)
+    os.kill(host.pid("byre-agentd"), 9)
+    host.byre("wait", "job", job, "state=done", "--timeout", str(BOUND_S))
+    assert str(second / "moves") in xml(host) and "default/moves" not in volumes(host)
+    guest.again()
+    check_moved(guest, second / "moves", busy_disk)
+
+
+@pytest.fixture(scope="module")
+def lan(host):
+    name = "l" + host.prefix
+    host.byre("network", "create", name, "--subnet", "192.168.%d.0/24" % (180 + os.getpid() % 60))
+    yield name
+    host.byre("vm", "iface", "remove", host.vm, name, check=False)
+    host.byre("network", "delete", name, check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="networks need root")
+def test_a_card_comes_and_goes(host, guest, lan):
+    """As the guest sees it; its cable, too, and what libvirt and the kernel have of its limits."""
+    cards = "ls /sys/class/net | grep -c eth"
+    assert guest.run(cards) == "0"
+    host.byre("vm", "iface", "add", host.vm, lan)
+    guest.wait(cards, "1")
+    [iface] = host.json("vm", "iface", "list", host.vm)
+    assert guest.run("cat /sys/class/net/eth0/address") == iface["mac"]
+    guest.run("ip link set eth0 up")
+    guest.wait("cat /sys/class/net/eth0/carrier", "1")
+    host.byre("vm", "iface", "set", host.vm, lan, "link_down=on")
+    guest.wait("cat /sys/class/net/eth0/carrier", "0")
+    host.byre("vm", "iface", "set", host.vm, lan, "link_down=off")
+    guest.wait("cat /sys/class/net/eth0/carrier", "1")
+
+    host.byre("vm", "iface", "set", host.vm, lan, "inbound=1000", "inbound_peak=2000", "outbound=500")
+    tuned = dict(re.findall(r"(\S+?) *: (\d+)", virsh("domiftune", host.vm, iface["mac"])))
+    assert (tuned["inbound.average"], tuned["inbound.peak"], tuned["outbound.average"]) == ("1000", "2000", "500")
+    tap = re.search(r"<target dev='(vnet\d+)'/>", xml(host)).group(1)
+    shaped = subprocess.run(["tc", "class", "show", "dev", tap], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"rate 8192Kbit|rate 8Mbit", shaped), shaped  # 1000 KiB a second.
+    policed = subprocess.run(["tc", "filter", "show", "dev", tap, "parent", "ffff:"], capture_output=True, text=True,
+                             check=True).stdout
+    assert "police" in policed, policed
+    host.byre("vm", "iface", "set", host.vm, lan, "inbound=", "inbound_peak=", "outbound=")
+    assert "police" not in subprocess.run(["tc", "filter", "show", "dev", tap, "parent", "ffff:"], capture_output=True,
+                                          text=True).stdout
+
+    host.byre("vm", "iface", "remove", host.vm, lan)
+    guest.wait(cards, "0")
+    assert not row(host)["needreboot"]
+
+
 def test_limits_of_a_disk(host, guest):
     host.byre("vm", "disk", "set", host.vm, "vda", "total_iops_sec=500", "total_bytes_sec=50M")
     tuned = virsh("blkdeviotune", host.vm, "vda")
@@ -213,11 +394,20 @@ def test_the_guest_may_keep_a_disk(host):
     guest.wait("ls /sys/block | grep -c vd", "1")
 
 
-def test_after_a_stop_and_a_start_nothing_waits(host, guest):
+def test_after_a_stop_and_a_start_nothing_waits(host, guest, second):
     host.byre("vm", "set", host.vm, "mem=120", "mem_max=160", "machine=pc")
     assert row(host)["needreboot"]
     host.byre("vm", "stop", "--force", host.vm)
+    # While it is off its disks are but files.
+    host.byre("vm", "disk", "resize", host.vm, "vda", "80M")
+    host.byre("vm", "disk", "move", host.vm, "vda", "second", "--keep", "--name", "root")
+    assert volumes(host)["default/" + host.vm]["vm"] is None
+    done = host.byre("vm", "disk", "move", host.vm, "vda", "default", "--bandwidth", "1M", check=False)
+    assert done.returncode == 2 and "does not" in done.stderr
     host.byre("vm", "start", host.vm)
+    assert str(second / "root") in xml(host)
+    console = Console(host, host.vm)
+    console.until("disk /dev/vda %d bytes, ext2 kept" % (80 << 20))
     assert not row(host)["needreboot"] and row(host)["needreboot_columns"] == []
     assert "pc-i440fx" in xml(host)
     host.byre("vm", "stop", "--force", host.vm)
@@ -252,9 +442,18 @@ def test_libvirt_keeps_all_of_it(host, columns, expected):
 
 @pytest.mark.skipif(not os.path.exists("/usr/share/OVMF"), reason="no UEFI firmware here")
 def test_uefi_keeps_its_variables(host):
+    """The guest says by which firmware it was booted, and which TPM that has told it of."""
     name = host.prefix + "-efi"
-    host.byre("vm", "create", name, "--mem", "192", "--vmi", "tiny", "--firmware", "efi", "--start")
+    host.byre("vm", "create", name, "--mem", "192", "--vmi", "tiny", "--firmware", "efi")
+    has_tpm = shutil.which("swtpm") is not None
+    if has_tpm:
+        host.byre("vm", "set", name, "tpm=true")
+    host.byre("vm", "start", name)
     assert "/OVMF/" in virsh("dumpxml", name)
+    console = Console(host, name)
+    console.until("/ # ")
+    assert console.run("cat /sys/firmware/efi/fw_platform_size") == "64"
+    assert console.run("ls /sys/firmware/acpi/tables | grep -c TPM2") == ("1" if has_tpm else "0")
     [nvram] = (host.state / "nvram").iterdir()
     host.byre("vm", "stop", "--force", name)
     assert nvram.exists()
