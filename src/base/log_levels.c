@@ -116,37 +116,80 @@ find_place(const char *word)
 
 /* What a spec says. */
 struct spec {
-    bool places[N_LOG_PLACES], any_place;
-    size_t module; /* N_ELEMS(levels): all. */
+    size_t place, module; /* N_LOG_PLACES, N_ELEMS(levels): all. */
+    bool has_level;
     enum log_level level;
 };
+
+static struct err *
+twice(const char *what)
+{
+    return err_new(ERR_SYNTAX, "cannot specify multiple %s", what);
+}
 
 /* A word that is both, "file", is a place. */
 static struct err *
 read_word(const char *word, struct spec *s)
 {
     size_t place = find_place(word), module = find(word);
+    enum log_level level;
 
-    if (place < N_LOG_PLACES) {
-        s->places[place] = true;
-        s->any_place = true;
+    if (strcasecmp(word, "any") == 0) {
+        return NULL;
+    } else if (place < N_LOG_PLACES) {
+        bool again = s->place < N_LOG_PLACES;
+        s->place = place;
+        return again ? twice("destinations") : NULL;
+    } else if (log_level_parse(word, &level)) {
+        bool again = s->has_level;
+        s->has_level = true;
+        s->level = level;
+        return again ? twice("levels") : NULL;
     } else if (module < N_ELEMS(names)) {
+        bool again = s->module < N_ELEMS(levels);
         s->module = module;
-    } else if (strcasecmp(word, "any") != 0 && !log_level_parse(word, &s->level)) {
-        return err_new(ERR_NOT_FOUND, "no destination, level, or module \"%s\"", word);
+        return again ? twice("modules") : NULL;
     }
-    return NULL;
+    return err_new(ERR_NOT_FOUND, "no destination, level, or module \"%s\"", word);
+}
+
+/* "PATTERN:DESTINATION:..." and "FACILITY:NAME": checked, and no more: the format is what it is, and
+ * there is no syslog. */
+static struct err *
+read_other(const struct strvec *words)
+{
+    static const char *const facilities[] = {
+        "kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
+        "uucp",   "clock",  "ftp",    "ntp",    "audit",  "alert",  "clock2", "local0",
+        "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    };
+    const char *word = words->n > 1 ? words->v[1] : NULL;
+
+    if (strcasecmp(words->v[0], "PATTERN") == 0) {
+        bool known =
+            word && (strcasecmp(word, "any") == 0 || find_place(word) < N_LOG_PLACES);
+        return !word   ? err_new(ERR_SYNTAX, "missing destination")
+               : known ? NULL
+                       : err_new(ERR_NOT_FOUND, "unknown destination \"%s\"", word);
+    }
+    for (size_t i = 0; word && i < N_ELEMS(facilities); i++) {
+        if (str_eq(word, facilities[i])) {
+            return NULL;
+        }
+    }
+    return err_new(ERR_SYNTAX, "invalid facility");
 }
 
 struct err *
 log_set_spec(const char *text)
 {
     CLEANUP(strvec_done) struct strvec words = STRVEC_INIT;
-    struct spec s = { .module = N_ELEMS(levels), .level = LOG_DBG };
+    struct spec s = { N_LOG_PLACES, N_ELEMS(levels), false, LOG_DBG };
 
-    strvec_split(&words, text, ": ,");
-    if (words.n && (str_eq(words.v[0], "PATTERN") || str_eq(words.v[0], "FACILITY"))) {
-        return NULL; /* The format is what it is, and there is no syslog. */
+    strvec_split(&words, text, ": ,\t");
+    if (words.n && (strcasecmp(words.v[0], "PATTERN") == 0 ||
+                    strcasecmp(words.v[0], "FACILITY") == 0)) {
+        return read_other(&words);
     }
     for (size_t i = 0; i < words.n; i++) {
         TRY(read_word(words.v[i], &s));
@@ -156,7 +199,7 @@ log_set_spec(const char *text)
     for (size_t i = 0; i < N_ELEMS(levels); i++) {
         for (size_t p = 0; p < N_LOG_PLACES; p++) {
             if ((s.module == N_ELEMS(levels) || s.module == i) &&
-                (s.places[p] || !s.any_place)) {
+                (s.place == N_LOG_PLACES || s.place == p)) {
                 levels[i][p] = (unsigned char) s.level;
             }
         }
