@@ -69,10 +69,11 @@ xmemdup(const void *p, size_t n_bytes)
 }
 
 void
-vec_room_(void **v, size_t n, size_t *cap, size_t elem_bytes)
+vec_reserve_(void **v, size_t n, size_t *cap, size_t elem_bytes)
 {
-    if (n == *cap) {
-        *cap = *cap ? *cap * 2 : 8;
+    if (n > *cap) {
+        *cap = n > 2 * *cap ? n : 2 * *cap;
+        *cap = *cap < 8 ? 8 : *cap;
         *v = xrealloc_array(*v, *cap, elem_bytes);
     }
 }

@@ -17,7 +17,7 @@ buf_clear(struct buf *b)
 }
 
 char *
-buf_reserve(struct buf *b, size_t n_bytes)
+buf_grow_(struct buf *b, size_t n_bytes)
 {
     size_t need;
     ASSERT(!__builtin_add_overflow(b->n, n_bytes, &need) && need < SIZE_MAX / 2);
@@ -30,21 +30,6 @@ buf_reserve(struct buf *b, size_t n_bytes)
         b->cap = cap;
     }
     return b->data + b->n;
-}
-
-void
-buf_add(struct buf *b, const void *bytes, size_t n_bytes)
-{
-    if (n_bytes) {
-        memcpy(buf_reserve(b, n_bytes), bytes, n_bytes);
-        b->n += n_bytes;
-    }
-}
-
-void
-buf_str(struct buf *b, const char *s)
-{
-    buf_add(b, s, strlen(s));
 }
 
 void

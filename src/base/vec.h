@@ -20,10 +20,16 @@
         NULL, 0, 0                                                                         \
     }
 
+/* Room for n elements in all, so that adding them allocates nothing. */
+#define VEC_RESERVE(vec, n)                                                                \
+    vec_reserve_((void **) &(vec)->v, (n), &(vec)->cap, sizeof *(vec)->v)
 /* Appends a zeroed element and evaluates to its address. */
 #define VEC_ADD(vec)                                                                       \
     ({                                                                                     \
-        vec_room_((void **) &(vec)->v, (vec)->n, &(vec)->cap, sizeof *(vec)->v);           \
+        if (UNLIKELY((vec)->n == (vec)->cap)) {                                            \
+            vec_reserve_((void **) &(vec)->v, (vec)->n + 1, &(vec)->cap,                   \
+                         sizeof *(vec)->v);                                                \
+        }                                                                                  \
         (__typeof__((vec)->v)) memset(&(vec)->v[(vec)->n++], 0, sizeof *(vec)->v);         \
     })
 #define VEC_FOR_EACH(decl, vec)                                                            \
@@ -35,6 +41,6 @@
                                 ((vec)->n - (i)) * sizeof *(vec)->v))
 #define VEC_DONE(vec) (free((vec)->v), (vec)->v = NULL, (vec)->n = (vec)->cap = 0)
 
-void vec_room_(void **v, size_t n, size_t *cap, size_t elem_bytes);
+void vec_reserve_(void **v, size_t n, size_t *cap, size_t elem_bytes);
 
 #endif /* base/vec.h */

@@ -13,26 +13,10 @@ print_count(struct exec *x, size_t count)
     buf_char(x->reply, '}');
 }
 
+/* '*uuid' is given by the client, or is chosen here; it may be called 'name' from now on. */
 static struct err *
-choose_uuid(struct exec *x, struct table *t, const struct json *uuid,
-            const struct json *name, struct uuid *ret)
+choose_uuid(struct exec *x, bool given, const struct json *name, struct uuid *uuid)
 {
-    if (uuid) {
-        if (!uuid_parse(uuid->string, ret)) {
-            return rfc_syntax(uuid, "bad uuid");
-        }
-        t->was_read = true;
-        struct row *there = table_find_any(t, ret);
-        if (there &&
-            !(there->change && there->change->inserted && there->change->deleted)) {
-            return rfc_err_json(
-                RFC_DUP_UUID, uuid,
-                "This UUID would duplicate a UUID already present within the "
-                "\"%s\" table or deleted from this table within the same "
-                "transaction.",
-                t->schema->name);
-        }
-    }
     if (name) {
         struct symbol *symbol = symtab_get(&x->txn->symbols, name->string);
         if (symbol->created) {
@@ -41,15 +25,30 @@ choose_uuid(struct exec *x, struct table *t, const struct json *uuid,
                                 "operation.");
         }
         symbol->created = true;
-        if (uuid) {
-            symbol->uuid = *ret;
+        if (given) {
+            symbol->uuid = *uuid;
         } else {
-            *ret = symbol->uuid;
+            *uuid = symbol->uuid;
         }
-    } else if (!uuid) {
-        uuid_random(ret);
+    } else if (!given) {
+        uuid_random(uuid);
     }
     return NULL;
+}
+
+static struct err *
+check_uuid(struct table *t, const struct json *json, const struct uuid *uuid)
+{
+    t->was_read = true;
+    struct row *there = table_find_any(t, uuid);
+    if (!there || (there->change && there->change->inserted && there->change->deleted)) {
+        return NULL;
+    }
+    return rfc_err_json(RFC_DUP_UUID, json,
+                        "This UUID would duplicate a UUID already present within the "
+                        "\"%s\" table or deleted from this table within the same "
+                        "transaction.",
+                        t->schema->name);
 }
 
 /* Defaults that break their own column's constraints must have been given a value. */
@@ -65,6 +64,28 @@ check_defaults(const struct table *t, const struct cells *cells)
     return NULL;
 }
 
+/* What the row shall be, and what it is called.  Whether the UUID is new is looked up last, because
+ * the table is large and far; but that it is not is said before all else. */
+static struct err *
+read_insert(struct exec *x, struct table *t, const struct json *given,
+            const struct json *name, const struct json *row, struct uuid *ret_uuid,
+            struct cells *ret_cells)
+{
+    if (given && !uuid_parse(given->string, ret_uuid)) {
+        return rfc_syntax(given, "bad uuid");
+    } else if (given) {
+        hmap_prefetch_bucket(&t->rows, uuid_hash(ret_uuid));
+    }
+    struct err *e = choose_uuid(x, given != NULL, name, ret_uuid);
+    e = e ? e : cells_parse(ret_cells, &x->txn->arena, t, row, &x->txn->symbols);
+    e = e ? e : check_defaults(t, ret_cells);
+    struct err *there = given ? check_uuid(t, given, ret_uuid) : NULL;
+    if (there) {
+        err_free(e);
+    }
+    return there ? there : e;
+}
+
 /* {"op":"insert","table":<id>,"row":<row>,"uuid-name":<id>?,"uuid":string?}, RFC 7047 5.2.1. */
 struct err *
 exec_insert(struct exec *x, struct decode *op, const struct json *whole)
@@ -77,11 +98,10 @@ exec_insert(struct exec *x, struct decode *op, const struct json *whole)
     TRY(rfc_decode_end(op, whole));
 
     struct uuid uuid;
-    TRY(choose_uuid(x, t, uuid_json, name, &uuid));
     CLEANUP(cells_done) struct cells cells = CELLS_INIT;
-    TRY(cells_parse(&cells, &x->txn->arena, t, row_json, &x->txn->symbols));
-    TRY(check_defaults(t, &cells));
+    TRY(read_insert(x, t, uuid_json, name, row_json, &uuid, &cells));
 
+    index_prefetch(t, &cells);
     struct row *row = txn_insert(x->txn, t, &uuid);
     for (size_t i = 0; i < t->n_fields; i++) {
         if (cells.given[i + N_SPECIAL_COLUMNS]) {

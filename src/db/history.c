@@ -41,7 +41,6 @@ past_free(struct history *h, struct past *p)
         past_row_done(&p->rows[i]);
     }
     folded_done(p);
-    free(p->rows);
     free(p);
 }
 
@@ -67,6 +66,7 @@ drop_oldest(struct history *h)
     h->base_is_old = p->is_old;
     h->base_seq = p->seq;
     past_free(h, p);
+    __builtin_prefetch(oldest(h)); /* The next transaction's turn. */
 }
 
 void
@@ -194,6 +194,9 @@ history_keep(struct txn *txn)
     uint64_t cost = 1, max = cost_max(db);
     size_t n = 0;
 
+    if (h->by_id.n >= h->n_max) {
+        hmap_prefetch_bucket(&h->by_id, oldest(h)->node.hash);
+    }
     TXN_FOR_EACH (ch, txn) {
         cost += change_cost(ch);
         n++;
@@ -205,9 +208,8 @@ history_keep(struct txn *txn)
         h->base_seq = db->seq;
         return;
     }
-    struct past *p = NEW(struct past);
+    struct past *p = xmalloc(sizeof *p + n * sizeof *p->rows);
     *p = (struct past){ .id = txn->id, .seq = db->seq, .cost = cost, .n_rows = n };
-    p->rows = xcalloc(n, sizeof *p->rows);
     n = 0;
     TXN_FOR_EACH (taken, txn) {
         take_change(&p->rows[n++], taken);

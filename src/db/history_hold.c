@@ -117,14 +117,20 @@ absorb_row(struct past *p, struct past_row *r)
     p->cost += past_row_cost(old) - cost;
 }
 
+/* What one entry's own rows say; 'from' may be 'p'. */
 static void
-absorb_all(struct past *p, struct past *from)
+absorb_rows(struct past *p, struct past *from)
 {
     for (size_t i = 0; i < from->n_rows; i++) {
         absorb_row(p, &from->rows[i]);
     }
-    free(TAKE(from->rows));
     from->n_rows = 0;
+}
+
+static void
+absorb_all(struct past *p, struct past *from)
+{
+    absorb_rows(p, from);
     HMAP_FOR_EACH_SAFE (struct folded_row, f, node, &from->folded) {
         absorb_row(p, &f->row);
         free(f);
@@ -138,11 +144,9 @@ static void
 fold(struct history *h, struct past *p, struct past *next)
 {
     if (p->folded.n == 0) { /* Its own rows, too, must be found. */
-        struct past own = { .rows = TAKE(p->rows), .n_rows = p->n_rows };
         h->cost -= p->cost;
-        p->n_rows = 0;
         p->cost = 1;
-        absorb_all(p, &own);
+        absorb_rows(p, p);
         h->cost += p->cost;
     }
     h->cost -= p->cost + next->cost;

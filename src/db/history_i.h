@@ -43,9 +43,9 @@ struct past {
     bool is_old;  /* The name was known before this process: see monitor_since(). */
     uint64_t seq; /* db_seq() of that state. */
     uint64_t cost;
-    struct past_row *rows; /* Owned. */
-    size_t n_rows;
     struct hmap folded; /* Of struct folded_row: what came with entries that it absorbed. */
+    size_t n_rows;
+    struct past_row rows[]; /* Owned. */
 };
 
 struct history {

@@ -139,6 +139,20 @@ duplicate(const struct row *a, const struct row *b, const struct index_schema *i
 }
 
 void
+index_prefetch(const struct table *t, const struct cells *cells)
+{
+    for (size_t i = 0; i < t->schema->n_indexes; i++) {
+        const struct index_schema *index = &t->schema->indexes[i];
+        const struct column *c = index->columns[0];
+        if (index->n_columns == 1 && cells->given[c->index] &&
+            c->index >= N_SPECIAL_COLUMNS) {
+            const struct datum *value = &cells->v[c->index];
+            hmap_prefetch_bucket(&t->indexes[i], index_hash(index, &value));
+        }
+    }
+}
+
+void
 index_touch(struct change *ch)
 {
     struct table *t = ch->row->table;
@@ -171,6 +185,7 @@ flush_change(struct change *ch)
         step->is_in = !ch->deleted;
         if (step->is_in) {
             hmap_insert(&t->indexes[i], node, hash_row(ch->row, &t->schema->indexes[i]));
+            __builtin_prefetch(node->next); /* The check will ask it. */
         }
     }
 }

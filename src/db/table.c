@@ -77,7 +77,7 @@ struct row *
 table_find_any(const struct table *t, const struct uuid *uuid)
 {
     struct row *row = find_in(&t->rows, uuid);
-    return row ? row : find_in(&t->deleted, uuid);
+    return row || t->deleted.n == 0 ? row : find_in(&t->deleted, uuid);
 }
 
 void

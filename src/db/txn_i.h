@@ -108,6 +108,8 @@ struct err *weak_prune(struct txn *) MUST_CHECK;   /* weak.c: references to miss
 void weak_commit(struct txn *);                    /* weak.c: the reverse index. */
 void weak_forget(struct db *);
 struct err *index_check(struct txn *) MUST_CHECK; /* index.c: uniqueness. */
+/* A row with these values will come: so much earlier, so much less to wait for memory. */
+void index_prefetch(const struct table *, const struct cells *);
 void index_touch(struct change *); /* Its values changed, or it came or went. */
 void index_flush(struct table *);  /* All nodes are those of the current values. */
 void index_undo(struct change *);

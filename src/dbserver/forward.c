@@ -72,14 +72,73 @@ may_follow(const struct pending *p)
     return is_convert(p) || (trusted && !waits(p->msg));
 }
 
-static void
-count(const struct peer *peer, const struct served *s, size_t *ret_queued, size_t *ret_sent)
+static bool
+writes(const struct pending *p)
 {
-    *ret_queued = *ret_sent = 0;
-    LIST_FOR_EACH (struct pending, p, in_peer, &peer->pending) {
-        *ret_queued += p->served == s && p->state == PENDING_QUEUED;
-        *ret_sent += p->served == s && p->state == PENDING_SENT;
+    return is_convert(p) || forward_writes(p->msg);
+}
+
+/* Lanes: what one client has under way to one source.  There while something is. */
+
+struct lane {
+    struct list in_peer; /* In the peer's 'lanes'. */
+    const struct served *served;
+    struct list reads, writes; /* Of struct pending, by 'in_lane': queued, as they came. */
+    size_t n_sent;
+};
+
+static struct lane *
+lane_find(const struct peer *peer, const struct served *s)
+{
+    LIST_FOR_EACH (struct lane, l, in_peer, &peer->lanes) {
+        if (l->served == s) {
+            return l;
+        }
     }
+    return NULL;
+}
+
+void
+forward_leave(struct pending *p)
+{
+    struct lane *l = TAKE(p->lane);
+
+    if (l) {
+        l->n_sent -= p->state == PENDING_SENT;
+        list_remove(&p->in_lane);
+        if (l->n_sent == 0 && list_empty(&l->reads) && list_empty(&l->writes)) {
+            list_remove(&l->in_peer);
+            free(l);
+        }
+    }
+}
+
+/* Queued, or sent. */
+static void
+enter(struct pending *p, enum pending_state state)
+{
+    struct lane *l = lane_find(p->peer, p->served);
+
+    if (!l) {
+        l = NEW(struct lane);
+        l->served = p->served;
+        list_init(&l->reads);
+        list_init(&l->writes);
+        list_push_back(&p->peer->lanes, &l->in_peer);
+    }
+    ASSERT(!p->lane);
+    p->lane = l;
+    p->state = state;
+    if (state == PENDING_SENT) {
+        l->n_sent++;
+        return;
+    }
+    struct list *queue = writes(p) ? &l->writes : &l->reads, *at = queue;
+    while (at->prev != queue &&
+           CONTAINER_OF(at->prev, struct pending, in_lane)->no > p->no) {
+        at = at->prev; /* It was parked, and others have come since. */
+    }
+    list_insert_before(at, &p->in_lane);
 }
 
 /* Answers. */
@@ -119,6 +178,7 @@ on_answer(void *pending, struct jsonrpc_msg *reply, struct err *e)
         err_free(e);
         answer(p, NULL, &canceled);
     } else if (msg->kind == JSONRPC_REPLY && is_convert(p)) {
+        forward_leave(p);
         p->state = PENDING_CONVERTED;  /* Answered when our own schema is the new one. */
         if (!s->relay->source.known) { /* It will not tell us. */
             s->relay->n_cancels++;
@@ -175,7 +235,7 @@ forward_answer_converts(struct served *s, bool all)
 static void
 send_it(struct pending *p)
 {
-    p->state = PENDING_SENT;
+    enter(p, PENDING_SENT);
     p->n_cancels = p->served->relay->n_cancels;
     p->sent_id = session_io_request(p->served->relay->session, p->msg->method,
                                     &p->msg->params, on_answer, p);
@@ -187,12 +247,13 @@ send_it(struct pending *p)
 void
 forward_submit(struct pending *p)
 {
+    forward_leave(p);
     list_remove(&p->in_served);
     list_push_back(&p->served->forwarded, &p->in_served);
     if (relay_is_ready(p->served->relay)) {
         send_it(p);
     } else {
-        p->state = PENDING_QUEUED;
+        enter(p, PENDING_QUEUED);
     }
 }
 
@@ -207,45 +268,35 @@ run_queued(struct pending *p, size_t n_sent)
     }
 }
 
-static bool
-may_run(const struct pending *p, size_t n_sent)
+static struct pending *
+first_of(const struct list *queue)
 {
-    bool writes = is_convert(p) || forward_writes(p->msg);
-    if (!writes) {
-        return n_sent == 0;
-    }
-    return relay_is_ready(p->served->relay) && (n_sent == 0 || may_follow(p));
+    return list_empty(queue) ? NULL : CONTAINER_OF(queue->next, struct pending, in_lane);
 }
 
-/* The first that may go; NULL if none may. */
+/* The first that may go; NULL if none may.  Nothing overtakes another one, but what reads overtakes
+ * what writes while there is no source. */
 static struct pending *
-find_runnable(struct peer *peer, struct served *s, size_t n_sent)
+find_runnable(const struct lane *l, const struct served *s)
 {
-    LIST_FOR_EACH (struct pending, p, in_peer, &peer->pending) {
-        if (p->served != s || p->state != PENDING_QUEUED) {
-            continue;
-        } else if (may_run(p, n_sent)) {
-            return p;
-        } else if (relay_is_ready(s->relay) || n_sent > 0) {
-            return NULL; /* Nothing overtakes it. */
-        }
+    struct pending *r = first_of(&l->reads), *w = first_of(&l->writes);
+    bool ready = relay_is_ready(s->relay);
+
+    if (r && (!w || r->no < w->no || !ready)) {
+        return l->n_sent == 0 ? r : NULL;
     }
-    return NULL;
+    return w && ready && (l->n_sent == 0 || may_follow(w)) ? w : NULL;
 }
 
 static void
 flush_peer(struct peer *peer, struct served *s)
 {
-    size_t n_queued, n_sent;
+    struct lane *l;
     struct pending *p;
 
-    do {
-        count(peer, s, &n_queued, &n_sent);
-        p = peer->closed || n_queued == 0 ? NULL : find_runnable(peer, s, n_sent);
-        if (p) {
-            run_queued(p, n_sent);
-        }
-    } while (p);
+    while (!peer->closed && (l = lane_find(peer, s)) && (p = find_runnable(l, s))) {
+        run_queued(p, l->n_sent);
+    }
 }
 
 void
@@ -279,17 +330,14 @@ queue_up(struct peer *peer, struct served *s, struct jsonrpc_msg *msg)
     struct pending *p = pending_new(peer, s, msg, loop_now_ms(peer->server->loop));
     list_remove(&p->in_served);
     list_push_back(&s->forwarded, &p->in_served);
-    p->state = PENDING_QUEUED;
+    enter(p, PENDING_QUEUED);
     return p;
 }
 
 bool
 forward_hold(struct peer *peer, struct served *s, struct jsonrpc_msg *msg)
 {
-    size_t n_queued, n_sent;
-
-    count(peer, s, &n_queued, &n_sent);
-    if (n_queued == 0 && n_sent == 0) {
+    if (!lane_find(peer, s)) {
         return false;
     } else if (queue_up(peer, s, msg)) {
         flush_peer(peer, s);
@@ -319,7 +367,10 @@ forward_cancel(struct pending *p)
 void
 forward_forget(struct pending *p)
 {
-    if (p->state == PENDING_SENT && p->sent_id) {
+    bool sent = p->state == PENDING_SENT && p->sent_id;
+
+    forward_leave(p);
+    if (sent) {
         forward_cancel(p); /* If it waits there, it need not. */
         session_io_forget(p->served->relay->session, p->sent_id);
     }

@@ -81,13 +81,11 @@ do_get_schema(struct call *c)
 static void
 do_transact(struct call *c)
 {
-    LIST_FOR_EACH (struct pending, p, in_peer, &c->peer->pending) {
-        if (json_eq(&p->msg->id, &c->msg->id)) {
-            reply_err(c, rfc_syntax(&c->msg->id, "transact: duplicate request ID"));
-            return;
-        }
+    if (transact_find(c->peer, &c->msg->id)) {
+        reply_err(c, rfc_syntax(&c->msg->id, "transact: duplicate request ID"));
+    } else {
+        transact_run(c->peer, c->served, TAKE(c->msg));
     }
-    transact_run(c->peer, c->served, TAKE(c->msg));
 }
 
 /* The text that tells monitor ids apart: equal ids, equal texts. */

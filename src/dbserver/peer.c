@@ -131,6 +131,7 @@ peer_new(struct remote_entry *remote, struct stream *stream)
     output_init(p);
     list_init(&p->monitors);
     list_init(&p->pending);
+    list_init(&p->lanes);
     lock_session_init(&p->locks, &server->locks, p);
     list_push_back(&server->peers, &p->in_server);
     server->n_peers++;
@@ -164,6 +165,7 @@ peer_free(struct peer *p)
     while (!list_empty(&p->pending)) {
         pending_free(CONTAINER_OF(p->pending.next, struct pending, in_peer));
     }
+    hmap_done(&p->pending_ids);
     while (!list_empty(&p->monitors)) {
         peer_monitor_free(CONTAINER_OF(p->monitors.next, struct peer_monitor, in_peer));
     }

@@ -29,7 +29,10 @@ struct peer {
     struct lock_session locks; /* 'user' is the peer. */
     struct list monitors;      /* Of struct peer_monitor, by 'in_peer'. */
     struct list pending;       /* Of struct pending, by 'in_peer'. */
+    struct hmap pending_ids;   /* The same, by 'by_id'. */
+    struct list lanes;         /* Of struct lane (forward.c), by 'in_peer'. */
     size_t n_monitors, n_pending;
+    uint64_t n_requests; /* That waited, so far. */
     struct {
         struct outgoing *v; /* NULL while nothing waits. */
         size_t head, n, cap;
@@ -66,7 +69,11 @@ struct pending {
     int64_t sent_id;                /* At the source. */
     bool canceled;                  /* So the source was told. */
     uint64_t n_cancels;             /* Of a convert: the relay\'s, when it was sent. */
+    struct hmap_node by_id;         /* In the peer's 'pending_ids'. */
     struct list in_peer, in_served; /* Served's 'parked', or 'forwarded'. */
+    struct lane *lane;              /* While it is queued or sent; see forward.c. */
+    struct list in_lane;
+    uint64_t no; /* In the order in which they came. */
     struct peer *peer;
     struct served *served;
     struct jsonrpc_msg *msg;
@@ -132,6 +139,8 @@ void monitors_cancel(struct served *);
 /* transact.c */
 void transact_run(struct peer *, struct served *,
                   struct jsonrpc_msg *); /* Takes the message. */
+/* Its request of that id that waits; or NULL. */
+struct pending *transact_find(const struct peer *, const struct json *id);
 void transact_cancel(struct peer *, const struct json *id);
 void transact_cancel_all(struct served *);
 void transact_rerun(struct served *); /* Those whose tables changed. */

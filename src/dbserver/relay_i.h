@@ -80,6 +80,7 @@ bool forward_hold(struct peer *, struct served *, struct jsonrpc_msg *);
 void forward_submit(struct pending *);
 void forward_convert(struct peer *, struct served *, struct jsonrpc_msg *); /* Takes it. */
 void forward_timeout(struct pending *); /* The answer takes too long. */
+void forward_leave(struct pending *);   /* It waits for something else now. */
 void forward_forget(struct pending *);  /* It will be freed. */
 void forward_cancel(struct pending *);  /* One that was sent; the source answers. */
 void forward_flush(struct served *);    /* The source is there, or gone. */

@@ -4,11 +4,36 @@
 #include "base/str.h"
 #include "dbserver/relay_i.h"
 
+#define REPLY_BYTES 200 /* Enough for most: a UUID or a count an operation. */
+
+static uint32_t
+id_hash(const struct json *id)
+{
+    return id->type == JSON_STRING    ? hash_bytes(id->string, id->n, 0)
+           : id->type == JSON_INTEGER ? hash_bytes(&id->integer, sizeof id->integer, 0)
+                                      : id->type;
+}
+
+struct pending *
+transact_find(const struct peer *peer, const struct json *id)
+{
+    if (peer->n_pending == 0) {
+        return NULL;
+    }
+    HMAP_FOR_EACH_HASH (struct pending, p, by_id, id_hash(id), &peer->pending_ids) {
+        if (json_eq(&p->msg->id, id)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
 void
 pending_free(struct pending *p)
 {
     forward_forget(p);
     p->peer->n_pending--;
+    hmap_remove(&p->peer->pending_ids, &p->by_id);
     p->peer->server->parked_bytes -= p->msg->n_bytes;
     list_remove(&p->in_peer);
     list_remove(&p->in_served);
@@ -34,20 +59,18 @@ run_once(struct peer *peer, struct served *served, const struct jsonrpc_msg *msg
         .id = peer_id(peer),
         .check_only = served->relay && forward_writes(msg),
     };
-    struct buf reply = BUF_INIT;
     struct buf out = BUF_INIT;
     struct txn *txn;
 
-    switch (db_transact(served->db, &msg->params, &ctx, &reply, &txn, ret_wait)) {
-    case DB_PARKED: buf_done(&reply); return DB_PARKED;
-    case DB_CHECKED: buf_done(&reply); return DB_CHECKED;
-    case DB_PREPARED: served_commit(served, txn, &reply); break;
+    buf_reserve(&out, REPLY_BYTES);
+    jsonrpc_begin_reply(&out, &msg->id);
+    switch (db_transact(served->db, &msg->params, &ctx, &out, &txn, ret_wait)) {
+    case DB_PARKED: buf_done(&out); return DB_PARKED;
+    case DB_CHECKED: buf_done(&out); return DB_CHECKED;
+    case DB_PREPARED: served_commit(served, txn, &out); break;
     case DB_DONE: break;
     }
-    jsonrpc_begin_reply(&out, &msg->id);
-    buf_add(&out, reply.data, reply.n);
     jsonrpc_end_reply(&out);
-    buf_done(&reply);
     peer_queue(peer, OUT_REPLY, served, &out, NULL, "");
     return DB_DONE;
 }
@@ -59,6 +82,7 @@ park(struct pending *p, struct db_wait *wait)
     db_wait_done(&p->wait);
     p->wait = *wait;
     if (p->state != PENDING_PARKED) {
+        forward_leave(p);
         p->state = PENDING_PARKED;
         list_remove(&p->in_served);
         list_push_back(&p->served->parked, &p->in_served);
@@ -115,7 +139,10 @@ pending_new(struct peer *peer, struct served *served, struct jsonrpc_msg *msg,
     struct pending *p = NEW(struct pending);
 
     *p = (struct pending){ .peer = peer, .served = served, .msg = msg, .came_ms = came_ms };
+    p->no = ++peer->n_requests;
+    list_init(&p->in_lane);
     peer->n_pending++;
+    hmap_insert(&peer->pending_ids, &p->by_id, id_hash(&msg->id));
     peer->server->parked_bytes += msg->n_bytes;
     list_push_back(&peer->pending, &p->in_peer);
     list_push_back(&served->parked, &p->in_served);
@@ -175,22 +202,19 @@ transact_rerun(struct served *served)
 void
 transact_cancel(struct peer *peer, const struct json *id)
 {
-    LIST_FOR_EACH_SAFE (struct pending, p, in_peer, &peer->pending) {
-        if (json_eq(&p->msg->id, id)) {
-            if (p->state == PENDING_SENT) {
-                forward_cancel(p);
-                return;
-            }
-            if (peer->aware) { /* Others get no answer at all, as from ovsdb-server. */
-                struct buf out = BUF_INIT;
-                buf_str(&out, "{\"id\":");
-                json_print(id, JSON_15G, &out);
-                buf_str(&out, ",\"error\":\"canceled\"}");
-                peer_queue(peer, OUT_REPLY, NULL, &out, NULL, "");
-            }
-            pending_free(p);
-            return;
+    struct pending *p = transact_find(peer, id);
+
+    if (p && p->state == PENDING_SENT) {
+        forward_cancel(p);
+    } else if (p) {
+        if (peer->aware) { /* Others get no answer at all, as from ovsdb-server. */
+            struct buf out = BUF_INIT;
+            buf_str(&out, "{\"id\":");
+            json_print(id, JSON_15G, &out);
+            buf_str(&out, ",\"error\":\"canceled\"}");
+            peer_queue(peer, OUT_REPLY, NULL, &out, NULL, "");
         }
+        pending_free(p);
     }
 }
 

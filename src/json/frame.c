@@ -3,6 +3,11 @@
 #include "json/json.h"
 #include "json/json_i.h"
 
+/* Of the bytes outside of strings, those that mean something here. */
+static const bool marks[256] = {
+    ['"'] = true, ['{'] = true, ['['] = true, ['}'] = true, [']'] = true
+};
+
 static inline bool
 is_space(char c)
 {
@@ -52,6 +57,12 @@ json_frame(struct json_framer *f, const char *bytes, size_t n_bytes, size_t *ret
             s = skip_string(f, s, end);
             continue;
         }
+        while (s < end && !marks[(unsigned char) *s]) {
+            s++;
+        }
+        if (s == end) {
+            break;
+        }
         char c = *s++;
         if (c == '"') {
             f->in_string = true;
@@ -60,7 +71,7 @@ json_frame(struct json_framer *f, const char *bytes, size_t n_bytes, size_t *ret
                 return err_new(ERR_SYNTAX, "input exceeds maximum nesting depth %d",
                                JSON_MAX_DEPTH);
             }
-        } else if ((c == '}' || c == ']') && --f->depth == 0) {
+        } else if (--f->depth == 0) {
             *f = JSON_FRAMER_INIT;
             *ret_consumed = (size_t) (s - bytes);
             *ret_complete = true;

@@ -34,7 +34,7 @@ is_digit(const char *s, const char *end)
 }
 
 /* Zeros count only once a digit that is not zero follows them. */
-static void
+static inline void
 number_digit(struct number *n, int *zeros, char c)
 {
     if (c == '0') {

@@ -13,6 +13,8 @@
 #include "base/vec.h"
 
 #define FEW_MEMBERS 12 /* Up to so many, comparing all names beats hashing them. */
+#define SCRATCH_FEW 32 /* Children and containers of a small text. */
+#define FRAMES_FEW 16
 
 struct frame {
     size_t base;   /* Its first child on the scratch stack. */
@@ -220,6 +222,12 @@ drop_duplicates_by_hash(struct json_member *m, size_t n)
     return n_kept;
 }
 
+static bool
+same_name(const char *a, const char *b)
+{
+    return *a == *b && strcmp(a, b) == 0;
+}
+
 static size_t
 drop_duplicates(struct json_member *m, size_t n)
 {
@@ -229,7 +237,7 @@ drop_duplicates(struct json_member *m, size_t n)
     size_t n_kept = 0;
     for (size_t i = 0; i < n; i++) {
         size_t same = 0;
-        while (same < n_kept && strcmp(m[same].name, m[i].name) != 0) {
+        while (same < n_kept && !same_name(m[same].name, m[i].name)) {
             same++;
         }
         m[same].value = m[i].value;
@@ -424,6 +432,8 @@ json_parse(struct arena *arena, const char *text, size_t n_bytes, struct json *r
     }
     struct parser p = { .arena = arena, .text = text, .at = text, .end = text + n_bytes };
     p.strings = arena_alloc(arena, n_bytes + 1);
+    VEC_RESERVE(&p.scratch, SCRATCH_FEW);
+    VEC_RESERVE(&p.frames, FRAMES_FEW);
     bool ok = parse_all(&p, ret);
     struct err *e = ok ? NULL : error_at(&p);
     VEC_DONE(&p.scratch);
