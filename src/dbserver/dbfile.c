@@ -220,3 +220,47 @@ dbfile_replace(struct journal *journal, struct db *db, const char *comment)
     db_set_last_id(db, journal_id(journal));
     return NULL;
 }
+
+/* [schema|null, txn|null] on top of '*db', which may become another one.  A schema without a
+ * transaction is a conversion; with one, the two are all that there is. */
+static MUST_CHECK struct err *
+apply_entry(const struct json *data, struct db **db)
+{
+    const struct json *new = &data->elems[0], *txn = &data->elems[1];
+
+    if (new->type != JSON_NULL) {
+        CLEANUP(schema_drop) struct schema *schema = NULL;
+        CLEANUP(db_drop) struct db *next = NULL;
+        TRY(schema_parse(new, &schema));
+        if (*db && txn->type == JSON_NULL) {
+            TRY(db_convert(*db, schema, &next));
+        } else {
+            next = db_new(schema);
+        }
+        db_free(*db);
+        *db = TAKE(next);
+    }
+    if (txn->type == JSON_NULL) {
+        return NULL;
+    }
+    return *db ? db_replay(*db, txn) : err_new(ERR_SYNTAX, "no schema comes before it");
+}
+
+struct err *
+dbfile_of_cluster(const struct cluster_file *f, struct db **ret)
+{
+    CLEANUP(db_drop) struct db *db = NULL;
+    const struct json *snapshot = cluster_file_snapshot(f);
+
+    *ret = NULL;
+    if (snapshot) {
+        TRY(err_wrap(apply_entry(snapshot, &db), "%s: the snapshot", f->path));
+    }
+    for (size_t i = 0; i < f->entries.n; i++) {
+        const struct json *data = f->entries.v[i].data;
+        TRY(err_wrap(data ? apply_entry(data, &db) : NULL, "%s: entry %" PRId64, f->path,
+                     f->prev_index + 1 + (int64_t) i));
+    }
+    *ret = TAKE(db);
+    return NULL;
+}

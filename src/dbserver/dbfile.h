@@ -4,6 +4,7 @@
 #define DBSERVER_DBFILE_H 1
 
 #include "db/db.h"
+#include "journal/cluster.h"
 #include "journal/journal.h"
 
 /* Reads the whole journal into a new database.  A transaction that does not fit counts as
@@ -29,5 +30,9 @@ struct err *dbfile_rewrite_begin(struct journal *, const struct db *,
 struct err *dbfile_rewrite_fill(struct journal_rewrite *, const struct journal *,
                                 const struct db *, const char *comment,
                                 struct journal_snapshot *snapshot) MUST_CHECK;
+
+/* What a member of an Open vSwitch cluster has: '*ret' is NULL if that is nothing, because it had not
+ * joined yet. */
+struct err *dbfile_of_cluster(const struct cluster_file *, struct db **ret) MUST_CHECK;
 
 #endif /* dbserver/dbfile.h */
