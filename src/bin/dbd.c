@@ -210,6 +210,7 @@ main(int argc, char **argv)
 {
     CLEANUP(options_done) struct options options = { 0 };
     CLEANUP(fd_done) int parent_fd = -1;
+    process_want_huge_pages(argv);
     CLEANUP(err_drop) struct err *e = options_parse(argc, argv, &options);
 
     if (!e && options.mode != OPTIONS_RUN) {

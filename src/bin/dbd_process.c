@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -20,6 +22,31 @@
 #include "base/str.h"
 
 #define RESTART_MS 10000 /* Not more often than that. */
+
+/* A large database lies in huge pages then, and the fork of its compaction copies a page table of a few
+ * kilobytes instead of megabytes: the server hardly stops for it.  glibc reads this from the environment,
+ * once, before main(): so the program starts itself again with it, as the same process. */
+void
+process_want_huge_pages(char **argv)
+{
+    static const char wish[] = "glibc.malloc.hugetlb=";
+    const char *others = getenv("GLIBC_TUNABLES");
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if ((others && strstr(others, wish)) || n <= 0) {
+        prctl(PR_SET_NAME, program_invocation_short_name); /* As if it were the first. */
+        return;
+    }
+    self[n] = '\0';
+    CLEANUP(free_drop)
+    char *all =
+        str_dupf("%s%s%s1", others ? others : "", others && *others ? ":" : "", wish);
+    if (setenv("GLIBC_TUNABLES", all, 1) == 0) {
+        execv(self, argv);
+    }
+    errno = 0; /* Then without. */
+}
 
 /* Would a program end so by its own fault? */
 static bool

@@ -44,10 +44,28 @@ job_do(const struct sync_job *job)
     return errnum;
 }
 
+static void *
+close_main(void *fd)
+{
+    close((int) (intptr_t) fd);
+    return NULL;
+}
+
+void
+sync_close_aside(int fd)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, close_main, (void *) (intptr_t) fd) == 0) {
+        pthread_detach(thread);
+    } else {
+        close(fd);
+    }
+}
+
 static void
 job_free(struct sync_job *job)
 {
-    close(job->old_fd);
+    sync_close_aside(job->old_fd);
     free(job->tmp);
     free(job->path);
     free(job);

@@ -37,4 +37,8 @@ bool sync_is_switching(struct sync *);
  * running fdatasync. */
 void sync_set_fd(struct sync *, int fd, uint64_t seq);
 
+/* Closes a file that has no name any more, in a thread: the kernel frees all of it then, 100 ms for a
+ * large one. */
+void sync_close_aside(int fd);
+
 #endif /* journal/sync.h */
