@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -105,6 +106,22 @@ def test_levels(program, dbd):
     appctl(program, dbd, "vlog/set", "PATTERN:file:%m")
     appctl(program, dbd, "vlog/set")
     assert set(map(tuple, levels().values())) == {("DBG", "DBG", "DBG")}
+
+
+def test_huge_pages(make_dbd, monkeypatch):
+    """It asks for them, unless somebody has said what he wants; and is called as it was started."""
+
+    def of(server):
+        proc = pathlib.Path("/proc/%d" % server.process.pid)
+        tunables = [e[15:] for e in (proc / "environ").read_text().split("\0") if e.startswith("GLIBC_TUNABLES=")]
+        return tunables, (proc / "comm").read_text().strip()
+
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert of(make_dbd(name="a").start()) == (["glibc.malloc.hugetlb=1"], "byre-dbd")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    assert of(make_dbd(name="b").start()) == (["glibc.malloc.check=0:glibc.malloc.hugetlb=1"], "byre-dbd")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")
+    assert of(make_dbd(name="c").start()) == (["glibc.malloc.hugetlb=0"], "byre-dbd")
 
 
 def test_unknown_level_is_no_failure(program):
