@@ -53,21 +53,12 @@ hmap_next_with_hash(const struct hmap_node *node)
     return hmap_match_(node->next, node->hash);
 }
 
-/* Says that this hash will be looked up or inserted soon: a large table's bucket, and then the node in
- * it, come from far.  First the bucket; the node some 100 ns later. */
+/* Says that this hash will be looked up or inserted soon: a large table's bucket comes from far. */
 static inline void
 hmap_prefetch_bucket(const struct hmap *h, uint32_t hash)
 {
     if (h->buckets) {
         __builtin_prefetch(&h->buckets[hash & h->mask]);
-    }
-}
-
-static inline void
-hmap_prefetch_node(const struct hmap *h, uint32_t hash)
-{
-    if (h->buckets) {
-        __builtin_prefetch(h->buckets[hash & h->mask]);
     }
 }
 
