@@ -19,7 +19,8 @@
 #define SETTLE_MS 30000
 #define NODE_MS 30000
 #define NODE_POLL_MS 20
-#define ENDS_BYTES MIB /* Where labels, superblocks and LVM's metadata lie. */
+#define REREAD_MS 10000 /* As long as that, what holds a partition may be udev. */
+#define ENDS_BYTES MIB  /* Where labels, superblocks and LVM's metadata lie. */
 #define LOCK_DIR "/run/byre"
 
 struct err *
@@ -69,12 +70,15 @@ is_locked(int fd)
 }
 
 /* O_EXCL on a block device fails while a file system, LVM, md or another such opener has it;
- * QEMU is seen by its locks. */
+ * QEMU is seen by its locks.  Who only looks whether he could write ('look') does not open it for
+ * writing: udev probes a device that such an opener has closed, and would itself keep parted
+ * from a partition that is to go. */
 static struct err *
-open_device(const char *path, bool write, int *ret_fd)
+open_device(const char *path, bool write, bool look, int *ret_fd)
 {
+    int flags = write && !look ? O_RDWR : O_RDONLY;
     CLEANUP(fd_done)
-    int fd = open(path, (write ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, flags | (write ? O_EXCL : 0) | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 && errno == EBUSY) {
         return err_hint(store_err(VE_OPERATION_INVALID, "device '%s' is in use", path),
@@ -86,7 +90,8 @@ open_device(const char *path, bool write, int *ret_fd)
         return engine_io(errno, "cannot open '%s'", path);
     } else if (fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode)) {
         return store_err(VE_OPERATION_INVALID, "'%s' is not a block device", path);
-    } else if ((write ? is_locked(fd) : place_is_written(fd)) || !place_lock(fd, write)) {
+    } else if ((write ? is_locked(fd) : place_is_written(fd)) ||
+               (!look && !place_lock(fd, write))) {
         return engine_busy(path_base(path));
     }
     *ret_fd = fd_take(&fd);
@@ -97,7 +102,7 @@ struct err *
 device_open(struct engine *engine, const struct plan_step *step)
 {
     fd_done(&engine->file);
-    TRY(open_device(step->name, step->write, &engine->file));
+    TRY(open_device(step->name, step->write, step->strict, &engine->file));
     if (step->strict) {
         fd_done(&engine->file);
     }
@@ -107,7 +112,21 @@ device_open(struct engine *engine, const struct plan_step *step)
 struct err *
 device_open_source(struct engine *engine, const struct plan_step *step)
 {
-    return open_device(step->name, false, &engine->source);
+    return open_device(step->name, false, false, &engine->source);
+}
+
+/* Has the kernel read the table anew, which it will not while somebody, such as udev, looks into a
+ * partition.  It may have no table to read: all the same. */
+static struct err *
+read_table_anew(struct engine *engine)
+{
+    int64_t until_ms = clock_mono_ms() + REREAD_MS;
+    while (ioctl(engine->file, BLKRRPART) < 0 && errno == EBUSY &&
+           clock_mono_ms() < until_ms) {
+        TRY(engine_interrupted(engine));
+        poll(NULL, 0, NODE_POLL_MS);
+    }
+    return NULL;
 }
 
 struct err *
@@ -129,8 +148,8 @@ device_zero_ends(struct engine *engine, const struct plan_step *step UNUSED)
     if (fsync(engine->file) < 0) {
         return engine_io(errno, "cannot sync data to '%s'", engine->plan->file);
     }
-    ioctl(engine->file, BLKRRPART); /* It may have no table to read: all the same. */
-    fd_done(&engine->file);         /* Others want it for themselves. */
+    TRY(read_table_anew(engine));
+    fd_done(&engine->file); /* Others want it for themselves. */
     return NULL;
 }
 
@@ -151,6 +170,16 @@ device_sync(struct engine *engine, const struct plan_step *step UNUSED)
     }
     fd_done(&engine->file);
     return NULL;
+}
+
+/* Nodes of partitions go and come again whenever somebody who could write to the disk, parted among
+ * them, has closed it: udev has the table read anew. */
+static void
+await_node(const char *path, int64_t until_ms)
+{
+    while (access(path, F_OK) < 0 && errno == ENOENT && clock_mono_ms() < until_ms) {
+        poll(NULL, 0, NODE_POLL_MS);
+    }
 }
 
 static void
@@ -208,6 +237,10 @@ use_links(struct engine *engine, const char *dir)
 struct err *
 device_look(struct engine *engine, const struct plan_step *step)
 {
+    int64_t until_ms = clock_mono_ms() + step->size;
+    for (size_t i = 0; step->size && i < engine->ret->vols.vols.n; i++) {
+        await_node(engine->ret->vols.vols.v[i].target.path, until_ms);
+    }
     if (step->dir && str_starts(step->dir, "/dev")) {
         use_links(engine, step->dir);
     }

@@ -73,7 +73,8 @@ enum step_kind {
     STEP_ZERO_ENDS,     /* Zeros over the first and the last MiB of the device in work. */
     STEP_LOOK, /* Look at the nodes of the volumes in the result: capacity where it is -1,
                 * owner, mode; one that cannot be opened gets an error.  'dir': its path is the
-                * first link there that leads to it, in the order of names. */
+                * first link there that leads to it, in the order of names.  'size': ms for which
+                * nodes are waited for. */
     STEP_SESSION, /* Is there an iSCSI session to the target of the pool 'aux'?  Sets
                    * 'active'.  'strict': an error if it is down. */
     STEP_CHAP,    /* Name and password of the pool 'aux' into its node record (0600). */

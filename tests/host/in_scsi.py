@@ -50,6 +50,20 @@ def test_an_adapter_that_is_not_there():
     byre.byre("pool", "undefine", "no")
 
 
+def check_copy(byre, volume):
+    """What is in it comes out of it, as a file's."""
+    if byre.byre("pool", "info", "files", check=False).returncode != 0:
+        byre.byre("pool", "define-as", "files", "dir", "--target", "/var/lib/byre-test/files")
+        byre.byre("pool", "start", "files", "--build")
+    data = os.urandom(1 << 20)
+    pathlib.Path("/tmp/cloned").write_bytes(data)
+    byre.byre("vol", "upload", volume, "/tmp/cloned")
+    byre.byre("vol", "clone", volume, "copy", "--pool", "files", "--format", "raw")
+    path = pathlib.Path(byre.json("vol", "info", "files/copy")["filepath"])
+    assert path.stat().st_size == byre.json("vol", "info", volume)["capacity"] and path.read_bytes()[:1 << 20] == data
+    byre.byre("vol", "delete", "files/copy")
+
+
 def test_a_lun_is_hot_added():
     byre = guest.byre()
     byre.byre("pool", "define-as", "vs", "scsi", "--adapter-name", host_of("sda"), "--target", "/dev/disk/by-id")
@@ -58,10 +72,11 @@ def test_a_lun_is_hot_added():
     guest.sh("qmp device_add driver=scsi-hd drive=disk1 bus=hba0.0 lun=7 serial=hot id=hot")
     byre.byre("pool", "refresh", "vs")
     new = set(byre.vols("vs")) - before
-    assert len(new) == 1 and new.pop().endswith(":7"), byre.vols("vs")
+    assert len(new) == 1 and list(new)[0].endswith(":7"), byre.vols("vs")
     guest.sh("qmp block_resize node-name=disk1 size=%d" % (96 << 20))
     byre.byre("pool", "refresh", "vs")
     assert 96 << 20 in {v["capacity"] for v in byre.vols("vs").values()}
+    check_copy(byre, "vs/" + new.pop())
     byre.byre("pool", "stop", "vs")
 
 
@@ -96,6 +111,7 @@ def test_multipath_with_a_path_that_fails():
     assert as_list(byre.pool("mp")["warnings"]) == []
     byre.byre("vol", "download", "mp/" + name, "/tmp/back-mp")
     assert pathlib.Path("/tmp/back-mp").read_bytes()[:1 << 20] == data
+    check_copy(byre, "mp/" + name)
     byre.byre("pool", "stop", "mp")
     assert "mpath" in guest.run("dmsetup", "ls", "--target", "multipath"), "stopping takes nothing away"
 

@@ -10,6 +10,7 @@
 #include "store/pool_ops.h"
 
 #define SECTOR_BYTES 4096 /* Sizes are whole ones, also where the disk's are smaller. */
+#define NODES_MS 5000     /* For nodes that udev is making anew. */
 #define PARTED_FAILED 1   /* Also if there is no table. */
 
 /* What parsing and deciding need; in the plan's arena. */
@@ -192,7 +193,9 @@ plan_list(struct plan *plan, const struct disk *d)
     plan_add(plan, STEP_SETTLE, NULL);
     report(plan, d->pool);
     plan_parse(plan, parse, d, d->name ? "find the partition" : "list the partitions");
-    plan_add(plan, STEP_LOOK, NULL)->dir = arena_str(&plan->arena, d->pool->target.path);
+    struct plan_step *step = plan_add(plan, STEP_LOOK, NULL);
+    step->dir = arena_str(&plan->arena, d->pool->target.path);
+    step->size = NODES_MS;
 }
 
 static struct err *
