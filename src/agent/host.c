@@ -7,6 +7,7 @@
  * Listing.  Events tell what changes; all domains are listed when the connection is (re)made and
  *           every LOOK_*_MS, because libvirt has no event for some changes. */
 #define LOG_MODULE "host"
+#include <pthread.h>
 #include <stdio.h>
 
 #include "agent/agent_i.h"
@@ -61,8 +62,8 @@ identity_kept(const char *path, struct uuid *ret)
     return uuid_parse(uid, ret);
 }
 
-struct err *
-host_identity(const char *dir, const struct uuid *libvirts, struct uuid *ret)
+static struct err *
+identity_settle(const char *dir, const struct uuid *libvirts, struct uuid *ret)
 {
     CLEANUP(free_drop) char *path = path_join(dir, "host-uid");
     CLEANUP(buf_done) struct buf text = BUF_INIT, machine = BUF_INIT;
@@ -77,6 +78,18 @@ host_identity(const char *dir, const struct uuid *libvirts, struct uuid *ret)
     TRY(fs_write_atomic(path, text.data, text.n, 0600));
     *ret = *libvirts;
     return NULL;
+}
+
+/* A probe and the agent's own look may ask at once: the first one's answer is kept for both. */
+struct err *
+host_identity(const char *dir, const struct uuid *libvirts, struct uuid *ret)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&lock);
+    struct err *e = identity_settle(dir, libvirts, ret);
+    pthread_mutex_unlock(&lock);
+    return e;
 }
 
 static void

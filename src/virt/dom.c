@@ -223,11 +223,18 @@ virt_define(struct virt *v, const char *xml)
     (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |           \
      VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
 
+/* The test driver has no NVRAM, and refuses to hear of it. */
+static unsigned int
+undefine_flags(const struct virt *v, unsigned int about_nvram)
+{
+    return UNDEFINE_FLAGS | (virt_kind_of(virt_uri(v)) == VIRT_KIND_TEST ? 0 : about_nvram);
+}
+
 struct err *
 virt_undefine(struct virt *v, const struct uuid *uuid)
 {
     COMMAND(v, uuid,
-            virDomainUndefineFlags(dom, UNDEFINE_FLAGS | VIR_DOMAIN_UNDEFINE_NVRAM),
+            virDomainUndefineFlags(dom, undefine_flags(v, VIR_DOMAIN_UNDEFINE_NVRAM)),
             "undefine the domain");
 }
 
@@ -235,7 +242,7 @@ struct err *
 virt_undefine_but_nvram(struct virt *v, const struct uuid *uuid)
 {
     COMMAND(v, uuid,
-            virDomainUndefineFlags(dom, UNDEFINE_FLAGS | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM),
+            virDomainUndefineFlags(dom, undefine_flags(v, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)),
             "undefine the domain");
 }
 
