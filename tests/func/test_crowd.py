@@ -1,4 +1,4 @@
-"""Many machines at once on libvirt's test driver, which lives in the agent's own process: made, started, listed, stopped and deleted by
+"""Many machines at once on libvirt's test driver, which lives in the agent's own process: made, started, listed, paused and stopped by
 one transaction each."""
 
 import os
@@ -77,8 +77,6 @@ def test_life_of_a_crowd(host):
     host.want("stopped")
     host.until_none(["status", "!=", "shutoff"])
     assert host.shown() == {}
-    host.want("deleted")
-    wait_for("no rows", lambda: not host.transact({"op": "select", "table": "vm", "where": [["source", "==", "byre"]]})[0]["rows"], 60)
 
 
 def test_the_drivers_own_machine_is_shown(host):
