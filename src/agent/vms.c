@@ -576,7 +576,7 @@ row_delete(struct agent *a, const struct row_vm *row, struct txn *txn)
                      ROW_SNAPSHOT_VM, uuid) {
         txn_delete(txn, "snapshot", &snapshot->base.uuid);
     }
-    const struct uuid *secrets[] = { &row->opkey, &row->guest_password };
+    const struct uuid *secrets[] = { &row->opkey, &row->guest_password, &row->password };
     for (size_t i = 0; i < N_ELEMS(secrets); i++) {
         if (row_secret_find(a->replica, secrets[i])) {
             txn_delete(txn, "secret", secrets[i]);

@@ -138,6 +138,10 @@ const struct command cmds_vm[] = {
       "The guest stands still meanwhile, unless --live; then it goes on.\n" },
     { "vm", "vnc", "NAME", "where its VNC server listens, and how to get there", vm_vnc, 0,
       NULL, "vm" },
+    { "vm", "vnc-password", "NAME", "what its VNC server asks for", vm_vnc_password,
+      CMD_CHANGE, opts_vm_vnc_password, "vm",
+      "byre vm vnc-password web --password-file - < FILE\n"
+      "Of its 1 to 8 characters no list, log or process tells.  With the next start.\n" },
     { "vm", "why", "NAME", "what it shall be, what it is, and what it waits for", vm_why, 0,
       NULL, "vm" },
     { NULL },

@@ -453,6 +453,12 @@ extras_from(struct build *b)
     const char *display = b->row->display;
 
     d->vnc = display ? str_eq(display, "vnc") : !d->kernel && !b->ret->waits;
+    const struct row_secret *secret = row_vm_get_password(b->row);
+    if (d->vnc && secret && secret->value && secret->value[0]) {
+        d->vnc_password =
+            arena_printf(&b->ret->arena, "%.*s", VIRT_VNC_PASSWORD_CHARS, secret->value);
+        d->vnc_secret = secret->base.uuid;
+    }
     d->tpm = b->row->tpm;
     if (d->tpm && !b->host->has_tpm) {
         return err_hint(

@@ -188,24 +188,25 @@ put_serial(struct xml_writer *w, const char *element, const char *type, const ch
 }
 
 static void
-put_vnc(struct xml_writer *w)
+put_vnc(struct xml_writer *w, const struct virt_domain *d)
 {
     xml_open(w, "graphics");
     xml_put(w, "type", "vnc");
     xml_put(w, "port", "-1");
     xml_put(w, "autoport", "yes");
     xml_put(w, "listen", "127.0.0.1");
+    xml_put(w, "passwd", d->vnc_password);
     xml_close(w);
 }
 
 /* A machine without a screen needs no USB: its controllers cost a second of boot time under
  * translation.  With one, the tablet makes the pointer follow. */
 static void
-put_screen(struct xml_writer *w, bool vnc, bool usb)
+put_screen(struct xml_writer *w, const struct virt_domain *d, bool usb)
 {
-    if (!vnc && usb) {
+    if (!d->vnc && usb) {
         return; /* libvirt adds the controller. */
-    } else if (!vnc) {
+    } else if (!d->vnc) {
         xml_open(w, "controller");
         xml_put(w, "type", "usb");
         xml_put(w, "model", "none");
@@ -216,7 +217,7 @@ put_screen(struct xml_writer *w, bool vnc, bool usb)
     xml_put(w, "type", "tablet");
     xml_put(w, "bus", "usb");
     xml_close(w);
-    put_vnc(w);
+    put_vnc(w, d);
     xml_open(w, "video");
     xml_open(w, "model");
     xml_put(w, "type", "vga");
@@ -338,7 +339,7 @@ put_qemu(struct xml_writer *w, const struct virt_domain *d)
     if (d->tpm) {
         put_tpm(w);
     }
-    put_screen(w, d->vnc, any_on_bus(d, "usb"));
+    put_screen(w, d, any_on_bus(d, "usb"));
     put_watchdog(w, d->watchdog);
     put_balloon(w);
     put_rng(w);
@@ -355,7 +356,7 @@ put_xen(struct xml_writer *w, const struct virt_domain *d)
     xml_close(w);
     xml_close(w);
     if (d->vnc) {
-        put_vnc(w);
+        put_vnc(w, d);
     }
 }
 

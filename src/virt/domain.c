@@ -200,6 +200,9 @@ put_mark(struct xml_writer *w, const char *element, const struct virt_domain *d,
     xml_put(w, "row", UUID_TEXT(&d->row));
     xml_put(w, "print", print);
     xml_put(w, "cpu", cpu);
+    if (d->vnc && !uuid_is_zero(&d->vnc_secret)) {
+        xml_put(w, "vnc", UUID_TEXT(&d->vnc_secret));
+    }
     if (print && d->n_nics && d->kind == VIRT_KIND_QEMU) {
         char guard[VIRT_PRINT_CHARS + 1];
         virt_domain_guard(d, guard);
@@ -267,6 +270,7 @@ virt_domain_print(const struct virt_domain *d, char ret[VIRT_PRINT_CHARS + 1])
         nics[i].guard.on = false;
     }
     bare.nics = nics;
+    bare.vnc_password = NULL; /* The mark is for everybody. */
     put_domain(&bare, NULL, &xml);
     virt_print(xml.data, xml.n, ret);
 }
@@ -319,6 +323,10 @@ virt_mark_parse(const char *xml, struct virt_mark *ret)
     const char *guard = xml_attr(root, "guard");
     if (guard && strlen(guard) == VIRT_PRINT_CHARS) {
         memcpy(mark.guard, guard, VIRT_PRINT_CHARS + 1);
+    }
+    const char *vnc = xml_attr(root, "vnc");
+    if (vnc && !uuid_parse(vnc, &mark.vnc_secret)) {
+        mark.vnc_secret = (struct uuid){ { 0 } };
     }
     *ret = mark;
     return true;

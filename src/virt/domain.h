@@ -11,7 +11,8 @@
  *          so that a later run can tell whether a domain is still what its row wants without
  *          comparing XML that libvirt has filled in since.  'cpu' is the CPU that was asked for:
  *          libvirt replaces it by what it came to.  A domain without the mark belongs to
- *          somebody else and is never touched.  'guard' is the same of the packet filters.
+ *          somebody else and is never touched.  'guard' is the same of the packet filters; 'vnc' the row of
+ *          the VNC server's password, which libvirt tells nobody.
  * Source.  https://libvirt.org/formatdomain.html, checked against libvirt's own domain.rng in
  *          the tests. */
 #ifndef VIRT_DOMAIN_H
@@ -26,6 +27,7 @@
 #define VIRT_MAX_DISKS 64
 #define VIRT_MAX_NICS 32
 #define VIRT_MAX_PINS 4096
+#define VIRT_VNC_PASSWORD_CHARS 8 /* RFB has no more. */
 
 /* Who runs it, which is who reads the XML. */
 enum virt_kind { VIRT_KIND_QEMU, VIRT_KIND_XEN, VIRT_KIND_TEST };
@@ -100,7 +102,11 @@ struct virt_domain {
     const char *on_poweroff, *on_reboot, *on_crash; /* NULL: destroy, restart, destroy. */
     const char *console_log; /* File that libvirt's virtlogd writes; NULL: none. */
     bool vnc;                /* A VNC server on 127.0.0.1, port chosen by libvirt. */
-    bool tpm;                /* A TPM 2.0, by swtpm. */
+    /* What the VNC server asks for; at most VIRT_VNC_PASSWORD_CHARS; NULL: nothing.  Only define() sees it: the mark and
+     * the fingerprint have the row that holds it in its place. */
+    const char *vnc_password;
+    struct uuid vnc_secret; /* That row; zero: none. */
+    bool tpm;               /* A TPM 2.0, by swtpm. */
     const char *watchdog; /* What it does: "reset", "poweroff", ...; NULL: there is none. */
     const struct virt_disk *disks;
     size_t n_disks;
@@ -132,6 +138,7 @@ struct virt_mark {
     char print[VIRT_PRINT_CHARS + 1]; /* "" if the mark has none. */
     char cpu[VIRT_CPU_CHARS + 1];     /* As virt_domain_cpu(); "" if the mark has none. */
     char guard[VIRT_PRINT_CHARS + 1]; /* Of its packet filters; "" if the mark has none. */
+    struct uuid vnc_secret;           /* Zero if the mark has none. */
 };
 bool virt_mark_parse(const char *xml, struct virt_mark *ret);
 /* The mark of a domain that is as 'd' says: what virt_mark_parse() reads. */

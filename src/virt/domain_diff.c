@@ -77,6 +77,8 @@ diff_fixed(struct diff *x)
         reboot_if(x, x->live->cpu[0] && !str_eq(x->live->cpu, cpu), "cpu_mode");
         reboot_if(x, !same_machine(is->machine, want->machine), "machine");
         reboot_if(x, is->vnc != want->vnc, "display");
+        reboot_if(x, is->vnc && want->vnc && !uuid_eq(&is->vnc_secret, &want->vnc_secret),
+                  "password");
         reboot_if(x, is->tpm != want->tpm, "tpm");
         reboot_if(x, !str_eq(is->watchdog, want->watchdog), "watchdog");
         reboot_if(x, differ(is->firmware, want->firmware, "bios"), "firmware");

@@ -199,8 +199,13 @@ read_mark(const struct xml_node *root, struct virt_live *live)
         xml_find_ns(xml_find(root, "metadata"), VIRT_MARK_URI, "vm");
     const char *cpu = mark ? xml_attr(mark, "cpu") : NULL;
 
+    const char *vnc = mark ? xml_attr(mark, "vnc") : NULL;
+
     if (cpu && strlen(cpu) <= VIRT_CPU_CHARS) {
         memcpy(live->cpu, cpu, strlen(cpu) + 1);
+    }
+    if (vnc && !uuid_parse(vnc, &live->d.vnc_secret)) {
+        live->d.vnc_secret = (struct uuid){ { 0 } };
     }
 }
 

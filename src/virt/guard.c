@@ -214,9 +214,12 @@ set_mark(struct virt *v, virDomainPtr dom, unsigned side, const char *guard)
     if (!xml || !virt_mark_parse(xml, &mark)) {
         return err_new(ERR_CONSTRAINT, "the domain has no mark of Byre");
     }
+    bool vnc = !uuid_is_zero(&mark.vnc_secret);
     CLEANUP(free_drop)
-    char *text = str_dupf("<vm row='%s' print='%s' cpu='%s' guard='%s'/>",
-                          UUID_TEXT(&mark.row), mark.print, mark.cpu, guard);
+    char *text =
+        str_dupf("<vm row='%s' print='%s' cpu='%s' guard='%s'%s%s%s/>",
+                 UUID_TEXT(&mark.row), mark.print, mark.cpu, guard, vnc ? " vnc='" : "",
+                 vnc ? UUID_TEXT(&mark.vnc_secret) : "", vnc ? "'" : "");
     return virDomainSetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, text, "byre",
                                 VIRT_MARK_URI, side) < 0
                ? virt_last_error(v, "note the packet filters")

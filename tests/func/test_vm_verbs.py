@@ -352,6 +352,37 @@ def test_picture_of_the_screen_and_vnc(host, tmp_path):
     assert host.json("vm", "vnc", host.vm) == {"vnc": address}
 
 
+def test_vnc_asks_for_its_password(host, tmp_path):
+    """And nothing else tells it."""
+    secret = "tr4p-d0r"
+    file = tmp_path / "password"
+    file.write_text(secret + "\n")
+    assert host.byre("vm", "vnc-password", host.vm, check=False).returncode == 2
+    done = host.byre("vm", "vnc-password", host.vm, "--password-file", "-", stdin="123456789\n", check=False)
+    assert done.returncode == 1 and "1 to 8 characters" in done.stderr
+    done = host.byre("vm", "vnc-password", host.vm, "--password-file", str(file))
+    assert "with the next start: password" in done.stdout, done.stdout
+    host.byre("vm", "stop", host.vm, "--force")
+    host.byre("vm", "start", host.vm)
+    assert row(host)["needreboot_columns"] == []
+    port = int(host.byre("vm", "vnc", host.vm).stdout.strip().split(":")[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as vnc:
+        version = vnc.recv(12)
+        vnc.sendall(version)
+        kinds = vnc.recv(64)
+        assert kinds[1:1 + kinds[0]] == b"\x02"  # RFC 6143, 7.2.2: VNC authentication alone.
+    assert "passwd='%s'" % secret in virsh("dumpxml", "--security-info", host.vm)
+    argv = pathlib.Path("/proc/%d/cmdline" % host.qemu_pid(host.vm)).read_bytes().decode(errors="replace")
+    shown = [virsh("dumpxml", host.vm), argv, host.logs(10000), host.byre("vm", "info", host.vm, "-o", "json").stdout,
+             host.byre("vm", "why", host.vm).stdout, host.byre("list", "vm", "-o", "json").stdout]
+    assert not [text for text in shown if secret in text]
+    host.byre("vm", "vnc-password", host.vm, "--none")
+    assert row(host)["needreboot_columns"] == ["password"]
+    assert host.json("list", "secret") == []
+    host.byre("vm", "stop", host.vm, "--force")
+    host.byre("vm", "start", host.vm)
+
+
 def test_dump_of_the_memory(host, tmp_path):
     core = tmp_path / "core"
     host.byre("vm", "dump-core", host.vm, "-f", str(core), seconds=PATIENCE_S)
