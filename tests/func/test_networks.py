@@ -24,8 +24,11 @@ def world():
                  "ip addr add 203.0.113.1/24 dev up0; ip link set up0 up;"
                  "ip -n outside link set lo up; ip -n outside addr add 203.0.113.2/24 dev out0; ip -n outside link set out0 up;"
                  "ip -n outside route add 10.77.0.0/24 via 203.0.113.1; ip -n outside route add 192.168.77.0/24 via 203.0.113.1;"
+                 "ip addr add 2001:db8:ff::1/64 dev up0 nodad; ip -n outside addr add 2001:db8:ff::2/64 dev out0 nodad;"
+                 "ip -n outside route add 2001:db8:10::/64 via 2001:db8:ff::1;"
                  "ip link add card0 type veth peer name wire0; ip netns add wire; ip link set wire0 netns wire;"
-                 "ip -n wire addr add 10.99.0.1/24 dev wire0; ip -n wire link set wire0 up; ip -n wire link set lo up")
+                 "ip -n wire addr add 10.99.0.1/24 dev wire0; ip -n wire addr add 2001:db8:99::1/64 dev wire0 nodad;"
+                 "ip -n wire link set wire0 up; ip -n wire link set lo up")
         yield world
     finally:
         world.end()
@@ -53,66 +56,81 @@ def host(world, builddir):
 @pytest.fixture(scope="module")
 def networks(host):
     host.byre("network", "create", "lan", "--subnet", "192.168.77.0/24", "--subnet6", "2001:db8:77::/64", "--main")
-    host.byre("network", "create", "routed", "--type", "route", "--subnet", "10.77.0.0/24")
+    host.byre("network", "create", "routed", "--type", "route", "--subnet", "10.77.0.0/24", "--subnet6", "2001:db8:10::/64")
     host.byre("network", "create", "office", "--type", "bridge", "--nic", "card0", "--bridge", "br-office",
-              "--subnet", "10.99.0.0/24", "--gateway", "10.99.0.1")
+              "--subnet", "10.99.0.0/24", "--gateway", "10.99.0.1", "--subnet6", "2001:db8:99::/64")
     host.byre("iprange", "add", "office", "10.99.0.100", "10.99.0.199")
+    host.byre("iprange", "add", "office", "2001:db8:99::100", "2001:db8:99::1ff")
     return {row["name"]: row for row in host.json("network", "list")}
 
 
-def address_of(host, vm, network):
-    [row] = [r for r in host.json("ip", "list") if r["vm"] == vm and r["network"] == network and r["address"].count(".") == 3]
-    return row["address"]
-
-
 class Guest:
-    """Two cards: lan, and another network."""
+    """Several cards; begun first, so that all boot together, and waited for with ready()."""
 
-    def __init__(self, host, name, other):
+    def __init__(self, host, name, *networks):
         self.host, self.name = host, host.prefix + name
-        host.byre("vm", "create", self.name, "--mem", "96", "--vmi", "tiny", "--net", "lan", "--net", other, "--start")
-        host.byre("vm", "console", self.name, "--until", "is up", "--timeout", "120")
-        self.console = Console(host.world, self.name)
+        host.byre("vm", "create", self.name, "--mem", "96", "--vmi", "tiny", "--start",
+                  *(word for network in networks for word in ("--net", network)))
+
+    def ready(self):
+        self.host.byre("vm", "console", self.name, "--until", "is up", "--timeout", "120")
+        self.console = Console(self.host.world, self.name)
         self.run("stty -echo 2>/dev/null; true")
-        macs = {row["network"]: row["mac"] for row in host.json("list", "iface", "-c", "vm,network,mac") if row["vm"] == self.name}
-        self.mac = macs
-        self.card = {}
-        for network, mac in macs.items():
-            text, _ = self.run("grep -l %s /sys/class/net/*/address" % mac)
-            self.card[network] = re.search(r"net/(\w+)/address", text).group(1)
-        self.ip = {network: address_of(host, self.name, network) for network in macs}
+        rows = self.host.json("list", "iface", "-c", "vm,network,mac")
+        self.mac = {row["network"]: row["mac"] for row in rows if row["vm"] == self.name}
+        text, _ = self.run("grep . /sys/class/net/*/address")
+        cards = {mac: card for card, mac in re.findall(r"net/(\w+)/address:(\S+)", text)}
+        self.card = {network: cards[mac] for network, mac in self.mac.items()}
+        self.ip, self.ip6 = {}, {}
+        for row in self.host.json("ip", "list"):
+            if row["vm"] == self.name:
+                (self.ip6 if ":" in row["address"] else self.ip)[row["network"]] = row["address"]
+        return self
 
     def run(self, command, seconds=90):
         return self.console.run(command, seconds)
 
     def lease(self, network):
-        return self.run("ip link set %s up; udhcpc -i %s -n -q -t 10 -T 1 -s /etc/lease 2>&1" % ((self.card[network],) * 2))
+        text, _ = self.run("ip link set %s up; udhcpc -i %s -n -q -t 10 -T 1 -s /etc/lease 2>&1" % ((self.card[network],) * 2))
+        # The address of the row, and no other, is what DHCP gives.
+        assert "lease of %s: %s/24" % (self.card[network], self.ip[network]) in text, text
+
+    def take(self, *addresses):
+        """Gives its cards these addresses: (network, address).  IPv6 must first be its own."""
+        self.run("; ".join("ip link set {1} up; ip addr add {0}/{2} dev {1} 2>/dev/null".format(
+            address, self.card[network], 64 if ":" in address else 24) for network, address in addresses))
+        if any(":" in address for _, address in addresses):
+            self.run("while ip -6 addr | grep -q tentative; do usleep 100000; done")
 
     def pings(self, address, options=""):
         return self.run("ping -c 2 -W 2 %s %s" % (options, address))[1] == 0
 
 
 @pytest.fixture(scope="module")
-def one(host, networks):
-    guest = Guest(host, "one", "routed")
+def guests(host, networks):
+    both = Guest(host, "one", "lan", "routed"), Guest(host, "two", "lan", "office")
+    return [guest.ready() for guest in both]
+
+
+@pytest.fixture(scope="module")
+def one(guests):
+    guest = guests[0]
     for network in ("lan", "routed"):
-        text, _ = guest.lease(network)
-        # The address of the row, and no other, is what DHCP gives.
-        assert "lease of %s: %s/24" % (guest.card[network], guest.ip[network]) in text, text
+        guest.lease(network)
+    guest.take(("lan", guest.ip6["lan"]), ("routed", guest.ip6["routed"]))
     return guest
 
 
 @pytest.fixture(scope="module")
-def two(host, networks):
-    guest = Guest(host, "two", "office")
-    text, _ = guest.lease("lan")
-    assert guest.ip["lan"] in text, text
-    guest.run("ip link set {0} up; ip addr add {1}/24 dev {0}".format(guest.card["office"], guest.ip["office"]))
+def two(guests):
+    guest = guests[1]
+    guest.lease("lan")
+    guest.take(*((network, address) for network, address in guest.ip.items() if network != "lan"), *guest.ip6.items())
     return guest
 
 
 def test_networks_are_made(host, world, networks):
-    assert {n: networks[n]["state"] for n in networks} == {"lan": "active", "routed": "active", "office": "active"}
+    assert {n: networks[n]["state"] for n in networks} == dict.fromkeys(("lan", "routed", "office"), "active")
     assert networks["lan"]["free"] == 253 and networks["office"]["free"] == 100, networks
     assert "192.168.77.1/24" in world.sh("ip -br addr show br-lan")
     assert "br-office" in world.sh("ip -o link show card0")
@@ -127,28 +145,48 @@ def test_nat_reaches_out_and_cannot_be_reached(world, one):
 
 def test_route_is_reached_under_its_own_address(world, one):
     # The answer must leave where the question came in: under this address the other card lets nothing pass.
-    one.run("ip route add 203.0.113.0/24 via 10.77.0.1")
+    one.run("ip route add 203.0.113.0/24 via 10.77.0.1; ip -6 route add 2001:db8:ff::/64 via 2001:db8:10::1 dev " + one.card["routed"])
     world.sh("ip netns exec outside busybox ping -c 2 -W 5 %s" % one.ip["routed"])
+    world.sh("ip netns exec outside busybox ping -6 -c 2 -W 5 %s" % one.ip6["routed"])
+    assert one.pings("2001:db8:ff::2", "-6 -I " + one.ip6["routed"])
     one.run("ip route del 203.0.113.0/24")
 
 
 def test_guests_of_one_network_reach_each_other(one, two):
     assert one.pings(two.ip["lan"]) and two.pings(one.ip["lan"])
+    assert one.pings(two.ip6["lan"], "-6 -I " + one.ip6["lan"])
+
+
+def test_behind_a_bridge_is_nobody_elses(one, two):
+    """The host has no address there and leads nobody to it."""
+    assert not one.pings(two.ip["office"])
 
 
 def test_bridge_reaches_the_wire_alone(world, two):
-    assert two.pings("10.99.0.1")
+    assert two.pings("10.99.0.1") and two.pings("2001:db8:99::1", "-6 -I " + two.ip6["office"])
     assert "10.99" not in world.sh("ip -br addr show br-office")
     world.sh("ip netns exec wire busybox ping -c 2 -W 5 %s" % two.ip["office"])
+    world.sh("ip netns exec wire busybox ping -6 -c 2 -W 5 %s" % two.ip6["office"])
 
 
-def test_ipv6_of_its_own_is_let_pass(host, one):
-    [row] = [r for r in host.json("ip", "list") if r["vm"] == one.name and ":" in r["address"]]
-    card = one.card["lan"]
-    one.run("ip -6 addr add %s/64 dev %s; ip -6 addr add 2001:db8:77::666/64 dev %s" % (row["address"], card, card))
-    one.run("while ip -6 addr show dev %s | grep -q tentative; do usleep 100000; done" % card)
-    assert one.pings("2001:db8:77::1", "-6 -I " + row["address"])
-    assert not one.pings("2001:db8:77::1", "-6 -I 2001:db8:77::666")
+# network: a peer, and an address that is nobody's; in each family.
+PEERS = {
+    "lan": ("192.168.77.1", "192.168.77.222", "2001:db8:77::1", "2001:db8:77::666"),
+    "routed": ("10.77.0.1", "10.77.0.222", "2001:db8:10::1", "2001:db8:10::666"),
+    "office": ("10.99.0.1", "10.99.0.222", "2001:db8:99::1", "2001:db8:99::666"),
+}
+
+
+@pytest.mark.parametrize("network", PEERS)
+def test_a_spoofed_address_is_dropped(one, two, network):
+    """On each type of network, in both families: a lie gets no answer, and then the truth does."""
+    guest, (peer, lie, peer6, lie6) = one if network == "routed" else two, PEERS[network]
+    guest.take((network, lie), (network, lie6))
+    assert not guest.pings(peer, "-I " + lie)
+    assert not guest.pings(peer6, "-6 -I " + lie6)
+    guest.run("ip addr del {0}/24 dev {2}; ip addr del {1}/64 dev {2}".format(lie, lie6, guest.card[network]))
+    assert guest.pings(peer, "-I " + guest.ip[network])
+    assert guest.pings(peer6, "-6 -I " + guest.ip6[network])
 
 
 def spoofs(guest):
@@ -235,4 +273,4 @@ def test_deletion_frees_and_removes(host, world, one, two):
     host.byre("network", "delete", "lan", "routed", "office")
     assert host.json("network", "list") == []
     assert world.run("virsh", "-q", "net-list", "--all", "--name").stdout.split() == []
-    assert "br-office" not in world.sh("ip -br link") and "br-lan" not in world.sh("ip -br link")
+    assert not [b for b in ("br-office", "br-lan") if b in world.sh("ip -br link")]
