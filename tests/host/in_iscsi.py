@@ -114,6 +114,7 @@ def test_chap_without_the_password_on_any_command_line():
     assert SECRET not in sessions() and "authorization failure" in said, said
     # Each program that starts from now on tells its arguments.
     watch = subprocess.Popen(["/usr/bin/python3", "-c", WATCHER], stdout=subprocess.PIPE, text=True)
+    assert watch.stdout.readline() == "watching\n"
     byre.byre("pool", "auth", "chap", "--username", "u1", "--password-file", "-", stdin=PASSWORD + "\n")
     byre.byre("pool", "start", "chap")
     watch.terminate()
@@ -135,6 +136,7 @@ WATCHER = """
 import os, signal, sys
 signal.signal(signal.SIGTERM, lambda *a: (sys.stdout.flush(), os._exit(0)))
 seen = set()
+print('watching', flush=True)
 while True:
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
