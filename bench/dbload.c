@@ -8,8 +8,9 @@
  *            OP is insert, update (by _uuid) or find (update by an indexed column); of each
  *            client DEPTH requests are under way at a time; SIGTERM: it has been long enough
  *     dbload SOCKET initial                          {"ms":...,"mb":...}: the whole table, once
- *     dbload SOCKET watch WATCHERS SECONDS [row]     {"per_s":...,"delivered_per_s":...,...}
- *            of table W; one writer, one at a time; with "row" each watcher has a condition on a row of
+ *     dbload SOCKET watch WATCHERS SECONDS DEPTH [row]
+ *                                                    {"per_s":...,"delivered_per_s":...,...}
+ *            of table W; one writer with DEPTH updates under way; with "row" each watcher has a condition on a row of
  *            its own (of the first WATCHERS), else all see all.  The clock stops when all arrived.
  *            The median of WATCH_ROUNDS rounds of SECONDS each, after a short one that does not count.
  *     dbload SOCKET clients CLIENTS SECONDS PID      {"connect_ms":...,"kib":...,"lost":...,"per_s":...,...}
@@ -401,29 +402,35 @@ struct round {
     double per_s, delivered_per_s, merged;
 };
 
-/* One writer, one at a time; the clock stops when all that it wrote has arrived. */
+/* One writer with 'depth' updates under way; the clock stops when all that it wrote has arrived. */
 static struct round
-watch_round(struct conn *w, int n_watchers, double seconds, bool by_row)
+watch_round(struct conn *w, int n_watchers, double seconds, bool by_row, unsigned depth)
 {
     uint64_t delivered = 0, n = 0, first = w->n_messages;
     uint64_t begun = now_us(), stop = begun + (uint64_t) (seconds * 1e6);
-    while (now_us() < stop) {
-        uint64_t at = now_us();
-        say(w, "{\"id\":1,\"method\":\"transact\",\"params\":[\"B\",");
-        say_update(w, "W", n % (uint64_t) n_watchers, false, at);
-        say(w, "]}");
-        n++;
-        while (w->n_messages - first < n) {
-            flush(w);
-            struct pollfd p[] = { { w->fd, POLLIN, 0 }, { ep, POLLIN, 0 } };
-            poll(p, 2, 1000);
-            if (p[0].revents) {
-                read_some(w);
-                sample(now_us() - at);
+    for (;;) {
+        uint64_t at = now_us(), under_way = n - (w->n_messages - first);
+        if (at >= stop && under_way == 0) {
+            break;
+        }
+        for (; at < stop && under_way < depth; under_way++) {
+            say(w, "{\"id\":1,\"method\":\"transact\",\"params\":[\"B\",");
+            say_update(w, "W", n % (uint64_t) n_watchers, false, at);
+            say(w, "]}");
+            w->sent_us[n++ % DEPTH_MAX] = at;
+        }
+        flush(w);
+        struct pollfd p[] = { { w->fd, POLLIN, 0 }, { ep, POLLIN, 0 } };
+        poll(p, 2, 1000);
+        if (p[0].revents) {
+            uint64_t answered = w->n_messages - first;
+            read_some(w);
+            for (; answered < w->n_messages - first; answered++) {
+                sample(now_us() - w->sent_us[answered % DEPTH_MAX]);
             }
-            if (p[1].revents) {
-                drain(&delivered);
-            }
+        }
+        if (p[1].revents) {
+            drain(&delivered);
         }
     }
     uint64_t want = by_row ? n : n * (uint64_t) n_watchers, last = now_us();
@@ -447,17 +454,17 @@ round_cmp(const void *a, const void *b)
 }
 
 static void
-do_watch(int n_watchers, double seconds, bool by_row)
+do_watch(int n_watchers, double seconds, unsigned depth, bool by_row)
 {
     open_watchers(n_watchers, "W", by_row);
     struct conn w;
     struct round rounds[WATCH_ROUNDS];
     conn_open(&w);
     epoll_ctl(ep, EPOLL_CTL_DEL, w.fd, NULL);
-    watch_round(&w, n_watchers, seconds / 4, by_row); /* The first ones build caches. */
+    watch_round(&w, n_watchers, seconds / 4, by_row, depth); /* The first ones build caches. */
     n_samples = 0;
     for (int i = 0; i < WATCH_ROUNDS; i++) {
-        rounds[i] = watch_round(&w, n_watchers, seconds, by_row);
+        rounds[i] = watch_round(&w, n_watchers, seconds, by_row, depth);
     }
     qsort(rounds, WATCH_ROUNDS, sizeof *rounds, round_cmp);
     const struct round *median = &rounds[WATCH_ROUNDS / 2];
@@ -535,8 +542,8 @@ main(int argc, char **argv)
         do_initial();
     } else if (strcmp(mode, "clients") == 0 && argc == 6) {
         do_clients(atoi(argv[3]), atof(argv[4]), atoi(argv[5]));
-    } else if (strcmp(mode, "watch") == 0 && argc >= 5) {
-        do_watch(atoi(argv[3]), atof(argv[4]), argc > 5);
+    } else if (strcmp(mode, "watch") == 0 && argc >= 6 && atoi(argv[5]) <= DEPTH_MAX) {
+        do_watch(atoi(argv[3]), atof(argv[4]), (unsigned) atoi(argv[5]), argc > 6);
     } else {
         fprintf(stderr, "usage: see the head of bench/dbload.c\n");
         return 2;
