@@ -70,6 +70,8 @@ row_layout_done(struct row_layout *l)
     free(l->cells);
 }
 
+#define CACHE_LINE_BYTES 64
+
 static inline void *
 cell_at(const struct row *row, const struct cell_place *p)
 {
@@ -80,6 +82,28 @@ static inline uint8_t *
 flag_at(const struct row *row, const struct cell_place *p)
 {
     return (uint8_t *) row + p->flag_at;
+}
+
+void
+row_prefetch(const struct row *row, const struct table *t)
+{
+    const char *end = (const char *) row + t->layout.n_bytes;
+    for (const char *line = (const char *) row; line < end; line += CACHE_LINE_BYTES) {
+        __builtin_prefetch(line);
+    }
+}
+
+void
+row_prefetch_fields(const struct row *row)
+{
+    const struct row_layout *l = &row->table->layout;
+    for (size_t i = 0; i < row->table->schema->n_columns - N_SPECIAL_COLUMNS; i++) {
+        if (l->cells[i].form >= CELL_STRING) {
+            void *to;
+            memcpy(&to, cell_at(row, &l->cells[i]), sizeof to);
+            __builtin_prefetch(to); /* NULL does no harm. */
+        }
+    }
 }
 
 const struct datum *

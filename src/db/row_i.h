@@ -61,6 +61,10 @@ void row_free(struct row *);
 /* 'field' is column->index - N_SPECIAL_COLUMNS. */
 /* The value, in 'room'; it borrows from the row: nothing to free, datum_dup() keeps it. */
 const struct datum *row_field(const struct row *, size_t field, struct datum *room);
+/* Who goes through many rows asks for them before he needs them: first for the row, of which nothing is read, then, once it
+ * is likely to be there, for what its fields point to. */
+void row_prefetch(const struct row *, const struct table *);
+void row_prefetch_fields(const struct row *);
 struct datum row_take(struct row *, size_t field); /* Then row_put() must follow. */
 void row_put(struct row *, size_t field,
              struct datum); /* Takes it, forgets what was there. */

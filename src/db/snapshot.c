@@ -10,6 +10,8 @@
 #include "db/monitor_i.h"
 
 #define PIECE_BUCKETS 256
+#define ROWS_AHEAD 12 /* Buckets. */
+#define FIELDS_AHEAD 6
 #define SNAPSHOTS_MAX 8
 
 struct snapshot {
@@ -118,6 +120,24 @@ add_row(const struct watch *w, const struct row *row, struct buf *rows)
     update_print_row(w->shape, row, ROW_INITIAL, rows);
 }
 
+/* Rows lie all over the memory, and so do their strings: the row that comes in some buckets' time, and what the
+ * row before it refers to, are asked for early. */
+static void
+prefetch(const struct table *t, size_t bucket)
+{
+    const struct hmap_node *row =
+        bucket + ROWS_AHEAD <= t->rows.mask ? t->rows.buckets[bucket + ROWS_AHEAD] : NULL;
+    const struct hmap_node *fields = bucket + FIELDS_AHEAD <= t->rows.mask
+                                         ? t->rows.buckets[bucket + FIELDS_AHEAD]
+                                         : NULL;
+    if (row) {
+        row_prefetch(CONTAINER_OF(row, struct row, node), t);
+    }
+    if (fields) {
+        row_prefetch_fields(CONTAINER_OF(fields, struct row, node));
+    }
+}
+
 /* The rows of a piece as ",row,row"; none: no bytes. */
 static struct bytes *
 make_piece(const struct watch *w, const struct table *t, size_t piece)
@@ -125,6 +145,7 @@ make_piece(const struct watch *w, const struct table *t, size_t piece)
     struct buf rows = BUF_INIT;
     size_t end = (piece + 1) * PIECE_BUCKETS;
     for (size_t i = piece * PIECE_BUCKETS; i < end && i <= t->rows.mask; i++) {
+        prefetch(t, i);
         for (struct hmap_node *node = t->rows.buckets[i]; node; node = node->next) {
             struct row *row = CONTAINER_OF(node, struct row, node);
             if (watch_matches(w, row, false)) {
