@@ -5,6 +5,7 @@
  * Only root and the user the agent runs as are let in (SO_PEERCRED). */
 #define LOG_MODULE "service"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -127,7 +128,8 @@ serve(struct client *c)
         refuse(c, e);
         return;
     }
-    loop_fd_free(TAKE(c->watch));
+    loop_fd_free(TAKE(c->watch)); /* It had the socket not block. */
+    (void) fcntl(c->fd, F_SETFL, 0);
     request->fd = fd_take(&c->fd);
     request->peer = c->peer;
     client_free(c);
