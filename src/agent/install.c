@@ -16,6 +16,7 @@
 #include "data/istring.h"
 #include "digest/digest.h"
 #include "firstboot/nocloud.h"
+#include "model/network.h"
 #include "virt/hot.h"
 
 #define HASHED "sha256:"
@@ -55,15 +56,12 @@ install_url(struct agent *a)
 
 /* "192.0.2.5/24": the address with the length of its network's prefix. */
 static const char *
-with_prefix(struct making *m, const struct row_ip *ip, const struct row_network *network)
+with_prefix(struct making *m, const char *address, const struct row_network *network)
 {
-    bool is_6 = strchr(ip->address, ':') != NULL;
+    bool is_6 = strchr(address, ':') != NULL;
     const char *subnet = is_6 ? network->subnet6 : network->subnet;
     const char *slash = subnet ? strchr(subnet, '/') : NULL;
-    return arena_printf(&m->arena, "%s%s", ip->address,
-                        slash  ? slash
-                        : is_6 ? "/64"
-                               : "/24");
+    return arena_printf(&m->arena, "%s%s", address, slash ? slash : is_6 ? "/64" : "/24");
 }
 
 /* Cards in networks with DHCP ask for their address; others are told. */
@@ -72,19 +70,15 @@ add_card(struct making *m, const struct row_iface *iface)
 {
     const struct row_network *network = row_iface_get_network(iface);
     struct nocloud_card *card = &m->cards[m->n_cards++];
-    const char **addresses =
-        arena_zalloc(&m->arena, (ADDRESSES_MAX + 1) * sizeof *addresses);
-    size_t n = 0;
-
     *card = (struct nocloud_card){ .mac = iface->mac };
     if (!network || network->dhcp || !network->subnet) {
         return;
     }
-    ROW_FOR_EACH_OF (struct row_ip, ip, row_ip_table(m->agent->replica), ROW_IP_IFACE,
-                     &iface->base.uuid) {
-        if (n < ADDRESSES_MAX) {
-            addresses[n++] = with_prefix(m, ip, network);
-        }
+    const char *const *plain = model_iface_addresses(iface, &m->arena);
+    const char **addresses =
+        arena_zalloc(&m->arena, (ADDRESSES_MAX + 1) * sizeof *addresses);
+    for (size_t i = 0; plain[i] && i < ADDRESSES_MAX; i++) {
+        addresses[i] = with_prefix(m, plain[i], network);
     }
     const char **dns = arena_zalloc(&m->arena, (NOCLOUD_MAX_TEXTS + 1) * sizeof *dns);
     for (size_t i = 0; i < network->dns.n && i < NOCLOUD_MAX_TEXTS; i++) {
@@ -121,11 +115,10 @@ make_image(struct making *m, const char *key, struct buf *ret)
     for (size_t i = 0; i < row->guest_keys.n; i++) {
         keys[i] = row->guest_keys.v[i].string->s;
     }
-    ROW_FOR_EACH_OF (struct row_iface, iface, row_iface_table(m->agent->replica),
-                     ROW_IFACE_VM, &row->base.uuid) {
-        if (m->n_cards < CARDS_MAX) {
-            add_card(m, iface);
-        }
+    const struct row_iface *ifaces[CARDS_MAX];
+    size_t n = model_vm_ifaces(row, ifaces, CARDS_MAX);
+    for (size_t i = 0; i < n && i < CARDS_MAX; i++) {
+        add_card(m, ifaces[i]);
     }
     struct nocloud disk = {
         .instance = model_vm_uuid(row),

@@ -48,10 +48,43 @@ model_network_on(const struct row_network *network, const struct uuid *hostnode)
     return NULL;
 }
 
+/* An address that no one could read comes last. */
 static int
-by_text(const void *a, const void *b)
+by_address(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *) a, *(const char *const *) b);
+    const char *a_text = *(const char *const *) a;
+    const char *b_text = *(const char *const *) b;
+    struct net_addr x, y;
+    bool x_fits = net_addr_parse(a_text, &x);
+    bool y_fits = net_addr_parse(b_text, &y);
+
+    return x_fits && y_fits   ? net_addr_cmp(&x, &y)
+           : x_fits != y_fits ? y_fits - x_fits
+                              : strcmp(a_text, b_text);
+}
+
+static int
+by_mac(const void *a, const void *b)
+{
+    return strcmp((*(const struct row_iface *const *) a)->mac,
+                  (*(const struct row_iface *const *) b)->mac);
+}
+
+size_t
+model_vm_ifaces(const struct row_vm *vm, const struct row_iface **ret, size_t max)
+{
+    const struct replica *replica = vm->base.table->replica;
+    size_t n = 0;
+
+    ROW_FOR_EACH_OF (struct row_iface, iface, row_iface_table(replica), ROW_IFACE_VM,
+                     &vm->base.uuid) {
+        if (n < max) {
+            ret[n] = iface;
+        }
+        n++;
+    }
+    qsort(ret, n < max ? n : max, sizeof *ret, by_mac);
+    return n;
 }
 
 const char *const *
@@ -70,7 +103,7 @@ model_iface_addresses(const struct row_iface *iface, struct arena *arena)
     const char **list = arena_zalloc(arena, (n + 1) * sizeof *list);
     if (n) {
         memcpy(list, found, n * sizeof *list);
-        qsort(list, n, sizeof *list, by_text);
+        qsort(list, n, sizeof *list, by_address);
     }
     return list;
 }

@@ -34,7 +34,11 @@ void model_network_bridge(const struct row_network *, char ret[MODEL_BRIDGE_CHAR
 const struct row_hostnode_network *model_network_on(const struct row_network *,
                                                     const struct uuid *hostnode);
 
-/* The addresses of an interface, sorted, ending with NULL; in the arena. */
+/* A machine's interfaces in the order that its guest sees them: by MAC.  Returns how many there are;
+ * 'ret' gets the first 'max' that were found. */
+size_t model_vm_ifaces(const struct row_vm *, const struct row_iface **ret, size_t max);
+
+/* The addresses of an interface, IPv4 first, each kind by number; ending with NULL; in the arena. */
 const char *const *model_iface_addresses(const struct row_iface *, struct arena *);
 
 #endif /* model/network.h */

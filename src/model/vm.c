@@ -259,13 +259,6 @@ disks_from(struct build *b)
     return NULL;
 }
 
-static int
-by_mac(const void *a, const void *b)
-{
-    return strcmp((*(const struct row_iface *const *) a)->mac,
-                  (*(const struct row_iface *const *) b)->mac);
-}
-
 /* A network that is not up here is waited for: its host's agent is at it. */
 static void
 wait_for_network(struct build *b, const struct row_network *network)
@@ -326,18 +319,12 @@ nic_from(struct build *b, const struct row_iface *iface, const struct row_networ
 static MUST_CHECK struct err *
 nics_from(struct build *b)
 {
-    const struct replica *replica = b->row->base.table->replica;
     const struct row_iface *ifaces[VIRT_MAX_NICS];
-    size_t n = 0;
+    size_t n = model_vm_ifaces(b->row, ifaces, VIRT_MAX_NICS);
 
-    ROW_FOR_EACH_OF (struct row_iface, iface, row_iface_table(replica), ROW_IFACE_VM,
-                     &b->row->base.uuid) {
-        if (n == VIRT_MAX_NICS) {
-            return err_new(ERR_CONSTRAINT, "it has over %d interfaces", VIRT_MAX_NICS);
-        }
-        ifaces[n++] = iface;
+    if (n > VIRT_MAX_NICS) {
+        return err_new(ERR_CONSTRAINT, "it has over %d interfaces", VIRT_MAX_NICS);
     }
-    qsort(ifaces, n, sizeof *ifaces, by_mac);
 
     struct virt_nic *nics = arena_zalloc(&b->ret->arena, (n + 1) * sizeof *nics);
     for (size_t i = 0; i < n; i++) {
