@@ -14,6 +14,7 @@
 #define LOG_MODULE "dbserver"
 #include "base/clock.h"
 #include "base/log.h"
+#include "dbserver/linger.h"
 #include "dbserver/peer_i.h"
 
 #define LAG_BYTES ((size_t) MIB)
@@ -456,4 +457,5 @@ server_unblock(struct dbserver *s)
         output_schedule(CONTAINER_OF(node, struct peer, flow));
     }
     server_flush(s);
+    linger_answered(s->linger);
 }

@@ -7,6 +7,7 @@
 #define LOG_MODULE "dbserver"
 #include "base/log.h"
 #include "base/str.h"
+#include "dbserver/linger.h"
 
 static void
 peer_bury(struct peer *p)
@@ -22,6 +23,7 @@ on_message(void *peer, struct jsonrpc_msg *msg)
 {
     struct peer *p = peer;
 
+    linger_asked(p->server->linger);
     if (p->closed) {
         jsonrpc_msg_free(msg);
     } else if (!jsonrpc_handle_echo(p->conn, msg)) {
@@ -35,7 +37,12 @@ on_message(void *peer, struct jsonrpc_msg *msg)
 static void
 on_batch_end(void *peer)
 {
-    server_flush(((struct peer *) peer)->server);
+    struct dbserver *s = ((struct peer *) peer)->server;
+
+    server_flush(s);
+    if (list_empty(&s->blocked)) { /* Else the disk has the word: server_unblock(). */
+        linger_answered(s->linger);
+    }
 }
 
 static void

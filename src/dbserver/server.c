@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "dbserver/linger.h"
 #include "dbserver/relay_i.h"
 #include "dbserver/replication_i.h"
 
@@ -73,6 +74,7 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     list_init(&s->dead);
     s->fan_out = loop_idle_new(loop, output_fan_out, s);
     s->round_later = loop_timer_new(loop, output_round_later, s);
+    s->linger = linger_pays() ? linger_new(loop) : NULL;
     s->self = self_new(s);
     map_put(&s->dbs, s->self->name, s->self);
     self_add(s, s->self);
@@ -113,6 +115,7 @@ dbserver_free(struct dbserver *s)
     loop_timer_free(s->upkeep);
     loop_idle_free(s->fan_out);
     loop_timer_free(s->round_later);
+    linger_free(s->linger);
     monitors_delivered(s);
     if (!s->reap_posted) {
         free(s);

@@ -62,6 +62,7 @@ struct dbserver {
     bool reap_posted;
     bool closing;
     struct loop_timer *upkeep; /* Automatic compaction. */
+    struct linger *linger;     /* NULL: one processor alone. */
 };
 
 /* One database that is served. */
