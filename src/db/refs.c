@@ -66,24 +66,37 @@ drop_values(struct ref_walk *w, const struct base_type *base, const struct datum
     }
 }
 
-/* Keys are sorted on both sides: only the differences cost a look-up. */
+bool
+ref_keys_next(struct ref_keys *k)
+{
+    const struct datum *old = k->old, *new = k->new;
+
+    while (k->i < old->n || k->j < new->n) {
+        int cmp = k->i >= old->n ? 1
+                  : k->j >= new->n
+                      ? -1
+                      : uuid_cmp(&datum_key(old, k->i)->uuid, &datum_key(new, k->j)->uuid);
+        k->added = cmp > 0;
+        k->to = cmp > 0 ? &datum_key(new, k->j)->uuid : &datum_key(old, k->i)->uuid;
+        k->i += cmp <= 0;
+        k->j += cmp >= 0;
+        if (cmp) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct err *
 move_keys(struct ref_walk *w, const struct base_type *base, const struct datum *old,
           const struct datum *new)
 {
-    uint32_t i = 0, j = 0;
-    while (i < old->n || j < new->n) {
-        int cmp = i >= old->n ? 1
-                  : j >= new->n
-                      ? -1
-                      : uuid_cmp(&datum_key(old, i)->uuid, &datum_key(new, j)->uuid);
-        if (cmp < 0) {
-            drop_ref(w, base, &datum_key(old, i)->uuid);
-        } else if (cmp > 0) {
-            TRY(add_ref(w, base, &datum_key(new, j)->uuid));
+    for (struct ref_keys k = { old, new }; ref_keys_next(&k);) {
+        if (k.added) {
+            TRY(add_ref(w, base, k.to));
+        } else {
+            drop_ref(w, base, k.to);
         }
-        i += cmp <= 0;
-        j += cmp >= 0;
     }
     return NULL;
 }

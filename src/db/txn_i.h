@@ -102,6 +102,15 @@ struct err *commit_prepare(struct txn *) MUST_CHECK;
 bool commit_is_empty(const struct txn *);
 
 /* The passes, in their files. */
+/* refs.c: what a column of references loses and gains.  Keys are sorted on both sides: only the
+ * differences cost a look-up. */
+struct ref_keys {
+    const struct datum *old, *new;
+    uint32_t i, j;
+    const struct uuid *to; /* Found by ref_keys_next()... */
+    bool added;            /* ... in 'new' alone, else in 'old' alone. */
+};
+bool ref_keys_next(struct ref_keys *);
 struct err *refs_count(struct txn *) MUST_CHECK;   /* refs.c: strong references. */
 struct err *refs_collect(struct txn *) MUST_CHECK; /* refs.c: rows nobody refers to. */
 struct err *weak_prune(struct txn *) MUST_CHECK;   /* weak.c: references to missing rows. */

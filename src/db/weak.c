@@ -195,19 +195,12 @@ static void
 move_keys(struct db *db, struct row *row, const struct column *c, const struct datum *old,
           const struct datum *new)
 {
-    uint32_t i = 0, j = 0;
-    while (i < old->n || j < new->n) {
-        int cmp = i >= old->n ? 1
-                  : j >= new->n
-                      ? -1
-                      : uuid_cmp(&datum_key(old, i)->uuid, &datum_key(new, j)->uuid);
-        if (cmp < 0) {
-            drop_ref(db, row, c, &datum_key(old, i)->uuid);
-        } else if (cmp > 0) {
-            add_ref(db, row, c, &c->type.key, &datum_key(new, j)->uuid);
+    for (struct ref_keys k = { old, new }; ref_keys_next(&k);) {
+        if (k.added) {
+            add_ref(db, row, c, &c->type.key, k.to);
+        } else {
+            drop_ref(db, row, c, k.to);
         }
-        i += cmp <= 0;
-        j += cmp >= 0;
     }
 }
 

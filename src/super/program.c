@@ -70,14 +70,6 @@ program_stderr(enum program p, const struct place *place)
     return place_path(place, rest);
 }
 
-/* A large database lies in huge pages then, and the fork of its compaction copies a page table of a few
- * kilobytes instead of megabytes: it hardly stops the server.  Read by glibc at its start only. */
-const char *
-program_environment(enum program p)
-{
-    return p == PROGRAM_DBD ? "GLIBC_TUNABLES=glibc.malloc.hugetlb=1" : NULL;
-}
-
 char *
 program_path(const char *name, const struct place *place)
 {

@@ -28,8 +28,6 @@ char *program_stderr(enum program, const struct place *); /* What it prints goes
 /* argv[0] is a path, or a name for PATH. */
 void program_argv(enum program, const struct place *, const struct config *,
                   struct strvec *ret_argv);
-/* A variable of its environment besides ours, "NAME=VALUE"; NULL: none. */
-const char *program_environment(enum program);
 /* "BIN/NAME" if bin_dir is set and holds it, else NAME.  The caller frees it. */
 char *program_path(const char *name, const struct place *);
 /* "STATE/rest".  The caller frees it. */

@@ -17,7 +17,7 @@
 #define STDERR_MAX_BYTES (1 * MIB) /* Beyond this it begins anew at the next start. */
 
 static void NORETURN
-child_main(char *const *argv, const char *environment, int stderr_fd, pid_t parent)
+child_main(char *const *argv, int stderr_fd, pid_t parent)
 {
     /* Signals were blocked over the fork: the parent's handlers, run in here, would write to
      * the pipe they share with the parent. */
@@ -41,17 +41,13 @@ child_main(char *const *argv, const char *environment, int stderr_fd, pid_t pare
     if (null_fd > 2) {
         close(null_fd);
     }
-    if (environment) {
-        putenv((char *) environment);
-    }
     execvp(argv[0], argv);
     dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
 }
 
 struct err *
-spawn(char *const *argv, const char *environment, const char *stderr_path, pid_t *ret_pid,
-      int64_t *ret_offset)
+spawn(char *const *argv, const char *stderr_path, pid_t *ret_pid, int64_t *ret_offset)
 {
     CLEANUP(fd_done)
     int fd = open(stderr_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -70,7 +66,7 @@ spawn(char *const *argv, const char *environment, const char *stderr_path, pid_t
     pid_t pid = fork();
     int fork_errno = errno;
     if (pid == 0) {
-        child_main(argv, environment, fd, parent);
+        child_main(argv, fd, parent);
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {

@@ -7,12 +7,10 @@
 #include "base/base.h"
 
 /* Starts argv (NULL-terminated) in a session of its own, standard input and output from and to
- * /dev/null, standard error appended to 'stderr_path'; 'environment' ("NAME=VALUE", or NULL) besides
- * our own variables.  It gets SIGTERM when this process ends
- * for whatever reason.  If the program cannot be run the child exits with 127 and says so
+ * /dev/null, standard error appended to 'stderr_path'.  It gets SIGTERM when this process ends for whatever reason.  If the program cannot be run the child exits with 127 and says so
  * there.  '*ret_offset' is the length of that file before. */
-struct err *spawn(char *const *argv, const char *environment, const char *stderr_path,
-                  pid_t *ret_pid, int64_t *ret_offset) MUST_CHECK;
+struct err *spawn(char *const *argv, const char *stderr_path, pid_t *ret_pid,
+                  int64_t *ret_offset) MUST_CHECK;
 
 /* Is somebody listening on the unix socket 'path'? */
 bool spawn_answers(const char *path);

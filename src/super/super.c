@@ -128,8 +128,7 @@ look_for_predecessor(struct ward *w)
 static enum unit_event
 spawn_ward(struct ward *w)
 {
-    struct err *e = spawn(w->argv.v, program_environment(w->program), w->stderr_path,
-                          &w->pid, &w->stderr_offset);
+    struct err *e = spawn(w->argv.v, w->stderr_path, &w->pid, &w->stderr_offset);
     if (e) {
         free(w->why);
         w->why = str_dup(err_text(e));
