@@ -72,7 +72,7 @@ step_run(struct vm_job *job)
         return e;
     case VM_DO_UNDEFINE:
         e = job->console_log ? virt_undefine(v, &job->domain)
-                             : virt_undefine_but_nvram(v, &job->domain);
+                             : virt_undefine_for_now(v, &job->domain);
         failed_but_gone(&e);
         if (!e && job->console_log) {
             unlink(job->console_log); /* May be another user's; then it stays. */

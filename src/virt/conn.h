@@ -108,8 +108,8 @@ void virt_dom_done(struct virt_dom *); /* Frees what it owns. */
 struct err *virt_define(struct virt *, const char *xml) MUST_CHECK;
 /* Also when it has managed saves, NVRAM, snapshots' or checkpoints' metadata. */
 struct err *virt_undefine(struct virt *, const struct uuid *) MUST_CHECK;
-/* The same, but what the firmware keeps (NVRAM) stays for the definition that follows. */
-struct err *virt_undefine_but_nvram(struct virt *, const struct uuid *) MUST_CHECK;
+/* The same, but what firmware and TPM remember stays for the definition that follows. */
+struct err *virt_undefine_for_now(struct virt *, const struct uuid *) MUST_CHECK;
 struct err *virt_start(struct virt *, const struct uuid *, bool paused) MUST_CHECK;
 /* Asks: by the guest agent if it answers, else by the power button. */
 struct err *virt_shutdown(struct virt *, const struct uuid *) MUST_CHECK;

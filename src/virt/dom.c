@@ -219,30 +219,36 @@ virt_define(struct virt *v, const char *xml)
         return (call) < 0 ? virt_last_error(virt, what) : NULL;                            \
     } while (0)
 
-#define UNDEFINE_FLAGS                                                                     \
-    (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |           \
-     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
-
-/* The test driver has no NVRAM, and refuses to hear of it. */
+/* Each driver takes the flags that it knows and refuses all others; Xen's knows but the first.  'forget': also
+ * what firmware and TPM remember. */
 static unsigned int
-undefine_flags(const struct virt *v, unsigned int about_nvram)
+undefine_flags(const struct virt *v, bool forget)
 {
-    return UNDEFINE_FLAGS | (virt_kind_of(virt_uri(v)) == VIRT_KIND_TEST ? 0 : about_nvram);
+    enum virt_kind kind = virt_kind_of(virt_uri(v));
+    unsigned int flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE;
+
+    if (kind != VIRT_KIND_XEN) {
+        flags |= VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+    }
+    if (kind == VIRT_KIND_QEMU) {
+        flags |= forget ? VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_TPM
+                        : VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM;
+    }
+    return flags;
 }
 
 struct err *
 virt_undefine(struct virt *v, const struct uuid *uuid)
 {
-    COMMAND(v, uuid,
-            virDomainUndefineFlags(dom, undefine_flags(v, VIR_DOMAIN_UNDEFINE_NVRAM)),
+    COMMAND(v, uuid, virDomainUndefineFlags(dom, undefine_flags(v, true)),
             "undefine the domain");
 }
 
 struct err *
-virt_undefine_but_nvram(struct virt *v, const struct uuid *uuid)
+virt_undefine_for_now(struct virt *v, const struct uuid *uuid)
 {
-    COMMAND(v, uuid,
-            virDomainUndefineFlags(dom, undefine_flags(v, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)),
+    COMMAND(v, uuid, virDomainUndefineFlags(dom, undefine_flags(v, false)),
             "undefine the domain");
 }
 

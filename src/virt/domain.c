@@ -108,6 +108,19 @@ put_tuning(struct xml_writer *w, const struct virt_domain *d)
     }
 }
 
+/* Of the firmwares that libvirt knows, one without Secure Boot.  Left alone it takes the first, which has
+ * Microsoft's keys and so refuses what they have not signed, and needs SMM, under which the emulator fails. */
+static void
+put_no_secure_boot(struct xml_writer *w)
+{
+    xml_open(w, "firmware");
+    xml_open(w, "feature");
+    xml_put(w, "enabled", "no");
+    xml_put(w, "name", "secure-boot");
+    xml_close(w);
+    xml_close(w);
+}
+
 static void
 put_os(struct xml_writer *w, const struct virt_domain *d)
 {
@@ -125,6 +138,9 @@ put_os(struct xml_writer *w, const struct virt_domain *d)
         xml_put(w, "machine", d->kernel ? "xenpv" : "xenfv");
     }
     xml_close_text(w, xen && d->kernel ? "linux" : "hvm");
+    if (efi && d->kind == VIRT_KIND_QEMU) {
+        put_no_secure_boot(w);
+    }
     if (xen && !d->kernel && !efi) {
         xml_open(w, "loader");
         xml_put(w, "type", "rom");

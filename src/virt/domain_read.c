@@ -209,6 +209,16 @@ read_mark(const struct xml_node *root, struct virt_live *live)
     }
 }
 
+/* libvirt puts the file that it chose in the place of the word. */
+static const char *
+firmware_of(const struct xml_node *root)
+{
+    const char *word = xml_string(root, "os/@firmware");
+    return word                                                    ? word
+           : str_eq(xml_string(root, "os/loader/@type"), "pflash") ? "efi"
+                                                                   : NULL;
+}
+
 static void
 read_domain(const struct xml_node *root, enum virt_kind kind, struct virt_live *live)
 {
@@ -228,7 +238,7 @@ read_domain(const struct xml_node *root, enum virt_kind kind, struct virt_live *
     d->cpu_cap = quota > 0 ? quota * 100 / (period > 0 ? period : 100000) : 0;
     d->io_weight = number_at(root, "blkiotune/weight");
     d->machine = xml_string(root, "os/type/@machine");
-    d->firmware = xml_string(root, "os/@firmware");
+    d->firmware = firmware_of(root);
     d->kernel = xml_string(root, "os/kernel");
     d->initrd = xml_string(root, "os/initrd");
     d->cmdline = xml_string(root, "os/cmdline");

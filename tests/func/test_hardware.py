@@ -445,17 +445,3 @@ def test_libvirt_keeps_all_of_it(host, columns, expected):
             assert words in defined, defined
     finally:
         host.byre("vm", "delete", name)
-
-
-@pytest.mark.skipif(not os.path.exists("/usr/share/OVMF"), reason="no UEFI firmware here")
-def test_uefi_keeps_its_variables(host):
-    name = host.prefix + "-efi"
-    host.byre("vm", "create", name, "--mem", "192", "--vmi", "tiny", "--firmware", "efi", "--start")
-    assert "/OVMF/" in virsh("dumpxml", name)
-    [nvram] = (host.state / "nvram").iterdir()
-    host.byre("vm", "stop", "--force", name)
-    assert nvram.exists()
-    host.byre("vm", "rename", name, name + "x")
-    assert nvram.exists()
-    host.byre("vm", "delete", name + "x")
-    assert not nvram.exists()
