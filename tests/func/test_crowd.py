@@ -1,8 +1,14 @@
 """Many machines at once on libvirt's test driver, which lives in the agent's own process: made, started, listed, paused and stopped by
 one transaction each."""
 
+import array
+import fcntl
+import json
 import os
+import socket
 import subprocess
+import termios
+import time
 import uuid
 
 import pytest
@@ -42,13 +48,16 @@ class Crowd(Host):
         return {d["name"]: d for d in self.json("top", "-b") if d["name"].startswith("crowd")}
 
 
-@pytest.fixture(scope="module")
-def host(builddir):
-    state = temporary_state()
+def crowd(builddir, state, libvirt):
     config = os.path.join(state, "byred.conf")
     with open(config, "w") as file:
-        file.write("[agent]\nlibvirt = test:///default\n")
-    host = Crowd(builddir, state, prefix="none-%d" % os.getpid(), config=config)
+        file.write("[agent]\nlibvirt = %s\n" % libvirt)
+    return Crowd(builddir, state, prefix="none-%d" % os.getpid(), config=config)
+
+
+@pytest.fixture(scope="module")
+def host(builddir):
+    host = crowd(builddir, temporary_state(), "test:///default")
     try:
         host.start()
         host.byre("cluster", "init", "test")
@@ -79,6 +88,23 @@ def test_life_of_a_crowd(host):
     assert host.shown() == {}
 
 
+def test_a_name_that_is_too_long_is_said(host):
+    """A client of the database may write any; `byre` refuses it itself."""
+    [node] = host.transact({"op": "select", "table": "hostnode", "where": [], "columns": ["_uuid"]})[0]["rows"]
+    name = "n" * 206
+    host.transact({"op": "insert", "table": "vm", "row": {
+        "name": name, "uuid": ["uuid", str(uuid.uuid4())], "mem": 64, "vcpu": 1, "hostnode": node["_uuid"],
+        "state": "running", "source": "byre", "generation": 1}})
+    host.transact({"op": "wait", "table": "vm", "where": [["name", "==", name]], "columns": ["observed_generation"], "until": "==",
+                   "rows": [{"observed_generation": 1}]})
+    [row] = host.transact({"op": "select", "table": "vm", "where": [["name", "==", name]]})[0]["rows"]
+    assert "has 206 characters" in row["error"] and "1 to 63 letters" in row["error"], row
+    done = host.byre("vm", "create", name, check=False)
+    assert done.returncode == 2 and "has 206 characters" in done.stderr
+    done = host.byre("vm", "rename", "crowd0", name, check=False)
+    assert done.returncode == 2 and "has 206 characters" in done.stderr
+
+
 def test_the_drivers_own_machine_is_shown(host):
     """It has no mark of Byre's: a row of its own, which nobody touches."""
     [row] = [row for row in host.json("list", "vm") if row["name"] == "test"]
@@ -93,3 +119,64 @@ def test_the_host_keeps_its_name(host):
     host.start()
     wait_for("online again", lambda: host.json("list", "hostnode")[0]["state"] == "online", 60)
     assert [row["uid"] for row in host.json("list", "hostnode")] == [row["uid"] for row in before]
+
+
+# More than a socket's buffer holds of an answer.
+N_LONG = 900
+DOMAIN = "<domain type='test'><name>%s-%d</name><memory>65536</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>"
+
+
+@pytest.fixture
+def long_list(builddir):
+    """The driver begins with machines that run; none of them is Byre's."""
+    state = temporary_state()
+    node = os.path.join(state, "node.xml")
+    with open(node, "w") as file:
+        file.write("<node>%s</node>" % "".join(DOMAIN % ("x" * 60, i) for i in range(N_LONG)))
+    host = crowd(builddir, state, "test://" + node)
+    try:
+        host.start()
+        yield host
+    finally:
+        host.destroy()
+
+
+def ask_top(host):
+    agent = socket.socket(socket.AF_UNIX)
+    agent.settimeout(60)
+    agent.connect(str(host.state / "run" / "agent.sock"))
+    agent.sendall(b'{"method":"top"}\n')
+    return agent
+
+
+def read_answer(agent):
+    answer = bytearray()
+    with agent:
+        while piece := agent.recv(4096):
+            answer += piece
+    return answer
+
+
+def domains(answer):
+    return sorted(d["name"] for d in json.loads(answer)["result"]["domains"])
+
+
+def until_the_buffer_is_full(agent):
+    """How much it holds: it grew, and no longer does."""
+    waiting, last, since, deadline = array.array("i", [0]), 0, time.monotonic(), time.monotonic() + 60
+    while last == 0 or time.monotonic() - since < 1:
+        assert time.monotonic() < deadline
+        fcntl.ioctl(agent, termios.FIONREAD, waiting)
+        if waiting[0] != last:
+            last, since = waiting[0], time.monotonic()
+        time.sleep(0.05)
+    return last
+
+
+def test_a_long_answer_comes_whole_to_a_slow_reader(long_list):
+    wait_for("the driver's machines", lambda: len(domains(read_answer(ask_top(long_list)))) == N_LONG, 60)
+    agent = ask_top(long_list)
+    n_held = until_the_buffer_is_full(agent)
+    answer = read_answer(agent)
+    assert len(answer) > n_held, "all of it fits into the buffer"
+    assert domains(answer) == sorted("%s-%d" % ("x" * 60, i) for i in range(N_LONG))
