@@ -11,8 +11,9 @@ static const char *const names[N_NET_STEPS] = {
     [NET_DO_NOTHING] = "nothing",   [NET_DO_LOOK] = "look",
     [NET_DO_BRIDGE] = "bridge",     [NET_DO_UNBRIDGE] = "unbridge",
     [NET_DO_DEFINE] = "define",     [NET_DO_START] = "start",
-    [NET_DO_HOSTS] = "hosts",       [NET_DO_STOP] = "stop",
-    [NET_DO_UNDEFINE] = "undefine", [NET_DO_ROW_GONE] = "row-gone",
+    [NET_DO_HOSTS] = "hosts",       [NET_DO_LEASES] = "leases",
+    [NET_DO_STOP] = "stop",         [NET_DO_UNDEFINE] = "undefine",
+    [NET_DO_ROW_GONE] = "row-gone",
 };
 
 const char *
@@ -105,6 +106,8 @@ decide_libvirt(const struct net_want *want, const struct net_seen *seen)
         return take(NET_DO_START);
     } else if (!str_eq(seen->hosts, want->hosts)) {
         return take(NET_DO_HOSTS);
+    } else if (seen->stale_leases) {
+        return take(NET_DO_LEASES);
     }
     return settled("active", NULL);
 }

@@ -13,6 +13,7 @@
 enum net_step { NET_DO_NOTHING, NET_DO_LOOK,
                 NET_DO_BRIDGE, NET_DO_UNBRIDGE,            /* Of type bridge. */
                 NET_DO_DEFINE, NET_DO_START, NET_DO_HOSTS, /* Of nat and route. */
+                NET_DO_LEASES, /* Leases of those who have the address no more. */
                 NET_DO_STOP, NET_DO_UNDEFINE,
                 NET_DO_ROW_GONE, /* Nothing of it is left here: the host's row may go. */
                 N_NET_STEPS };
@@ -39,6 +40,7 @@ struct net_seen {
     bool attached; /* Of a bridge: its NIC is a port of it. */
     char print[VIRT_PRINT_CHARS + 1], live_print[VIRT_PRINT_CHARS + 1];
     char hosts[VIRT_PRINT_CHARS + 1]; /* Of what runs; of the definition if nothing runs. */
+    bool stale_leases; /* DHCP holds addresses for machines that have them no more. */
 };
 
 struct net_memo {

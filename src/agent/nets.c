@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "agent/bridge.h"
+#include "agent/leases.h"
 #include "base/log.h"
 #include "model/network.h"
 #include "virt/guard.h"
@@ -74,6 +75,7 @@ step_run(struct net_job *job)
         return virt_net_define(v, buf_cstr(&xml));
     case NET_DO_START: return virt_net_start(v, &job->row);
     case NET_DO_HOSTS: return virt_net_hosts(v, &m->net);
+    case NET_DO_LEASES: return leases_release(v, &m->net);
     case NET_DO_STOP: return virt_net_stop(v, &job->row);
     case NET_DO_UNDEFINE: return virt_net_undefine(v, &job->row);
     default: return NULL;
@@ -107,6 +109,8 @@ look_run(struct net_job *job)
         memcpy(seen->live_print, look.live.mark.print, sizeof seen->live_print);
         hosts_print((const struct virt_net_host *const[]){ now->hosts[0], now->hosts[1] },
                     now->n_hosts, seen->hosts);
+        /* What was just given back takes libvirt a moment to note; the next look will see. */
+        seen->stale_leases = job->step != NET_DO_LEASES && leases_are_stale(&look);
     }
     return NULL;
 }
@@ -167,7 +171,12 @@ step_failed(struct net_job *job)
     struct err *e =
         err_wrap(TAKE(job->e), "%s of the network failed", net_step_name(job->step));
 
-    if (trouble_may_pass(e)) {
+    if (job->step == NET_DO_LEASES) { /* They expire; nothing else waits for them. */
+        log_failure(obj->leases_stay ? LOG_DBG : LOG_WARN, LOG_MODULE,
+                    err_wrap(e, "%s", job->name));
+        obj->leases_stay = true;
+        return;
+    } else if (trouble_may_pass(e)) {
         obj_trouble(&obj->o, e);
         return;
     }
@@ -233,7 +242,7 @@ begin(struct agent *a, struct net_obj *obj, enum net_step step, const struct net
     model->arena = ARENA_INIT;
     obj->o.busy = true;
     obj->job = job;
-    if (step != NET_DO_LOOK && step != NET_DO_HOSTS) {
+    if (step != NET_DO_LOOK && step != NET_DO_HOSTS && step != NET_DO_LEASES) {
         log_info("%s: %s", row->name, net_step_name(step));
     }
     snprintf(key, sizeof key, "net/%s", UUID_TEXT(&row->base.uuid));

@@ -12,6 +12,7 @@ struct net_obj {
     struct net_seen seen;
     int64_t look_at_ms;  /* When to look whether it is still so. */
     struct net_job *job; /* The step under way, or NULL. */
+    bool leases_stay;    /* They could not be given back; that is told once. */
 };
 
 void nets_pass(struct agent *);  /* Before vms_pass(): machines wait for networks. */

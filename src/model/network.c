@@ -142,12 +142,27 @@ host_name(struct arena *arena, const struct row_vm *vm)
     return fits ? arena_str(arena, vm->name) : NULL;
 }
 
+/* libvirt has dnsmasq serve DHCPv6 only if there is a host when the network starts, and those that come later
+ * do not change that: so there is always one, which is no machine (DUID-UUID of RFC 6355). */
+static struct virt_net_host
+nobody(struct model_network *m)
+{
+    CLEANUP(buf_done) struct buf id = BUF_INIT;
+
+    buf_str(&id, "00:04");
+    for (size_t i = 0; i < sizeof m->net.row.b; i++) {
+        buf_printf(&id, ":%02x", m->net.row.b[i]);
+    }
+    return (struct virt_net_host){ .id = arena_str(&m->arena, buf_cstr(&id)),
+                                   .ip = arena_str(&m->arena, m->net.v6.address) };
+}
+
 /* The hosts of one family: the first lease of each interface. */
 static void
 put_hosts(struct model_network *m, struct lease *leases, size_t n, bool v6,
           struct virt_net_ip *ip)
 {
-    struct virt_net_host *hosts = arena_zalloc(&m->arena, (n + 1) * sizeof *hosts);
+    struct virt_net_host *hosts = arena_zalloc(&m->arena, (n + 2) * sizeof *hosts);
     const struct row_iface *last = NULL;
     const struct row_vm *named = NULL;
     size_t n_hosts = 0;
@@ -170,6 +185,9 @@ put_hosts(struct model_network *m, struct lease *leases, size_t n, bool v6,
         }
         named = lease->vm;
         n_hosts++;
+    }
+    if (v6 && m->net.dhcp && ip->address) {
+        hosts[n_hosts++] = nobody(m);
     }
     virt_net_hosts_sort(hosts, n_hosts);
     ip->hosts = hosts;

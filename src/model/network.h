@@ -5,7 +5,7 @@
  *          machines, for names.
  * DHCP.    The server knows one IPv4 address an interface: the machine's primary one (vm.ip) if it is
  *          there, else the smallest.  A machine's name goes with the first of its interfaces alone:
- *          libvirt takes no name twice. */
+ *          libvirt takes no name twice.  In IPv6 there is one host more, which is nobody: network.c says why. */
 #ifndef MODEL_NETWORK_H
 #define MODEL_NETWORK_H 1
 

@@ -1,4 +1,5 @@
 /* net/test_net.c: addresses and ranges. */
+#include "net/dhcp.h"
 #include "net/range.h"
 
 #include <stdio.h>
@@ -157,4 +158,91 @@ TEST(macs)
         net_mac_random(mac);
         CHECK("local, one host's, not libvirt's", (mac[0] & 3) == 2 && mac[1] != 0x54);
     }
+}
+
+static void
+check_bytes(const char *what, const struct buf *b, size_t at, const char *hex)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+    for (size_t i = 0; i < (strlen(hex) + 1) / 3 && at + i < b->n; i++) {
+        buf_printf(&text, i ? " %02x" : "%02x", (uint8_t) b->data[at + i]);
+    }
+    CHECK_STR(what, buf_cstr(&text), hex);
+}
+
+TEST(a_lease_is_given_back)
+{
+    static const uint8_t mac[NET_MAC_BYTES] = { 0x52, 0, 0, 0, 0, 9 };
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    struct net_addr address, server;
+    struct net_dhcp_id id;
+
+    CHECK("addresses",
+          net_addr_parse("10.0.0.5", &address) && net_addr_parse("10.0.0.1", &server));
+    CHECK("id", net_dhcp_id_parse("01:52:00:00:00:00:09", &id));
+    net_dhcp_release(&b, 0x123456, &address, &server, mac, &id);
+    CHECK_INT("as long as BOOTP's", b.n, 300);
+    check_bytes("head", &b, 0,
+                "01 01 06 00 00 12 34 56 00 00 00 00 0a 00 00 05 00 00 00 00");
+    check_bytes("MAC", &b, 28, "52 00 00 00 00 09 00");
+    check_bytes("options", &b, 236,
+                "63 82 53 63 35 01 07 36 04 0a 00 00 01 3d 07 01 52 00 00 00 00 09 ff 00");
+    buf_clear(&b);
+    net_dhcp_release(&b, 1, &address, &server, mac, NULL);
+    check_bytes("without an id", &b, 236, "63 82 53 63 35 01 07 36 04 0a 00 00 01 ff 00");
+}
+
+TEST(a_lease_of_ipv6_is_given_back)
+{
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    struct net_addr address;
+    struct net_dhcp_id client, server;
+
+    CHECK("address", net_addr_parse("2001:db8::5", &address));
+    CHECK("client", net_dhcp_id_parse("00:03:00:01:52:00:00:00:00:09", &client));
+    net_dhcp6_ask(&b, 0xabcdef, &client);
+    check_bytes("question", &b, 0,
+                "0b ab cd ef 00 01 00 0a 00 03 00 01 52 00 00 00 00 09 00 08 00 02 00 00");
+
+    static const uint8_t reply[] = {
+        7, 0xab, 0xcd, 0xef, 0, 1, 0, 1, 9, 0, 2, 0, 3, 0, 4, 5
+    };
+    CHECK("answer", net_dhcp6_server(reply, sizeof reply, 0xabcdef, &server));
+    CHECK_INT("its length", server.n, 3);
+    CHECK("another's answer", !net_dhcp6_server(reply, sizeof reply, 1, &server));
+    for (size_t n = 0; n < sizeof reply; n++) {
+        CHECK("cut", !net_dhcp6_server(reply, n, 0xabcdef, &server));
+    }
+
+    buf_clear(&b);
+    net_dhcp6_release(&b, 0x010203, &client, &server, 0x09080706, &address);
+    check_bytes(
+        "release", &b, 0,
+        "08 01 02 03 00 01 00 0a 00 03 00 01 52 00 00 00 00 09 00 02 00 03 00 04 05 00 08 00 02 00 00 "
+        "00 03 00 28 09 08 07 06 00 00 00 00 00 00 00 00 00 05 00 18 20 01 0d b8 00 00 00 00 00 00 00 "
+        "00 00 00 00 05 00 00 00 00 00 00 00 00");
+}
+
+TEST(names_of_clients)
+{
+    static const struct {
+        const char *in;
+        int n; /* -1: it is none. */
+    } cases[] = { { "00", 1 },   { "FF:0a", 2 },  { "", -1 },  { "0", -1 },
+                  { "00:", -1 }, { "00-11", -1 }, { "0g", -1 } };
+    struct net_dhcp_id id;
+
+    for (size_t i = 0; i < N_ELEMS(cases); i++) {
+        int n = net_dhcp_id_parse(cases[i].in, &id) ? (int) id.n : -1;
+        CHECK_INT(cases[i].in, n, cases[i].n);
+    }
+    CLEANUP(buf_done) struct buf longest = BUF_INIT;
+    buf_str(&longest, "00");
+    for (int i = 1; i < NET_DHCP_MAX_ID_BYTES; i++) {
+        buf_str(&longest, ":00");
+    }
+    CHECK("the longest", net_dhcp_id_parse(buf_cstr(&longest), &id));
+    buf_str(&longest, ":00");
+    CHECK("too long", !net_dhcp_id_parse(buf_cstr(&longest), &id));
 }

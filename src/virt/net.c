@@ -39,6 +39,41 @@ parse_side(struct virt *v, virNetworkPtr net, struct arena *arena, bool live,
                : virt_last_error(v, "get the network's XML");
 }
 
+static void
+leases_free(virNetworkDHCPLeasePtr *leases, int n)
+{
+    for (int i = 0; i < n; i++) {
+        virNetworkDHCPLeaseFree(leases[i]);
+    }
+    free(leases);
+}
+
+/* Byre's networks are libvirt's alone to serve; a driver that knows no leases has none. */
+static void
+look_leases(virNetworkPtr net, struct virt_net_look *ret)
+{
+    virNetworkDHCPLeasePtr *leases = NULL;
+    int n = virNetworkGetDHCPLeases(net, NULL, &leases, 0);
+
+    n = n > VIRT_MAX_NET_HOSTS ? VIRT_MAX_NET_HOSTS : n;
+    if (n > 0) {
+        ret->leases = arena_zalloc(&ret->arena, (size_t) n * sizeof *ret->leases);
+    }
+    for (int i = 0; i < n; i++) {
+        const virNetworkDHCPLease *l = leases[i];
+        if (l->ipaddr) {
+            ret->leases[ret->n_leases++] = (struct virt_net_lease){
+                .v6 = l->type == VIR_IP_ADDR_TYPE_IPV6,
+                .ip = arena_str(&ret->arena, l->ipaddr),
+                .mac = l->mac ? arena_str(&ret->arena, l->mac) : NULL,
+                .id = l->clientid ? arena_str(&ret->arena, l->clientid) : NULL,
+                .iaid = l->iaid ? arena_str(&ret->arena, l->iaid) : NULL,
+            };
+        }
+    }
+    leases_free(leases, n);
+}
+
 static struct err *
 look(struct virt *v, const struct uuid *row, const char *name, struct virt_net_look *ret)
 {
@@ -62,7 +97,11 @@ look(struct virt *v, const struct uuid *row, const char *name, struct virt_net_l
     ret->active = virNetworkIsActive(net) == 1;
     ret->name = arena_str(&ret->arena, virNetworkGetName(net));
     TRY(parse_side(v, net, &ret->arena, false, &ret->file));
-    return ret->active ? parse_side(v, net, &ret->arena, true, &ret->live) : NULL;
+    if (ret->active) {
+        TRY(parse_side(v, net, &ret->arena, true, &ret->live));
+        look_leases(net, ret);
+    }
+    return NULL;
 }
 
 struct err *

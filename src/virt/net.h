@@ -15,6 +15,8 @@ struct virt_net_look {
     const char *name;              /* It may have been renamed in the database. */
     struct virt_network_seen file; /* The definition; of a transient one, what runs. */
     struct virt_network_seen live; /* If active. */
+    struct virt_net_lease *leases; /* What is given out; if active. */
+    size_t n_leases;
 };
 /* 'ret' is initialised here. */
 struct err *virt_net_look(struct virt *, const struct uuid *row, const char *name,

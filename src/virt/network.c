@@ -2,6 +2,7 @@
 #include "virt/network.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/str.h"
@@ -222,6 +223,21 @@ virt_network_parse(struct arena *arena, const char *xml, struct virt_network_see
     }
     *ret = seen;
     return NULL;
+}
+
+bool
+virt_net_lease_holds(const struct virt_network_seen *seen,
+                     const struct virt_net_lease *lease)
+{
+    for (size_t i = 0; i < seen->n_hosts[lease->v6]; i++) {
+        const struct virt_net_host *host = &seen->hosts[lease->v6][i];
+        const char *is = lease->v6 ? lease->id : lease->mac;
+        const char *should = lease->v6 ? host->id : host->mac;
+        if (str_eq(host->ip, lease->ip)) {
+            return is && should && strcasecmp(is, should) == 0;
+        }
+    }
+    return false;
 }
 
 /* Calls 'fn' for what is in 'a' and not in 'b'. */

@@ -71,6 +71,17 @@ struct virt_network_seen {
 struct err *virt_network_parse(struct arena *, const char *xml,
                                struct virt_network_seen *ret) MUST_CHECK;
 
+/* An address that the DHCP server has given out and not yet got back. */
+struct virt_net_lease {
+    bool v6;
+    const char *ip;
+    const char *mac;  /* NULL: not known. */
+    const char *id;   /* What the client called itself, "01:52:..."; NULL: nothing. */
+    const char *iaid; /* In IPv6: its association, a number; NULL: not known. */
+};
+/* Is it still that client's?  Else whoever has the address now is refused it. */
+bool virt_net_lease_holds(const struct virt_network_seen *, const struct virt_net_lease *);
+
 /* What of 'is' has to go and what of 'should' has to come.  Both are sorted.  Calls 'fn' for each;
  * those that go come first, because libvirt refuses a MAC or an address twice.  Stops at the first
  * failure. */

@@ -265,3 +265,35 @@ TEST(a_live_interface_gets_another_guard)
         CHECK_STR(cases[i].why, found ? buf_cstr(&got) : NULL, cases[i].want);
     }
 }
+
+TEST(whose_a_lease_is)
+{
+    static const struct {
+        const char *what;
+        struct virt_net_lease lease;
+        bool holds;
+    } cases[] = {
+        { "its own", { .ip = "10.0.0.10", .mac = "52:00:00:00:00:01" }, true },
+        { "in IPv6",
+          { .ip = "2001:db8::10", .v6 = true, .id = "00:03:00:01:52:00:00:00:00:01" },
+          true },
+        { "of a machine that is gone",
+          { .ip = "10.0.0.12", .mac = "52:00:00:00:00:01" },
+          false },
+        { "the address is another's now",
+          { .ip = "10.0.0.11", .mac = "52:00:00:00:00:01" },
+          false },
+        { "of the other family",
+          { .ip = "2001:db8::10", .v6 = true, .mac = "52:00:00:00:00:01" },
+          false },
+        { "of nobody known", { .ip = "10.0.0.10" }, false },
+    };
+    struct virt_network n = lan();
+    struct virt_network_seen seen = { .hosts = { hosts4, hosts6 },
+                                      .n_hosts = { n.v4.n_hosts, n.v6.n_hosts } };
+
+    for (size_t i = 0; i < N_ELEMS(cases); i++) {
+        CHECK(cases[i].what,
+              virt_net_lease_holds(&seen, &cases[i].lease) == cases[i].holds);
+    }
+}
