@@ -1,11 +1,20 @@
 /* cli/net_list.c: networks with figures: addresses, machines, hosts. */
+#include "base/map.h"
+#include "base/str.h"
 #include "cli/list_i.h"
 #include "cli/net_i.h"
 
-/* What one look gives for all networks. */
+/* What one look gives for all networks.  UUIDs stay as text: there may be tens of thousands. */
 struct all {
-    const struct json *networks, *ifaces, *hosts, *nodes, *vms;
+    const struct json *networks, *ifaces, *hosts;
+    struct map names; /* Of hosts and machines, by UUID. */
 };
+
+static void
+all_done(struct all *all)
+{
+    map_done(&all->names);
+}
 
 static struct json
 number(uint64_t n)
@@ -14,7 +23,7 @@ number(uint64_t n)
 }
 
 static struct err *
-load_all(struct cli *cli, struct all *all)
+load_all(struct cli *cli, struct all *ret)
 {
     struct arena *a = &cli->arena;
     struct json ops = json_array();
@@ -26,34 +35,40 @@ load_all(struct cli *cli, struct all *all)
     json_add(a, &ops, q_select(a, "hostnode", json_array(), "_uuid,name"));
     json_add(a, &ops, q_select(a, "vm", json_array(), "_uuid,name"));
     TRY(db_transact(cli, &ops, results));
-    *all = (struct all){ q_rows(results, 0), q_rows(results, 1), q_rows(results, 2),
-                         q_rows(results, 3), q_rows(results, 4) };
+    ret->networks = q_rows(results, 0);
+    ret->ifaces = q_rows(results, 1);
+    ret->hosts = q_rows(results, 2);
+    for (size_t op = 3; op <= 4; op++) {
+        const struct json *rows = q_rows(results, op);
+        for (uint32_t i = 0; i < rows->n; i++) {
+            const char *uuid = row_ref_text(&rows->elems[i], "_uuid");
+            const char *name = row_string(&rows->elems[i], "name");
+            if (uuid && name) {
+                map_put(&ret->names, uuid, (void *) name);
+            }
+        }
+    }
     return NULL;
 }
 
 static bool
-refers(const struct json *row, const char *column, const struct uuid *uuid)
+refers(const struct json *row, const char *column, const char *uuid)
 {
-    struct uuid it;
-    return row_ref(row, column, &it) && uuid_eq(&it, uuid);
+    return str_eq(row_ref_text(row, column), uuid);
 }
 
 static const char *
-name_of(const struct json *rows, const struct json *row, const char *column)
+name_of(const struct all *all, const struct json *row, const char *column)
 {
-    struct uuid it;
-    for (uint32_t i = 0; i < rows->n && row_ref(row, column, &it); i++) {
-        struct uuid uuid = row_uuid(&rows->elems[i]);
-        if (uuid_eq(&uuid, &it)) {
-            return row_string(&rows->elems[i], "name");
-        }
-    }
-    return "?";
+    const char *uuid = row_ref_text(row, column);
+    const char *name = uuid ? map_get(&all->names, uuid) : NULL;
+
+    return name ? name : "?";
 }
 
 /* "active", or what is wrong somewhere: the worst of all hosts. */
 static const char *
-state_of(const struct all *all, const struct uuid *network, const struct json *row)
+state_of(const struct all *all, const char *network, const struct json *row)
 {
     const char *worst = "unknown";
     uint32_t n = 0, n_active = 0;
@@ -73,8 +88,7 @@ state_of(const struct all *all, const struct uuid *network, const struct json *r
 
 /* Machines of it; 'names' not NULL: are added there. */
 static uint32_t
-machines(struct cli *cli, const struct all *all, const struct uuid *network,
-         struct json *names)
+machines(const struct all *all, const char *network, struct strvec *names)
 {
     uint32_t n = 0;
 
@@ -83,8 +97,7 @@ machines(struct cli *cli, const struct all *all, const struct uuid *network,
         if (refers(iface, "network", network)) {
             n++;
             if (names) {
-                json_add(&cli->arena, names,
-                         json_string_ref(name_of(all->vms, iface, "vm")));
+                strvec_add(names, name_of(all, iface, "vm"));
             }
         }
     }
@@ -130,9 +143,9 @@ list_one(struct cli *cli, const struct all *all, const struct uuid *uuid,
     cells[5] = number(f4.used);
     cells[6] = number(f6.size - f6.used);
     cells[7] = number(f6.used);
-    cells[8] = json_int(machines(cli, all, uuid, NULL));
+    cells[8] = json_int(machines(all, UUID_TEXT(uuid), NULL));
     cells[9] = json_bool(row_bool(row, "main"));
-    cells[10] = json_string_ref(state_of(all, uuid, row));
+    cells[10] = json_string_ref(state_of(all, UUID_TEXT(uuid), row));
     return NULL;
 }
 
@@ -151,7 +164,7 @@ network_list(struct cli *cli, const struct args *args)
                                            "interfaces", "main", "state" };
     CLEANUP(out_table_done) struct out_table out = OUT_TABLE_INIT;
     struct named_list list = VEC_INIT;
-    struct all all;
+    CLEANUP(all_done) struct all all = { .names = MAP_INIT };
     char *every[] = { (char *) "*" };
     const char *sort = args_get(args, "sort");
 
@@ -193,7 +206,7 @@ add_cell(struct out_table *out, struct json *cells, size_t *n, const char *name,
 
 /* Hosts as "n1: active, br-lan" with what is wrong; ranges as "10.0.0.2-10.0.0.254: 3 of 253". */
 static struct json
-hosts_text(struct cli *cli, const struct all *all, const struct uuid *network)
+hosts_text(struct cli *cli, const struct all *all, const char *network)
 {
     struct arena *a = &cli->arena;
     struct json list = json_array();
@@ -203,13 +216,28 @@ hosts_text(struct cli *cli, const struct all *all, const struct uuid *network)
         const char *state = row_string(host, "state"), *bridge = row_string(host, "bridge");
         const char *error = row_string(host, "error");
         if (refers(host, "network", network)) {
-            json_add(
-                a, &list,
-                json_stringf(a, "%s: %s%s%s%s%s", name_of(all->nodes, host, "hostnode"),
-                             state ? state : "unknown", bridge ? ", bridge " : "",
-                             bridge ? bridge : "", error ? ": " : "", error ? error : ""));
+            json_add(a, &list,
+                     json_stringf(a, "%s: %s%s%s%s%s", name_of(all, host, "hostnode"),
+                                  state ? state : "unknown", bridge ? ", bridge " : "",
+                                  bridge ? bridge : "", error ? ": " : "",
+                                  error ? error : ""));
         }
     }
+    return list;
+}
+
+static struct json
+machines_text(struct cli *cli, const struct all *all, const char *network)
+{
+    struct strvec names = STRVEC_INIT;
+    struct json list = json_array();
+
+    machines(all, network, &names);
+    strvec_sort(&names);
+    for (size_t i = 0; i < names.n; i++) {
+        json_add(&cli->arena, &list, json_string(&cli->arena, names.v[i]));
+    }
+    strvec_done(&names);
     return list;
 }
 
@@ -240,7 +268,6 @@ info_one(struct cli *cli, const struct args *args, const struct all *all,
     CLEANUP(out_table_done) struct out_table out = OUT_TABLE_INIT;
     const struct json *row = row_of(all, uuid);
     struct json values[MAX_CELLS];
-    struct json names = json_array();
     struct net_state n;
     size_t k = 0;
 
@@ -248,7 +275,6 @@ info_one(struct cli *cli, const struct args *args, const struct all *all,
         return NULL;
     }
     TRY(net_state_load(cli, uuid, &n));
-    machines(cli, all, uuid, &names);
     add_cell(&out, values, &k, "name", json_string_ref(n.name));
     for (size_t i = 0; i < N_ELEMS(texts); i++) {
         add_cell(&out, values, &k, texts[i], text_or_null(row_string(row, texts[i])));
@@ -258,15 +284,16 @@ info_one(struct cli *cli, const struct args *args, const struct all *all,
     add_cell(&out, values, &k, "mtu", mtu ? *mtu : json_null());
     add_cell(&out, values, &k, "main", json_bool(row_bool(row, "main")));
     add_cell(&out, values, &k, "dhcp", json_bool(row_bool(row, "dhcp")));
-    add_cell(&out, values, &k, "state", json_string_ref(state_of(all, uuid, row)));
+    add_cell(&out, values, &k, "state",
+             json_string_ref(state_of(all, UUID_TEXT(uuid), row)));
     for (int v6 = 0; v6 < 2; v6++) {
         struct net_figures f = net_figures_of(&n, v6);
         add_cell(&out, values, &k, v6 ? "free6" : "free", number(f.size - f.used));
         add_cell(&out, values, &k, v6 ? "used6" : "used", number(f.used));
     }
     add_cell(&out, values, &k, "ranges", ranges_text(cli, &n));
-    add_cell(&out, values, &k, "hosts", hosts_text(cli, all, uuid));
-    add_cell(&out, values, &k, "machines", names);
+    add_cell(&out, values, &k, "hosts", hosts_text(cli, all, UUID_TEXT(uuid)));
+    add_cell(&out, values, &k, "machines", machines_text(cli, all, UUID_TEXT(uuid)));
     add_cell(&out, values, &k, "_uuid", json_string(&cli->arena, UUID_TEXT(uuid)));
     memcpy(out_add_row(&out, n.name), values, k * sizeof *values);
     struct out_style style = cli_style(cli, args);
@@ -279,7 +306,7 @@ struct err *
 network_info(struct cli *cli, const struct args *args)
 {
     struct named_list list = VEC_INIT;
-    struct all all;
+    CLEANUP(all_done) struct all all = { .names = MAP_INIT };
 
     TRY(cli_connect(cli));
     TRY(load_all(cli, &all));

@@ -211,12 +211,20 @@ row_bool(const struct json *row, const char *column)
     return json_is(row_value(row, column), JSON_TRUE);
 }
 
+const char *
+row_ref_text(const struct json *row, const char *column)
+{
+    const struct json *value = row_value(row, column);
+    return is_tagged(value, "uuid") && json_is(&value->elems[1], JSON_STRING)
+               ? value->elems[1].string
+               : NULL;
+}
+
 bool
 row_ref(const struct json *row, const char *column, struct uuid *ret)
 {
-    const struct json *value = row_value(row, column);
-    return is_tagged(value, "uuid") && json_is(&value->elems[1], JSON_STRING) &&
-           uuid_parse(value->elems[1].string, ret);
+    const char *text = row_ref_text(row, column);
+    return text && uuid_parse(text, ret);
 }
 
 struct uuid

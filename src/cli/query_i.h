@@ -42,7 +42,8 @@ int64_t row_int(const struct json *row, const char *column, int64_t absent);
 double row_real(const struct json *row, const char *column, double absent);
 bool row_bool(const struct json *row, const char *column);
 bool row_ref(const struct json *row, const char *column,
-             struct uuid *ret); /* False: unset. */
+             struct uuid *ret);                                       /* False: unset. */
+const char *row_ref_text(const struct json *row, const char *column); /* NULL: unset. */
 /* The scalar inside an optional's ["set",[x]], or the value itself; NULL: unset. */
 const struct json *row_value(const struct json *row, const char *column);
 
