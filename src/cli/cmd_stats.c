@@ -20,6 +20,8 @@
 enum step { STEP_MINUTE, STEP_HOUR, STEP_DAY, N_STEPS };
 static const char *const step_names[N_STEPS] = { "minute", "hour", "day" };
 static const int64_t step_s[N_STEPS] = { 300, 3600, DAY_S };
+static const char *const step_lengths[N_STEPS] = { "5 minutes", "an hour", "a day" };
+static const int64_t finer_s[N_STEPS] = { 10, 300, 3600 }; /* What 'count' counts. */
 
 /* One question. */
 struct span {
@@ -180,12 +182,15 @@ static const struct {
     { "written", "wr_bytes", 1, true, "B/s" },
 };
 
+/* Slots weigh as much as was seen of them: a machine that ran for one minute of five used what it used in
+ * that minute. */
 struct plot {
     const struct span *span;
-    int64_t n_rows;
+    int64_t n_rows, first_s;
+    double seen_s;
     double sum[N_ELEMS(graphs)][GRAPH_COLUMNS], max[N_ELEMS(graphs)],
         total[N_ELEMS(graphs)], last[N_ELEMS(graphs)];
-    int n[GRAPH_COLUMNS];
+    double column_s[GRAPH_COLUMNS];
 };
 
 static void
@@ -197,13 +202,17 @@ plot_row(void *aux, const struct json *row)
         (cell(row, "begin") - span->from_s) * GRAPH_COLUMNS / (span->to_s - span->from_s);
     size_t column = (size_t) clamp64(at, 0, GRAPH_COLUMNS - 1);
 
-    p->n_rows++;
-    p->n[column]++;
+    double seen_s = (double) clamp64(cell(row, "count") * finer_s[span->step],
+                                     finer_s[span->step], step_s[span->step]);
+
+    p->first_s = p->n_rows++ ? min64(p->first_s, cell(row, "begin")) : cell(row, "begin");
+    p->seen_s += seen_s;
+    p->column_s[column] += seen_s;
     for (size_t i = 0; i < N_ELEMS(graphs); i++) {
         double value = (double) cell(row, graphs[i].column) * graphs[i].scale;
-        value = graphs[i].rate ? value / (double) step_s[span->step] : value;
-        p->sum[i][column] += value;
-        p->total[i] += value;
+        value = graphs[i].rate ? value / seen_s : value;
+        p->sum[i][column] += value * seen_s;
+        p->total[i] += value * seen_s;
         p->last[i] = value;
         p->max[i] = value > p->max[i] ? value : p->max[i];
     }
@@ -224,6 +233,12 @@ value_text(struct arena *a, double value, const char *unit)
     return arena_printf(a, i ? "%.1f %s%s" : "%.0f %s%s", value, prefixes[i], unit);
 }
 
+static double
+column_mean(const struct plot *p, size_t g, size_t column)
+{
+    return p->column_s[column] > 0 ? p->sum[g][column] / p->column_s[column] : 0;
+}
+
 static void
 print_graph(struct cli *cli, const struct plot *p, size_t g)
 {
@@ -232,16 +247,15 @@ print_graph(struct cli *cli, const struct plot *p, size_t g)
     double top = 0;
 
     for (size_t i = 0; i < GRAPH_COLUMNS; i++) {
-        double mean = p->n[i] ? p->sum[g][i] / p->n[i] : 0;
-        top = mean > top ? mean : top;
+        top = column_mean(p, g, i) > top ? column_mean(p, g, i) : top;
     }
     for (size_t i = 0; i < GRAPH_COLUMNS; i++) {
-        double share = p->n[i] && top > 0 ? p->sum[g][i] / p->n[i] / top : 0;
-        buf_str(&line, p->n[i] ? levels[(size_t) (share * 7.0 + 0.5)] : " ");
+        double share = top > 0 ? column_mean(p, g, i) / top : 0;
+        buf_str(&line, p->column_s[i] > 0 ? levels[(size_t) (share * 7.0 + 0.5)] : " ");
     }
-    printf("  %-8s %s  now %-11s mean %-11s max %s\n", graphs[g].title, buf_cstr(&line),
+    printf("  %-8s %s  last %-11s mean %-11s max %s\n", graphs[g].title, buf_cstr(&line),
            value_text(&cli->arena, p->last[g], graphs[g].unit),
-           value_text(&cli->arena, p->total[g] / (double) p->n_rows, graphs[g].unit),
+           value_text(&cli->arena, p->total[g] / p->seen_s, graphs[g].unit),
            value_text(&cli->arena, p->max[g], graphs[g].unit));
 }
 
@@ -251,7 +265,15 @@ draw(struct cli *cli, const struct span *span, const struct named *vm,
 {
     struct plot plot = { .span = span };
     TRY(for_each_row(cli, span, domain, plot_row, &plot));
-    printf("%s, %" PRId64 " %ss\n", vm->label, plot.n_rows, step_names[span->step]);
+    if (plot.n_rows == 0) {
+        printf("%s: nothing is stored of that time; a slot of %s is when it ends\n",
+               vm->label, step_lengths[span->step]);
+        return NULL;
+    }
+    struct json first = json_int(plot.first_s * 1000);
+    CLEANUP(free_drop) char *since = out_cell_text(&first, UNIT_TIME_MS);
+    printf("%s: %" PRId64 " slot%s of %s since %s\n", vm->label, plot.n_rows,
+           plot.n_rows == 1 ? "" : "s", step_lengths[span->step], since);
     for (size_t i = 0; i < N_ELEMS(graphs) && plot.n_rows; i++) {
         print_graph(cli, &plot, i);
     }

@@ -1,8 +1,10 @@
 """What machines use, measured on a real guest and asked for through `byre`."""
 
+import calendar
 import csv
 import io
 import json
+import re
 import socket
 import sqlite3
 import time
@@ -80,6 +82,52 @@ def test_rows_are_stored_when_the_agent_ends(busy):
     assert "cpu" in busy.byre("stats", busy.vm).stdout
     assert busy.vm in busy.byre("traffic").stdout
     assert busy.json("stats", "--from", "1h")
+
+
+HOUR = 3600
+
+
+def store(host, table, name, rows):
+    """Slots (begin, count, values by column), as if they had been measured."""
+    db = sqlite3.connect(host.state / "stats.db", timeout=30)
+    columns = [row[1] for row in db.execute("PRAGMA table_info(%s)" % table)]
+    [machine] = db.execute("SELECT id FROM machine WHERE name = ?", (name,)).fetchone()
+    for begin, count, values in rows:
+        row = dict.fromkeys(columns, 0) | {"begin": begin, "vm": machine, "count": count, "samples": count} | values
+        db.execute("INSERT OR REPLACE INTO %s (%s) VALUES (%s)" % (table, ", ".join(row), ", ".join("?" * len(row))), list(row.values()))
+    db.commit()
+    db.close()
+
+
+def utc(*when):
+    return calendar.timegm((*when, 0, 0, 0))
+
+
+def test_graph_weighs_slots_by_what_was_seen(busy):
+    """Of one hour only a twelfth was seen: 60 % of a CPU all the same.  Rates are by the second of what was seen."""
+    begin = utc(2026, 1, 10)
+    store(busy, "slot_hr", busy.vm, [
+        (begin, 12, {"cpu_ms": 1200 * HOUR // 10, "rx": 1024 * HOUR, "mem_sum": 12 << 20, "mem_max": 1 << 20}),
+        (begin + HOUR, 1, {"cpu_ms": 600 * 300, "rx": 0, "mem_sum": 1 << 20, "mem_max": 1 << 20})])
+    text = busy.byre("stats", busy.vm, "--from", "@%d" % begin, "--to", "@%d" % (begin + 48 * HOUR), "--step", "hour").stdout
+    lines = text.splitlines()
+    assert re.match(r"\S+: 2 slots of an hour since 20\d\d-", lines[0]), text
+    cpu, received = (next(line for line in lines if line.split()[0] == word) for word in ("cpu", "received"))
+    # 12 % over 3,600 s and 60 % over 300 s.
+    assert re.search(r"▂█ +last 60\.0 % +mean 15\.7 % +max 60\.0 %$", cpu), text
+    assert re.search(r"█▁ +last 0 B/s +mean 945 B/s +max 1\.0 KiB/s$", received), text
+    nothing = busy.byre("stats", busy.vm, "--from", "2026-01-01", "--to", "2026-01-02", "--step", "hour").stdout
+    assert "nothing is stored of that time" in nothing
+
+
+def test_traffic_is_of_one_month(busy):
+    """From the first day to the last, UTC; not the days on either side."""
+    days = [(2025, 12, 31), (2026, 1, 1), (2026, 1, 31), (2026, 2, 1)]
+    store(busy, "slot_day", busy.vm, [(utc(*day), 24, {"rx": 10 ** (9 + i), "tx": 7 * 10 ** i}) for i, day in enumerate(days)])
+    text = busy.byre("traffic", "--month", "2026-01", "-o", "csv").stdout
+    assert list(csv.DictReader(io.StringIO(text))) == [
+        {"vm": busy.vm, "days": "2", "rx": str(10 ** 10 + 10 ** 11), "tx": str(7 * 10 + 7 * 100)}], text
+    assert busy.vm not in busy.byre("traffic", "--month", "2025-11").stdout
 
 
 def test_bad_questions(busy):
