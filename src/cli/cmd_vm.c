@@ -131,9 +131,9 @@ const struct command cmds_vm[] = {
       opts_vm_send_key, "vm",
       "TEXT - is read from standard input: for what shall not stand in the list of processes.\n"
       "The guest must have the keyboard layout us.  A line end is the key enter; \\n in TEXT, too.\n" },
-    { "vm", "screenshot", "NAME", "a picture of its screen", vm_screenshot, 0,
+    { "vm", "screenshot", "NAME [FILE]", "a picture of its screen", vm_screenshot, 0,
       opts_vm_screenshot, "vm" },
-    { "vm", "dump-core", "NAME", "its memory as an ELF core, for crash(8) and gdb(1)",
+    { "vm", "dump-core", "NAME [FILE]", "its memory as an ELF core, for crash(8) and gdb(1)",
       vm_dump_core, 0, opts_vm_dump_core, "vm",
       "The guest stands still meanwhile, unless --live; then it goes on.\n" },
     { "vm", "vnc", "NAME", "where its VNC server listens, and how to get there", vm_vnc, 0,

@@ -32,6 +32,13 @@ const struct opt_spec opts_vm_dump_core[] = {
     { NULL },
 };
 
+/* As virsh and xm take it, or by the option. */
+static const char *
+file_of(const struct args *args)
+{
+    return args->pos.n > 1 ? args->pos.v[1] : args_get(args, "file");
+}
+
 static struct json
 request_for(struct cli *cli, const char *method, const struct named *vm)
 {
@@ -134,7 +141,7 @@ vm_screenshot(struct cli *cli, const struct args *args)
 {
     CLEANUP(fd_done) int fd = -1;
     CLEANUP(free_drop) char *temporary = NULL;
-    const char *path = args_get(args, "file");
+    const char *path = file_of(args);
     struct named vm;
     struct json result;
     TRY(names_find(cli, "vm", args->pos.v[0], "_uuid", &vm));
@@ -189,7 +196,7 @@ vm_dump_to(struct cli *cli, const struct named *vm, const char *path, bool live,
 struct err *
 vm_dump_core(struct cli *cli, const struct args *args)
 {
-    const char *path = args_get(args, "file");
+    const char *path = file_of(args);
     struct named vm;
     int64_t n_bytes = 0;
     TRY(names_find(cli, "vm", args->pos.v[0], "_uuid", &vm));

@@ -385,7 +385,7 @@ def test_vnc_asks_for_its_password(host, tmp_path):
 
 def test_dump_of_the_memory(host, tmp_path):
     core = tmp_path / "core"
-    host.byre("vm", "dump-core", host.vm, "-f", str(core), seconds=PATIENCE_S)
+    host.byre("vm", "dump-core", host.vm, str(core), seconds=PATIENCE_S)
     assert core.read_bytes()[:4] == b"\x7fELF"
     assert core.stat().st_size >= 128 << 20
     assert row(host)["status"] == "running"
