@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include "agent/service_i.h"
+#include "agent/stats_i.h"
 #include "data/vmmgr_schema.h"
 #include "replica/replica_i.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
-/* Machine 1, pool 5 and volume 7 are on host 9; machine 2, pool 6 and volume 8 are not; pool 6 has no
+/* Machine 1 (it runs), pool 5 and volume 7 are on host 9; machine 2, pool 6 and volume 8 are not; pool 6 has no
  * template, volume 4 no pool. */
 #define U(n) "00000000-0000-4000-8000-00000000000" n
 static const char rows[] = "{\"hostnode\":{\"" U(
@@ -76,17 +77,47 @@ agent_make(void)
     ASSERT(uuid_parse(U("5"), &uuid));
     struct pool_obj *pool = pool_obj_of(&agent, row_pool_find(&replica, &uuid));
     pool->memo.active = pool->memo.scanned = true;
+
+    static struct stats stats = { .agent = &agent, .url = (char *) "sqlite:/nonexistent" };
+    agent.stats = &stats;
+    ASSERT(uuid_parse(U("1"), &uuid));
+    struct virt_dom dom = {
+        .name = str_dup("a"), .state = VIRT_RUNNING, .domid = 1, .marked = true
+    };
+    host_learn(&agent, &uuid, &dom);
     return &agent;
 }
 
 static void
-check_accepted(const struct request *r)
+check_keys(const struct request *r)
+{
+    ASSERT(r->guest.n_chords > 0);
+    for (size_t i = 0; i < r->guest.n_chords; i++) {
+        const struct virt_chord *chord = &r->guest.chords[i];
+        ASSERT(chord->n > 0 && chord->n <= VIRT_CHORD_KEYS);
+        for (int k = 0; k < chord->n; k++) {
+            ASSERT(chord->codes[k] > 0 && chord->codes[k] <= UINT8_MAX);
+        }
+    }
+}
+
+static void
+check_accepted(const struct request *r, const char *method)
 {
     ASSERT(r->run);
-    if (r->has_models) {
-        ASSERT(r->passed_fd >= 0 && r->done && strcmp(r->vol.name, "v") == 0);
+    if (str_eq(method, "upload") || str_eq(method, "download")) {
+        ASSERT(r->has_models && r->passed_fd >= 0 && r->done && str_eq(r->vol.name, "v"));
         ASSERT(r->priv.offset >= 0 && r->priv.length >= 0);
+    } else if (str_eq(method, "look")) { /* A name from outside, for root to look at. */
+        ASSERT(r->has_models && r->done && !strchr(r->vol.name, '/'));
+        ASSERT(!str_eq(r->vol.name, "..") && str_eq(r->pool.name, "p"));
+    } else if (str_eq(method, "keys")) {
+        check_keys(r);
+    } else if (str_eq(method, "stats") || str_eq(method, "screen") ||
+               str_eq(method, "dump")) {
+        ASSERT(r->passed_fd >= 0);
     }
+    ASSERT(!r->has_models || r->pool.name); /* What root is asked about has a pool. */
 }
 
 /* A descriptor comes along with every other length. */
@@ -102,12 +133,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     r->arena = ARENA_INIT;
     r->fd = -1;
     r->passed_fd = n_bytes % 2 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
+    CLEANUP(free_drop) char *method = NULL;
     struct err *e = json_parse(&r->arena, (const char *) data, n_bytes, &r->json);
     if (!e) {
+        method = str_dup(
+            json_get_string(&r->json, "method")); /* The answer may take its place. */
         e = request_prepare(r);
     }
     if (!e) {
-        check_accepted(r);
+        check_accepted(r, method);
     }
     err_free(e);
     request_free(r);
