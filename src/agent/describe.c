@@ -1,7 +1,8 @@
-/* agent/describe.c: libvirt's XML of a volume or a pool as it is this moment.
+/* agent/describe.c: libvirt's XML of a volume, a pool or a machine as it is this moment.
  *
  *     {"method":"xml","volume":ROW}   -> {"result":{"xml":TEXT}}
  *     {"method":"xml","pool":ROW}
+ *     {"method":"xml","vm":ROW,"inactive":false}     as libvirt tells it: without passwords
  *     {"method":"look","pool":ROW,"name":N}   -> {"result":{"found":true}}, and soon there is a row
  *
  * Rows hold what people sort and wait by; times, owners and what an image's header says beyond
@@ -14,12 +15,12 @@
 #include "store/volxml.h"
 
 static void
-send_xml(struct request *r, struct buf *xml)
+send_xml(struct request *r, const char *xml)
 {
     struct json answer = json_object(), result = json_object();
     CLEANUP(buf_done) struct buf line = BUF_INIT;
 
-    json_put(&r->arena, &result, "xml", json_string(&r->arena, buf_cstr(xml)));
+    json_put(&r->arena, &result, "xml", json_string(&r->arena, xml));
     json_put(&r->arena, &answer, "result", result);
     json_print(&answer, 0, &line);
     service_send_line(r->fd, &line);
@@ -40,7 +41,7 @@ vol_serve(struct request *r)
         return;
     }
     volxml_format(&r->reply.vols.vols.v[0], r->pool.type, &xml);
-    send_xml(r, &xml);
+    send_xml(r, buf_cstr(&xml));
 }
 
 static void
@@ -49,7 +50,21 @@ pool_serve(struct request *r)
     CLEANUP(buf_done) struct buf xml = BUF_INIT;
 
     poolxml_format(&r->pool, &xml);
-    send_xml(r, &xml);
+    send_xml(r, buf_cstr(&xml));
+}
+
+static void
+vm_serve(struct request *r)
+{
+    CLEANUP(free_drop) char *xml = NULL;
+    struct err *e = virt_xml(r->agent->virt, &r->domain, r->guest.inactive, &xml);
+
+    if (e) {
+        service_send_error(r->fd, e);
+        err_free(e);
+        return;
+    }
+    send_xml(r, xml);
 }
 
 static struct err *
@@ -113,11 +128,17 @@ pool_prepare(struct request *r, const struct uuid *uuid)
 struct err *
 describe_prepare(struct request *r, struct decode *d)
 {
+    const char *vm = decode_string(d, "vm", DECODE_OPTIONAL, NULL);
     const char *volume = decode_string(d, "volume", DECODE_OPTIONAL, NULL);
-    const char *pool = decode_string(d, "pool", volume ? DECODE_OPTIONAL : 0, NULL);
+    const char *pool = decode_string(d, "pool", vm || volume ? DECODE_OPTIONAL : 0, NULL);
     struct uuid uuid;
 
+    r->guest.inactive = decode_bool(d, "inactive", DECODE_OPTIONAL, false);
     TRY(decode_end(d));
+    if (vm) {
+        r->run = vm_serve;
+        return request_find_vm(r, vm, NULL);
+    }
     if (!uuid_parse(volume ? volume : pool, &uuid)) {
         return err_new(ERR_SYNTAX, "'%s' is no UUID of a row", volume ? volume : pool);
     }

@@ -44,12 +44,12 @@ struct request {
         bool has_uuid; /* Of 'domain'. */
         int cpus;      /* Of this host. */
     } stats;
-    /* keys, screen, dump */
+    /* keys, screen, dump; xml */
     struct {
         struct virt_chord *chords; /* In the arena. */
         size_t n_chords;
         unsigned hold_ms;
-        bool live, attach;
+        bool live, attach, inactive;
         struct virt_usb usb;
     } guest;
     /* probe */

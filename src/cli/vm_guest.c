@@ -26,6 +26,10 @@ const struct opt_spec opts_vm_screenshot[] = {
     { "file", "FILE", "where to (NAME.png or NAME.ppm, as QEMU makes it)", "file", 'f' },
     { NULL },
 };
+const struct opt_spec opts_vm_dumpxml[] = {
+    { "inactive", NULL, "as it will start next, not as it runs" },
+    { NULL },
+};
 const struct opt_spec opts_vm_dump_core[] = {
     { "file", "FILE", "where to (NAME.core)", "file", 'f' },
     { "live", NULL, "do not halt the guest meanwhile" },
@@ -206,6 +210,25 @@ vm_dump_core(struct cli *cli, const struct args *args)
         CLEANUP(free_drop) char *size = str_from_bytes(n_bytes);
         cli_say(cli, "%s: %s", path, size);
     }
+    return NULL;
+}
+
+/* Of libvirt on its host: what the rows became. */
+struct err *
+vm_dumpxml(struct cli *cli, const struct args *args)
+{
+    struct named vm;
+    struct json result;
+    TRY(names_find(cli, "vm", args->pos.v[0], "_uuid", &vm));
+    struct json request = request_for(cli, "xml", &vm);
+    json_put(&cli->arena, &request, "inactive", json_bool(args_has(args, "inactive")));
+    struct err *e =
+        agent_call(cli, &request, -1, clock_mono_ms() + AGENT_MS, vm.label, &result, NULL);
+    if (e) {
+        return err_wrap(e, "XML of vm %s", vm.label);
+    }
+    const char *xml = json_get_string(&result, "xml");
+    fputs(xml ? xml : "", stdout);
     return NULL;
 }
 

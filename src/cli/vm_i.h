@@ -69,11 +69,13 @@ struct err *vm_send_key(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_type(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_screenshot(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_dump_core(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_dumpxml(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_vnc(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_vnc_password(struct cli *,
                             const struct args *) MUST_CHECK; /* vm_vnc_password.c */
 extern const struct opt_spec opts_vm_vnc_password[];
-extern const struct opt_spec opts_vm_send_key[], opts_vm_screenshot[], opts_vm_dump_core[];
+extern const struct opt_spec opts_vm_send_key[], opts_vm_screenshot[], opts_vm_dump_core[],
+    opts_vm_dumpxml[];
 /* The memory of a guest into a new file; *ret_bytes of it. */
 struct err *vm_dump_to(struct cli *, const struct named *, const char *path, bool live,
                        int64_t *ret_bytes) MUST_CHECK;

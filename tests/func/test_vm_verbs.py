@@ -352,6 +352,13 @@ def test_picture_of_the_screen_and_vnc(host, tmp_path):
     assert host.json("vm", "vnc", host.vm) == {"vnc": address}
 
 
+def test_xml_is_libvirts_without_secrets(host):
+    for options in ((), ("--inactive",)):
+        assert host.byre("vm", "dumpxml", host.vm, *options).stdout == virsh("dumpxml", host.vm, *options)
+    assert "<domain type=" in host.byre("vm", "dumpxml", host.vm).stdout
+    assert host.byre("vm", "dumpxml", "nosuch", check=False).returncode == 3
+
+
 def test_vnc_asks_for_its_password(host, tmp_path):
     """And nothing else tells it."""
     secret = "tr4p-d0r"
@@ -373,7 +380,7 @@ def test_vnc_asks_for_its_password(host, tmp_path):
         assert kinds[1:1 + kinds[0]] == b"\x02"  # RFC 6143, 7.2.2: VNC authentication alone.
     assert "passwd='%s'" % secret in virsh("dumpxml", "--security-info", host.vm)
     argv = pathlib.Path("/proc/%d/cmdline" % host.qemu_pid(host.vm)).read_bytes().decode(errors="replace")
-    shown = [virsh("dumpxml", host.vm), argv, host.logs(10000), host.byre("vm", "info", host.vm, "-o", "json").stdout,
+    shown = [virsh("dumpxml", host.vm), host.byre("vm", "dumpxml", host.vm).stdout, argv, host.logs(10000), host.byre("vm", "info", host.vm, "-o", "json").stdout,
              host.byre("vm", "why", host.vm).stdout, host.byre("list", "vm", "-o", "json").stdout]
     assert not [text for text in shown if secret in text]
     host.byre("vm", "vnc-password", host.vm, "--none")
