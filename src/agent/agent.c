@@ -100,6 +100,7 @@ pass(void *aux)
     jobs_pass(a);
     migrates_pass(a);
     leftovers_pass(a);
+    history_pass(a->stats);
     report_send(a);
     a->passing = false;
 
@@ -155,6 +156,8 @@ concerns_us(const struct agent *a, const struct replica_change *change)
         hostnode = pool ? &pool->hostnode : NULL;
     } else if (str_eq(table, "hostnode_network")) {
         hostnode = &row_hostnode_network_of(change->row)->hostnode;
+    } else if (str_eq(table, "history")) {
+        hostnode = &row_history_of(change->row)->hostnode;
     }
     return !hostnode || uuid_eq(hostnode, &a->row);
 }
@@ -185,7 +188,8 @@ concerns_volumes(const struct replica_change *change)
     for (size_t i = 0; i < N_ELEMS(wants) && !concerns; i++) {
         concerns = replica_changed(change, wants[i]);
     }
-    return concerns && !str_eq(table, "job") && !is_of_networks(table);
+    return concerns && !str_eq(table, "job") && !str_eq(table, "history") &&
+           !is_of_networks(table);
 }
 
 static bool
@@ -262,6 +266,7 @@ watch_all(struct replica *r)
     row_hostnode_network_watch(r, NULL);
     row_ip_watch(r, NULL);
     row_snapshot_watch(r, NULL);
+    row_history_watch(r, NULL);
     row_job_watch(r, NULL);
     row_alarm_watch(r, NULL);
     row_secret_watch(r, NULL); /* Of pools that log in. */

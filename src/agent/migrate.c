@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "agent/migration_i.h"
+#include "agent/stats.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -223,6 +224,9 @@ finish(struct migration *m)
                         (double) took_ms / 1000, sent, max64(m->last.passes, 1), stood);
     } else if (m->moved) {
         note = str_dupf("moved to %s", m->to_name);
+    }
+    if (m->moved) {
+        stats_left(m->agent->stats, &m->domain);
     }
     struct err *e = m->moved ? NULL : err_wrap(TAKE(m->e), "machine %s", m->name);
     log_info("%s: %s", m->name, m->moved ? note : err_text(e));

@@ -122,6 +122,9 @@ store_done(void *aux, bool dropped)
         log_info("statistics are stored again");
     }
     s->failing = job->e != NULL;
+    if (!job->e && !dropped) {
+        history_look(s);
+    }
     s->rolled_hour = !job->e && job->roll ? job->now_s / STAT_HOUR_S : s->rolled_hour;
     if (job->slots.n + s->pending.n > PENDING_MAX) {
         log_warn("%zu slots of statistics are lost: the store fails for too long",
@@ -158,8 +161,8 @@ on_slot(void *aux, const struct uuid *uuid, const struct stat_slot *slot)
     slots_add(&s->pending, uuid, live->sample.name, slot);
 }
 
-static struct sql_keep
-keep_of(struct agent *a)
+struct sql_keep
+stats_keep(struct agent *a)
 {
     struct sql_keep keep = SQL_KEEP_INIT;
     ROW_FOR_EACH (struct row_cluster, row, row_cluster_table(a->replica)) {
@@ -186,13 +189,24 @@ store(struct stats *s, int64_t now_s)
     struct storing *job = NEW(struct storing);
     job->stats = s;
     job->now_s = now_s;
-    job->keep = keep_of(s->agent);
+    job->keep = stats_keep(s->agent);
     job->roll = now_s / STAT_HOUR_S != s->rolled_hour;
     memcpy(&job->slots, &s->pending, sizeof job->slots);
     memset(&s->pending, 0, sizeof s->pending);
     meter_save(&s->meter, &job->saved);
     s->storing = true;
     work_submit(s->work, "store", store_run, store_done, job);
+}
+
+void
+stats_left(struct stats *s, const struct uuid *domain)
+{
+    if (s->url &&
+        live_find(s, domain)) { /* Else it was not measured, or has been stored. */
+        meter_leave(&s->meter, domain, on_slot, s);
+        store(s, clock_wall_ms() / 1000);
+    }
+    history_look(s);
 }
 
 /* Sampling. */
@@ -315,6 +329,7 @@ load_done(void *aux, bool dropped)
     }
     s->loaded = true;
     if (!dropped) {
+        history_look(s);
         on_round(s);
     }
     err_free(job->e);
@@ -402,6 +417,7 @@ stats_free(struct stats *s)
     hmap_done(&s->live);
     meter_done(&s->meter);
     slots_done(&s->pending);
+    history_done(s);
     free(s->host);
     free(s->url);
     free(s);

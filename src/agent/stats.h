@@ -25,6 +25,10 @@ struct decode;
 struct stats *stats_new(struct agent *, const char *url);
 void stats_free(struct stats *); /* After the agent's threads have ended. */
 void stats_stop(struct stats *); /* No further sample. */
+/* The machine has moved to another host: what was measured of it so far is stored now, and then follows it. */
+void stats_left(struct stats *, const struct uuid *domain);
+/* In a pass: history.c. */
+void history_pass(struct stats *);
 
 /* Requests of agent.sock; request.c calls them.
  *

@@ -57,6 +57,24 @@ extern const char *const sql_table_names[N_SQL_TABLES]; /* "slot_min" ... */
 /* "begin, vm, count, samples, mem_sum, mem_max, cpu_ms, ..." */
 void sql_columns(struct buf *);
 
+/* store.c, for parcel.c too.  All within a transaction of the caller. */
+/* The machine's number; a new one is called 'name'. */
+struct err *sql_machine_number(struct sql *, const struct uuid *, const char *name,
+                               int64_t *ret) MUST_CHECK;
+/* Number and name, which the caller frees; NULL: not known. */
+struct err *sql_machine_find(struct sql *, const struct uuid *, int64_t *ret_number,
+                             char **ret_name) MUST_CHECK;
+/* It has no rows any more. */
+struct err *sql_machine_forget(struct sql *, const struct uuid *) MUST_CHECK;
+/* Rows of SQL_N_COLUMNS cells each; what is there of the same time is added to. */
+struct err *sql_add_rows(struct sql *, enum sql_table, const int64_t *cells,
+                         size_t n_rows) MUST_CHECK;
+/* Makes a row of the finer table's, of each machine or of one ('vm').  Made twice it is the same. */
+struct err *sql_roll_slot(struct sql *, enum sql_table to, int64_t begin_s,
+                          const int64_t *vm) MUST_CHECK;
+/* Hours and days of what has ended before 'now_s'. */
+struct err *sql_roll_up(struct sql *, int64_t now_s) MUST_CHECK;
+
 struct err *sql_exec(struct sql *, const char *fmt, ...) MUST_CHECK PRINTF(2, 3);
 struct err *sql_query(struct sql *, sql_each *, void *aux, const char *fmt, ...) MUST_CHECK
     PRINTF(4, 5);

@@ -70,6 +70,14 @@ sql_make_tables(struct sql *sql)
         sql,
         "CREATE TABLE IF NOT EXISTS reading (host %s NOT NULL PRIMARY KEY, saved %s NOT NULL)%s",
         d->key_type, d->blob_type, d->options));
+    TRY(sql_exec(
+        sql,
+        "CREATE TABLE IF NOT EXISTS outgoing (id %s NOT NULL PRIMARY KEY, vm %s NOT NULL, host %s NOT NULL, parcel %s NOT NULL)%s",
+        d->key_type, d->key_type, d->key_type, d->blob_type, d->options));
+    TRY(sql_exec(
+        sql,
+        "CREATE TABLE IF NOT EXISTS taken (id %s NOT NULL PRIMARY KEY, at BIGINT NOT NULL)%s",
+        d->key_type, d->options));
     for (int i = 0; i < N_SQL_TABLES; i++) {
         TRY(make_slots(sql, sql_table_names[i], i != SQL_MINUTES));
         TRY(make_views(sql, suffixes[i], sql_table_names[i], sql_slot_s(i)));

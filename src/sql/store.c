@@ -145,16 +145,16 @@ on_vm(void *aux, const char *const *cells, const size_t *n_bytes UNUSED)
 }
 
 static struct err *
-vm_add(struct sql *sql, const struct sql_row *row)
+vm_add(struct sql *sql, const struct uuid *uuid, const char *called)
 {
     CLEANUP(buf_done) struct buf name = BUF_INIT;
-    sql->driver->quote(sql->handle, &name, row->name, strlen(row->name));
+    sql->driver->quote(sql->handle, &name, called, strlen(called));
     /* Another host may have added it meanwhile: then its number stands. */
     TRY(sql_exec(sql, "%s INTO machine (uuid, name) VALUES ('%s', %s)",
-                 sql->driver->insert_new, UUID_TEXT(&row->uuid), buf_cstr(&name)));
+                 sql->driver->insert_new, UUID_TEXT(uuid), buf_cstr(&name)));
     return sql_query(sql, on_vm, sql,
                      "SELECT id, uuid, name FROM machine WHERE uuid = '%s'",
-                     UUID_TEXT(&row->uuid));
+                     UUID_TEXT(uuid));
 }
 
 static struct err *
@@ -170,22 +170,79 @@ vm_rename(struct sql *sql, struct sql_vm *vm, const char *to)
 }
 
 static struct err *
-vm_number(struct sql *sql, const struct sql_row *row, int64_t *ret)
+vm_known(struct sql *sql, const struct uuid *uuid, struct sql_vm **ret)
 {
     if (hmap_first(&sql->vms) == NULL) {
         TRY(sql_query(sql, on_vm, sql, "SELECT id, uuid, name FROM machine"));
     }
-    struct sql_vm *vm = vm_find(sql, &row->uuid);
-    if (!vm) {
-        TRY(vm_add(sql, row));
-        vm = vm_find(sql, &row->uuid);
-        ASSERT(vm);
+    *ret = vm_find(sql, uuid);
+    return NULL;
+}
+
+static struct err *
+vm_get(struct sql *sql, const struct uuid *uuid, const char *name, struct sql_vm **ret)
+{
+    TRY(vm_known(sql, uuid, ret));
+    if (!*ret) {
+        TRY(vm_add(sql, uuid, name));
+        *ret = vm_find(sql, uuid);
+        ASSERT(*ret);
     }
+    return NULL;
+}
+
+static struct err *
+vm_number(struct sql *sql, const struct sql_row *row, int64_t *ret)
+{
+    struct sql_vm *vm;
+
+    TRY(vm_get(sql, &row->uuid, row->name, &vm));
     if (!str_eq(vm->name, row->name)) {
         TRY(vm_rename(sql, vm, row->name));
     }
     *ret = vm->id;
     return NULL;
+}
+
+struct err *
+sql_machine_number(struct sql *sql, const struct uuid *uuid, const char *name, int64_t *ret)
+{
+    struct sql_vm *vm;
+
+    TRY(vm_get(sql, uuid, name, &vm));
+    *ret = vm->id;
+    return NULL;
+}
+
+struct err *
+sql_machine_find(struct sql *sql, const struct uuid *uuid, int64_t *ret_number,
+                 char **ret_name)
+{
+    struct sql_vm *vm;
+
+    TRY(vm_known(sql, uuid, &vm));
+    if (!vm) { /* Somebody else may have added it. */
+        TRY(sql_query(sql, on_vm, sql,
+                      "SELECT id, uuid, name FROM machine WHERE uuid = '%s'",
+                      UUID_TEXT(uuid)));
+        vm = vm_find(sql, uuid);
+    }
+    *ret_number = vm ? vm->id : 0;
+    *ret_name = vm ? str_dup(vm->name) : NULL;
+    return NULL;
+}
+
+struct err *
+sql_machine_forget(struct sql *sql, const struct uuid *uuid)
+{
+    struct sql_vm *vm = vm_find(sql, uuid);
+
+    if (vm) {
+        hmap_remove(&sql->vms, &vm->node);
+        free(vm->name);
+        free(vm);
+    }
+    return sql_exec(sql, "DELETE FROM machine WHERE uuid = '%s'", UUID_TEXT(uuid));
 }
 
 /* Slots in. */
@@ -212,23 +269,35 @@ cells_of(const struct stat_slot *slot, int64_t vm, int64_t *cells)
 
 /* " ON CONFLICT (begin, vm) DO UPDATE SET count = count + excluded.count, ..." */
 static void
-add_to_clashing(const struct sql *sql, struct buf *ret)
+add_to_clashing(const struct sql *sql, const char *table, struct buf *ret)
 {
     static const char *const sums[] = { "count", "samples", "mem_sum" };
     buf_printf(ret, " %s ", sql->driver->upsert);
     for (size_t i = 0; i < N_ELEMS(sums) + N_STAT_COUNTERS; i++) {
         const char *name =
             i < N_ELEMS(sums) ? sums[i] : stat_counter_names[i - N_ELEMS(sums)];
-        buf_printf(ret, "%s%s = slot_min.%s + %s%s%s", i ? ", " : "", name, name,
+        buf_printf(ret, "%s%s = %s.%s + %s%s%s", i ? ", " : "", name, table, name,
                    sql->driver->new_prefix, name, sql->driver->new_suffix);
     }
+}
+
+struct err *
+sql_add_rows(struct sql *sql, enum sql_table table, const int64_t *cells, size_t n_rows)
+{
+    CLEANUP(buf_done) struct buf head = BUF_INIT, tail = BUF_INIT;
+
+    buf_printf(&head, "INSERT INTO %s (", sql_table_names[table]);
+    sql_columns(&head);
+    buf_str(&head, ")");
+    add_to_clashing(sql, sql_table_names[table], &tail);
+    return sql->driver->bulk(sql->handle, buf_cstr(&head), buf_cstr(&tail), SQL_N_COLUMNS,
+                             cells, n_rows);
 }
 
 static struct err *
 put_slots(struct sql *sql, const struct sql_row *rows, size_t n_rows)
 {
     CLEANUP(free_drop) int64_t *cells = xcalloc(n_rows, SQL_N_COLUMNS * sizeof *cells);
-    CLEANUP(buf_done) struct buf head = BUF_INIT, tail = BUF_INIT;
 
     for (size_t i = 0; i < n_rows; i++) {
         int64_t vm;
@@ -237,12 +306,7 @@ put_slots(struct sql *sql, const struct sql_row *rows, size_t n_rows)
     }
     qsort(cells, n_rows, SQL_N_COLUMNS * sizeof *cells,
           by_number); /* The table's own order. */
-    buf_str(&head, "INSERT INTO slot_min (");
-    sql_columns(&head);
-    buf_str(&head, ")");
-    add_to_clashing(sql, &tail);
-    return sql->driver->bulk(sql->handle, buf_cstr(&head), buf_cstr(&tail), SQL_N_COLUMNS,
-                             cells, n_rows);
+    return sql_add_rows(sql, SQL_MINUTES, cells, n_rows);
 }
 
 static struct err *
@@ -311,9 +375,8 @@ on_number(void *aux, const char *const *cells, const size_t *n_bytes UNUSED)
     return NULL;
 }
 
-/* Makes the row of each machine for the slot that begins at 'begin'.  Made twice it is the same. */
-static struct err *
-roll_slot(struct sql *sql, enum sql_table to, int64_t begin)
+struct err *
+sql_roll_slot(struct sql *sql, enum sql_table to, int64_t begin, const int64_t *vm)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     buf_printf(&text, "REPLACE INTO %s (", sql_table_names[to]);
@@ -325,9 +388,12 @@ roll_slot(struct sql *sql, enum sql_table to, int64_t begin)
     for (int i = 0; i < N_STAT_COUNTERS; i++) {
         buf_printf(&text, ", SUM(%s)", stat_counter_names[i]);
     }
-    buf_printf(&text,
-               " FROM %s WHERE begin >= %" PRId64 " AND begin < %" PRId64 " GROUP BY vm",
+    buf_printf(&text, " FROM %s WHERE begin >= %" PRId64 " AND begin < %" PRId64,
                sql_table_names[to - 1], begin, begin + sql_slot_s(to));
+    if (vm) {
+        buf_printf(&text, " AND vm = %" PRId64, *vm);
+    }
+    buf_str(&text, " GROUP BY vm");
     return sql->driver->exec(sql->handle, buf_cstr(&text));
 }
 
@@ -344,9 +410,16 @@ roll_table(struct sql *sql, enum sql_table to, int64_t now_s)
     begin = max64(begin, end - (to == SQL_HOURS ? CATCH_UP_HOURS : CATCH_UP_DAYS * 24) *
                                    STAT_HOUR_S);
     for (; begin < end && first; begin += length) {
-        TRY(roll_slot(sql, to, begin));
+        TRY(sql_roll_slot(sql, to, begin, NULL));
     }
     return NULL;
+}
+
+struct err *
+sql_roll_up(struct sql *sql, int64_t now_s)
+{
+    TRY(roll_table(sql, SQL_HOURS, now_s));
+    return roll_table(sql, SQL_DAYS, now_s);
 }
 
 static struct err *
@@ -354,8 +427,7 @@ roll_all(struct sql *sql, int64_t now_s, const struct sql_keep *keep)
 {
     const int days[N_SQL_TABLES] = { keep->minute_days, keep->hour_days, keep->day_days };
 
-    TRY(roll_table(sql, SQL_HOURS, now_s));
-    TRY(roll_table(sql, SQL_DAYS, now_s));
+    TRY(sql_roll_up(sql, now_s));
     for (int i = 0; i < N_SQL_TABLES; i++) {
         TRY(sql_exec(sql, "DELETE FROM %s WHERE begin < %" PRId64, sql_table_names[i],
                      now_s - (int64_t) days[i] * STAT_DAY_S));

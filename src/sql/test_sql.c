@@ -1,5 +1,6 @@
 /* sql/test_sql.c: the same tests for every database: SQLite in a file, or what $BYRE_TEST_SQL names, which
  * must be empty. */
+#include "sql/parcel.h"
 #include "sql/sql.h"
 
 #include <stdio.h>
@@ -148,6 +149,169 @@ TEST(hours_and_days)
     memset(&seen, 0, sizeof seen);
     CHECK_OK("days", sql_read(sql, SQL_DAYS, &one, T0, T0 + 2 * STAT_DAY_S, look, &seen));
     CHECK_INT("nothing counts twice", (int64_t) seen.rx, 2 * 288 - 1);
+}
+
+/* The source's rows of a machine, and the same read elsewhere. */
+struct told {
+    struct seen tables[N_SQL_TABLES];
+};
+
+static void
+read_all(struct sql *sql, int vm, int64_t now_s, struct told *ret)
+{
+    static const int days[N_SQL_TABLES] = { 4, 32, 4000 };
+    struct uuid uuid = machine(vm);
+
+    memset(ret, 0, sizeof *ret);
+    for (int t = 0; t < N_SQL_TABLES; t++) {
+        CHECK_OK("reads", sql_read(sql, t, &uuid, now_s - days[t] * (int64_t) STAT_DAY_S,
+                                   now_s + 1, look, &ret->tables[t]));
+    }
+}
+
+static void
+check_told(const struct told *is, const struct told *should, uint64_t more_rx)
+{
+    for (int t = 0; t < N_SQL_TABLES; t++) {
+        CHECK_INT("rows", is->tables[t].n, should->tables[t].n);
+        CHECK_INT("sum", (int64_t) is->tables[t].rx,
+                  (int64_t) (should->tables[t].rx + more_rx));
+        for (int i = 0; i < is->tables[t].n - 1; i++) { /* The last goes on. */
+            CHECK_INT("begin", is->tables[t].begin[i], should->tables[t].begin[i]);
+            CHECK_INT("count", is->tables[t].count[i], should->tables[t].count[i]);
+        }
+    }
+}
+
+static void
+note_machine(void *aux, const struct uuid *uuid)
+{
+    char *names = aux;
+    names[uuid->b[15]] = 'x';
+}
+
+/* Slots each so and so many seconds of 'n_days', rolled up as time goes by. */
+static void
+fill(struct sql *sql, int n_days, int64_t pace_s, int vm, int other)
+{
+    int64_t end = T0 + n_days * (int64_t) STAT_DAY_S + STAT_HOUR_S + 900;
+
+    for (int64_t s = T0; s < end; s += pace_s) {
+        put_slot(sql, s, vm, "mover", 3);
+        if (other) {
+            put_slot(sql, s, other, "stays", 5);
+        }
+        if ((s - T0) % (6 * STAT_HOUR_S) == 0) {
+            CHECK_OK("rolls", sql_roll(sql, s, &SQL_KEEP_INIT));
+        }
+    }
+}
+
+static void
+send_all(struct sql *from, struct sql *to, int64_t now_s, int times, int *ret_n)
+{
+    for (*ret_n = 0;; ++*ret_n) {
+        CLEANUP(sql_parcel_done) struct sql_parcel p;
+        CHECK_OK("next", sql_parcel_next(from, NULL, 0, &p));
+        if (!p.text) {
+            return;
+        }
+        CHECK("not too long", strlen(p.text) <= SQL_PARCEL_MAX_BYTES);
+        for (int i = 0; i < times; i++) {
+            CHECK_OK("takes", sql_take(to, &p.id, p.text, now_s));
+        }
+        CHECK_OK("drops", sql_parcel_drop(from, &p.id));
+    }
+}
+
+TEST(history_goes_after_its_machine)
+{
+    enum { DAYS = 40, VM = 7, STAYS = 8, OWN = 9 };
+    const int64_t now_s = T0 + DAYS * (int64_t) STAT_DAY_S + STAT_HOUR_S + 900;
+    CLEANUP(buf_done) struct buf source = BUF_INIT;
+    CLEANUP(sql_drop) struct sql *here = NULL, *there = open_fresh(T0);
+    struct uuid vm = machine(VM), host = machine(200);
+    struct told before, stays, after;
+    char names[256] = "";
+    int n;
+
+    buf_printf(&source, "sqlite:%s/source.db", test_dir());
+    CHECK_OK("opens", sql_open(buf_cstr(&source), &here));
+    fill(here, DAYS, 900, VM, STAYS);
+    fill(there, 2, 3600, OWN, 0);
+    put_slot(there, now_s - now_s % STAT_SLOT_S, VM, "mover",
+             1000); /* It runs there already. */
+    read_all(here, VM, now_s, &before);
+    read_all(here, STAYS, now_s, &stays);
+    CHECK("something of each", before.tables[0].n > 100 && before.tables[1].n > 500 &&
+                                   before.tables[2].n == DAYS + 1);
+
+    CHECK_OK("packs", sql_pack(here, &vm, &host, now_s, &SQL_KEEP_INIT));
+    CHECK_OK("machines", sql_machines(here, note_machine, names));
+    CHECK("it is gone from here", !names[VM] && names[STAYS]);
+    read_all(here, VM, now_s, &after);
+    CHECK_INT("with all its rows",
+              after.tables[0].n + after.tables[1].n + after.tables[2].n, 0);
+    read_all(here, STAYS, now_s, &after);
+    check_told(&after, &stays, 0);
+
+    CLEANUP(sql_parcel_done) struct sql_parcel none;
+    CHECK_OK("nothing for others", sql_parcel_next(here, &host, 1, &none));
+    CHECK("none", !none.text);
+    send_all(here, there, now_s, 2, &n);
+    CHECK("several parcels", n > 1);
+    read_all(there, VM, now_s, &after);
+    before.tables[0].n++; /* The slot that it has there already. */
+    check_told(&after, &before, 1000);
+
+    CHECK_OK("time goes by there", sql_roll(there, now_s + STAT_DAY_S, &SQL_KEEP_INIT));
+    read_all(there, VM, now_s, &after);
+    CHECK_INT("days", (int64_t) after.tables[SQL_DAYS].rx,
+              (int64_t) before.tables[SQL_DAYS].rx + 1000);
+
+    /* Its last slot comes late. */
+    put_slot(here, now_s - now_s % STAT_SLOT_S - STAT_SLOT_S, VM, "mover", 50);
+    CHECK_OK("packs", sql_pack(here, &vm, &host, now_s, &SQL_KEEP_INIT));
+    send_all(here, there, now_s + STAT_DAY_S, 1, &n);
+    CHECK_INT("one parcel", n, 1);
+    read_all(there, VM, now_s, &after);
+    for (int t = 0; t < N_SQL_TABLES; t++) {
+        CHECK_INT("in each table", (int64_t) after.tables[t].rx,
+                  (int64_t) before.tables[t].rx + 1050);
+    }
+}
+
+TEST(what_is_no_history)
+{
+    static const char uuid[] = "aa000000-0000-4000-8000-000000000001";
+    static const char *const texts[] = {
+        "",
+        "\n",
+        "byre-history-2 aa000000-0000-4000-8000-000000000001 web\n",
+        "byre-history-1 x web\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001 web\nm 300 1\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001 web\nm 301 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001 web\nm 300 1 1 1 1 1 1 1 1 1 1 1 1 1 -1\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001 web\nm 300 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001 web\nw 300 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n",
+        "byre-history-1 aa000000-0000-4000-8000-000000000001 web\nm 300 1 1 1 1 1 1 1 1 1 1 1 1 1 9999999999999999999\n",
+    };
+    CLEANUP(sql_drop) struct sql *sql = open_fresh(T0);
+    struct uuid id;
+    char names[256] = "";
+
+    CHECK("id", uuid_parse(uuid, &id));
+    for (size_t i = 0; i < N_ELEMS(texts); i++) {
+        CHECK_ERR(texts[i], sql_take(sql, &id, texts[i], T0), ERR_SYNTAX);
+    }
+    CHECK_OK("a good one",
+             sql_take(sql, &id,
+                      "byre-history-1 aa000000-0000-4000-8000-0000000000f0 it's\n"
+                      "m 300 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n",
+                      T0));
+    CHECK_OK("machines", sql_machines(sql, note_machine, names));
+    CHECK("is stored", names[0xf0]);
 }
 
 TEST(old_rows_go)

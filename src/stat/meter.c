@@ -107,6 +107,22 @@ meter_cut(struct meter *m, int64_t before_s,
     }
 }
 
+void
+meter_leave(struct meter *m, const struct uuid *uuid,
+            void (*take)(void *aux, const struct uuid *, const struct stat_slot *),
+            void *aux)
+{
+    struct meter_vm *vm = find(m, uuid);
+
+    if (!vm) {
+        return;
+    } else if (vm->slot.samples > 0) {
+        take(aux, &vm->uuid, &vm->slot);
+    }
+    hmap_remove(&m->vms, &vm->node);
+    free(vm);
+}
+
 /* The saved form: the magic, then one struct after the other in this host's own byte order: it
  * is read by the same program on the same host, or not at all. */
 struct saved {

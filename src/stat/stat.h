@@ -71,6 +71,11 @@ void meter_cut(struct meter *, int64_t before_s,
                void (*take)(void *aux, const struct uuid *, const struct stat_slot *),
                void *aux);
 
+/* Hands over what the slot of one machine has so far, and forgets the machine: it is measured elsewhere now. */
+void meter_leave(struct meter *, const struct uuid *,
+                 void (*take)(void *aux, const struct uuid *, const struct stat_slot *),
+                 void *aux);
+
 /* The readings as bytes, to be stored with the slots that end with them; and back.  ERR_SYNTAX:
  * nothing is taken over. */
 void meter_save(const struct meter *, struct buf *);
