@@ -45,6 +45,12 @@ extern const char vm_migrate_help[];
 extern const struct opt_spec opts_vm_create[], opts_vm_set[], opts_vm_console[];
 
 /* vm_verbs.c */
+typedef struct err *vm_fn(struct cli *, const struct args *, const struct named *);
+/* For each machine that the words name; of many those that can are changed, and the others named. */
+struct err *vm_each(struct cli *, const struct args *, vm_fn *) MUST_CHECK;
+/* Sets the wanted state and waits for it.  'how' NULL leaves that column alone; 'said': "started". */
+struct err *vm_want_state(struct cli *, const struct named *, const char *state,
+                          const char *how, const char *said) MUST_CHECK;
 struct err *vm_start(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_shutdown(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_stop(struct cli *, const struct args *) MUST_CHECK;
@@ -55,7 +61,7 @@ struct err *vm_pause(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_resume(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_save(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_restore(struct cli *, const struct args *) MUST_CHECK;
-struct err *vm_delete(struct cli *, const struct args *) MUST_CHECK;
+struct err *vm_delete(struct cli *, const struct args *) MUST_CHECK; /* vm_delete.c */
 struct err *vm_autostart(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_rename(struct cli *, const struct args *) MUST_CHECK;
 struct err *vm_wait(struct cli *, const struct args *) MUST_CHECK;

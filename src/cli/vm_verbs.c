@@ -53,8 +53,6 @@ vm_check_ours(const struct named *vm)
     return fail_as(err_wrap(e, "vm %s", vm->label), EXIT_REFUSED);
 }
 
-typedef struct err *vm_fn(struct cli *, const struct args *, const struct named *);
-
 /* Were the machines meant one by one? */
 static bool
 means_many(const struct cli *cli, const struct args *args)
@@ -86,9 +84,8 @@ select_vms(struct cli *cli, const struct args *args, struct named_list *ret)
     return e;
 }
 
-/* Of many those that can are changed, and the others named. */
-static struct err *
-each_vm(struct cli *cli, const struct args *args, vm_fn *fn)
+struct err *
+vm_each(struct cli *cli, const struct args *args, vm_fn *fn)
 {
     struct named_list vms = VEC_INIT;
     bool many = means_many(cli, args);
@@ -120,10 +117,9 @@ each_vm(struct cli *cli, const struct args *args, vm_fn *fn)
     return e;
 }
 
-/* Sets the wanted state.  'how' NULL leaves that column alone. */
-static struct err *
-want(struct cli *cli, const struct named *vm, const char *state, const char *how,
-     const char *said)
+struct err *
+vm_want_state(struct cli *cli, const struct named *vm, const char *state, const char *how,
+              const char *said)
 {
     struct json row = json_object();
     struct uuid node;
@@ -149,8 +145,8 @@ how_of(const struct args *args)
 static struct err *
 start_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
-    return args_has(args, "paused") ? want(cli, vm, "paused", NULL, "paused")
-                                    : want(cli, vm, "running", NULL, "running");
+    return args_has(args, "paused") ? vm_want_state(cli, vm, "paused", NULL, "paused")
+                                    : vm_want_state(cli, vm, "running", NULL, "running");
 }
 
 bool
@@ -174,7 +170,7 @@ static struct err *
 save_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
     bool saved = str_eq(row_string(vm->row, "status"), "saved");
-    return vm_is_on(vm) || saved ? want(cli, vm, "saved", NULL, "saved")
+    return vm_is_on(vm) || saved ? vm_want_state(cli, vm, "saved", NULL, "saved")
                                  : not_so(vm, "running", "start");
 }
 
@@ -182,27 +178,27 @@ static struct err *
 restore_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
     return str_eq(row_string(vm->row, "status"), "saved")
-               ? want(cli, vm, args_has(args, "paused") ? "paused" : "running", NULL,
-                      "restored")
+               ? vm_want_state(cli, vm, args_has(args, "paused") ? "paused" : "running",
+                               NULL, "restored")
                : not_so(vm, "saved", "start");
 }
 
 static struct err *
 shutdown_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
-    return want(cli, vm, "stopped", "graceful", "stopped");
+    return vm_want_state(cli, vm, "stopped", "graceful", "stopped");
 }
 
 static struct err *
 destroy_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
-    return want(cli, vm, "stopped", "force", "stopped");
+    return vm_want_state(cli, vm, "stopped", "force", "stopped");
 }
 
 static struct err *
 stop_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
-    return want(cli, vm, "stopped", how_of(args), "stopped");
+    return vm_want_state(cli, vm, "stopped", how_of(args), "stopped");
 }
 
 /* Neither is a way to start a machine. */
@@ -221,14 +217,14 @@ static struct err *
 pause_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
     TRY(check_on(vm));
-    return want(cli, vm, "paused", NULL, "paused");
+    return vm_want_state(cli, vm, "paused", NULL, "paused");
 }
 
 static struct err *
 resume_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
     TRY(check_on(vm));
-    return want(cli, vm, "running", NULL, "running");
+    return vm_want_state(cli, vm, "running", NULL, "running");
 }
 
 static struct err *
@@ -259,77 +255,6 @@ reset_one(struct cli *cli, const struct args *args, const struct named *vm)
     return reboot(cli, vm, "force", "reset");
 }
 
-/* No host, no agent: the rows are all there is. */
-static struct err *
-delete_rows(struct cli *cli, const struct named *vm)
-{
-    struct arena *a = &cli->arena;
-    struct json ops = json_array();
-    struct json results;
-    struct json where = json_array();
-    json_add(a, &where, q_clause(a, "vm", "==", q_uuid(a, &vm->uuid)));
-    json_add(a, &ops, q_select(a, "device", where, "_uuid"));
-    TRY(db_transact(cli, &ops, &results));
-    const struct json *devices = q_rows(&results, 0);
-    for (uint32_t i = 0; i < devices->n; i++) {
-        struct uuid uuid = row_uuid(&devices->elems[i]);
-        change_delete(cli, "device", &uuid);
-    }
-    change_delete(cli, "vm", &vm->uuid);
-    return NULL;
-}
-
-/* Waits for the disks that the agent deletes with the machine: those that no other has. */
-static struct err *
-await_volumes(struct cli *cli, const struct named *vm)
-{
-    struct arena *a = &cli->arena;
-    struct json ops = json_array();
-    struct json results;
-    struct json where = json_array();
-    json_add(a, &where, q_clause(a, "volume", "!=", q_unset(a)));
-    json_add(a, &ops, q_select(a, "device", where, "vm,type,volume"));
-    TRY(db_transact(cli, &ops, &results));
-    const struct json *devices = q_rows(&results, 0);
-    for (uint32_t i = 0; i < devices->n; i++) {
-        const struct json *device = &devices->elems[i];
-        struct uuid owner, volume, other, its;
-        bool shared = false;
-        if (!row_ref(device, "vm", &owner) || !uuid_eq(&owner, &vm->uuid) ||
-            !str_eq(row_string(device, "type"), "disk") ||
-            !row_ref(device, "volume", &volume)) {
-            continue;
-        }
-        for (uint32_t k = 0; k < devices->n; k++) {
-            shared |= row_ref(&devices->elems[k], "volume", &other) &&
-                      uuid_eq(&other, &volume) &&
-                      !(row_ref(&devices->elems[k], "vm", &its) && uuid_eq(&its, &owner));
-        }
-        if (!shared) {
-            struct named named;
-            TRY(names_find(cli, "volume", UUID_TEXT(&volume), "_uuid", &named));
-            change_await_state(cli, GOAL_TAKEN_ALONG, "volume", &volume,
-                               arena_printf(a, "vol %s", named.label), "deleted");
-            cli->change.goals.v[cli->change.goals.n - 1].owner = owner;
-        }
-    }
-    return NULL;
-}
-
-static struct err *
-delete_one(struct cli *cli, const struct args *args, const struct named *vm)
-{
-    struct uuid node;
-    struct json row = json_object();
-    if (!row_ref(vm->row, "hostnode", &node)) {
-        return delete_rows(cli, vm);
-    }
-    json_put(&cli->arena, &row, "delete_volumes", json_bool(args_has(args, "volumes")));
-    change_update(cli, "vm", &vm->uuid, row);
-    TRY(want(cli, vm, "deleted", "force", "deleted"));
-    return args_has(args, "volumes") ? await_volumes(cli, vm) : NULL;
-}
-
 static struct err *
 autostart_one(struct cli *cli, const struct args *args, const struct named *vm)
 {
@@ -342,67 +267,61 @@ autostart_one(struct cli *cli, const struct args *args, const struct named *vm)
 struct err *
 vm_start(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, start_one);
+    return vm_each(cli, args, start_one);
 }
 
 struct err *
 vm_stop(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, stop_one);
+    return vm_each(cli, args, stop_one);
 }
 
 struct err *
 vm_destroy(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, destroy_one);
+    return vm_each(cli, args, destroy_one);
 }
 
 struct err *
 vm_reboot(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, reboot_one);
+    return vm_each(cli, args, reboot_one);
 }
 
 struct err *
 vm_reset(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, reset_one);
+    return vm_each(cli, args, reset_one);
 }
 
 struct err *
 vm_pause(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, pause_one);
+    return vm_each(cli, args, pause_one);
 }
 
 struct err *
 vm_resume(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, resume_one);
+    return vm_each(cli, args, resume_one);
 }
 
 struct err *
 vm_save(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, save_one);
+    return vm_each(cli, args, save_one);
 }
 
 struct err *
 vm_restore(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, restore_one);
-}
-
-struct err *
-vm_delete(struct cli *cli, const struct args *args)
-{
-    return each_vm(cli, args, delete_one);
+    return vm_each(cli, args, restore_one);
 }
 
 struct err *
 vm_autostart(struct cli *cli, const struct args *args)
 {
-    return each_vm(cli, args, autostart_one);
+    return vm_each(cli, args, autostart_one);
 }
 
 /* Those that were asked to shut down and run on. */
@@ -429,7 +348,7 @@ struct err *
 vm_shutdown(struct cli *cli, const struct args *args)
 {
     const char *comment = cli->change.comment;
-    TRY(each_vm(cli, args, shutdown_one));
+    TRY(vm_each(cli, args, shutdown_one));
     if (!cli->tty_in || !cli->tty_err || cli->joined || cli->no_wait || cli->dry_run) {
         return NULL;
     }
@@ -445,7 +364,10 @@ vm_shutdown(struct cli *cli, const struct args *args)
     err_free(e);
     change_done(&cli->change);
     cli->change = (struct change){ .comment = comment };
-    return each_vm(cli, args, destroy_if_on);
+    if (cli->timeout_ms) { /* It was patience with the guest; the plug is another matter. */
+        cli->timeout_ms = max64(cli->timeout_ms, TIMEOUT_MS_DEFAULT);
+    }
+    return vm_each(cli, args, destroy_if_on);
 }
 
 struct err *

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-import tiny
+import tiny_guest
 from host import Host, libvirt_uri, temporary_state, virsh
 
 FIRMWARE = "/usr/share/OVMF"
@@ -23,7 +23,7 @@ def host(builddir):
     try:
         host.start()
         host.join()
-        tiny.template(host, "console=ttyS0 quiet no_timer_check")  # That check hopes for a timer in time.
+        tiny_guest.template(host, "console=ttyS0 quiet no_timer_check")  # That check hopes for a timer in time.
         host.vm = host.prefix + "-a"
         host.byre("vm", "create", host.vm, "--mem", "192", "--vmi", "tiny", "--firmware", "efi", "--tpm", "--start")
         host.uuid = host.json("vm", "info", host.vm)["uuid"]
@@ -32,7 +32,7 @@ def host(builddir):
         host.destroy()
 
 
-class Guest(tiny.Console):
+class Guest(tiny_guest.Console):
     def __init__(self, host, name):
         super().__init__(host, name)
         self.until("is up")  # A key before it would be the firmware's.

@@ -2,15 +2,13 @@
 installer, told by its command line.  Real guests in a network of their own, which go to byre-webd by HTTP, once."""
 
 import os
-import pathlib
 import re
-import subprocess
 
 import pytest
 
+import tiny_guest
 from netns import World, WorldHost
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORT = 8080
 URL = "http://192.168.78.1:%d" % PORT
 
@@ -31,8 +29,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def host(world, builddir, tmp_path_factory):
-    tiny = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(tiny)], check=True)
+    tiny = tiny_guest.make()
     directory = tmp_path_factory.mktemp("first-boot")
     (directory / "byred.conf").write_text("[web]\nlisten = tcp:0.0.0.0:%d\n" % PORT)
     image = directory / "base.img"

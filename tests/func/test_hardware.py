@@ -1,89 +1,30 @@
 """Hardware that changes while a machine runs: what the guest sees of it, what waits for the next start, and that it is gone
 after one.  One guest for most of it; it is asked over its serial console."""
 
-import json
 import os
-import pathlib
 import re
-import socket
 import subprocess
-import time
 
 import pytest
 
+import tiny_guest
 from host import Host, libvirt_uri, temporary_state, virsh
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BOUND_S = 120  # A guest under translation, on a host with other work.
 
 pytestmark = pytest.mark.skipif(libvirt_uri() is None, reason="no libvirt answers")
 
 
-class Console:
-    """Commands for the shell of a guest."""
-
-    def __init__(self, host, name):
-        [self.row] = [vm["_uuid"] for vm in host.json("vm", "list", "-c", "name,_uuid") if vm["name"] == name]
-        self.path = str(host.state / "run" / "agent.sock")
-        self.n = 0
-        self.connect()
-
-    def connect(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(BOUND_S)
-        self.socket.connect(self.path)
-        self.socket.sendall(json.dumps({"method": "console", "vm": self.row}).encode() + b"\n")
-        self.text = ""
-
-    def again(self):
-        """The agent is another one."""
-        self.connect()
-        self.socket.sendall(b"\n")
-        self.until("/ # ")
-
-    def until(self, words):
-        deadline = time.monotonic() + BOUND_S
-        while words not in self.text:
-            assert time.monotonic() < deadline, self.text
-            piece = self.socket.recv(65536)
-            assert piece, self.text
-            self.text += piece.decode(errors="replace").replace("\r", "")
-        before, self.text = self.text.split(words, 1)
-        return before
-
-    def run(self, command):
-        """What it prints.  The marks are put together by the shell, so that its echo is none."""
-        self.n += 1
-        self.socket.sendall(b"echo be''gin%d; %s; echo en''d%d\n" % (self.n, command.encode(), self.n))
-        self.until("begin%d\n" % self.n)
-        return self.until("end%d\n" % self.n).strip()
-
-    def wait(self, command, expected):
-        """Until it prints that; the guest needs its time."""
-        deadline = time.monotonic() + BOUND_S
-        while (got := self.run(command)) != expected:
-            assert time.monotonic() < deadline, got
-            time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def host(builddir, tmp_path_factory):
-    tiny = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(tiny)], check=True)
     host = Host(builddir, temporary_state(), prefix="bh%d" % os.getpid())
     try:
         host.start()
         host.join()
-        for name, path in (("kernel", tiny / "tiny-kernel"), ("initrd", tiny / "tiny-initrd")):
-            host.byre("vol", "create-as", "default", name, str(path.stat().st_size), "--format", "raw")
-            host.byre("vol", "upload", "default/" + name, str(path))
+        tiny_guest.template(host)
         for name in ("one", "two"):
             medium = tmp_path_factory.mktemp("media") / name
             medium.write_bytes((b"medium %s\n" % name.encode()).ljust(2048) * 512)
-            host.byre("vol", "create-as", "default", name + ".iso", str(1 << 20), "--format", "raw")
-            host.byre("vol", "upload", "default/" + name + ".iso", str(medium))
-        host.byre("vmi", "create", "tiny", "--kernel", "default/kernel", "--initrd", "default/initrd",
-                  "--cmdline", "console=ttyS0 quiet")
+            tiny_guest.upload(host, name + ".iso", medium)
         host.vm = host.prefix + "-demo"
         host.byre("vm", "create", host.vm, "--mem", "112", "--mem-max", "144", "--vcpu", "1", "--vcpu-max", "2", "--vmi", "tiny",
                   "--disk", "default/%s:64M" % host.vm, "--cdrom", "default/one.iso,bus=scsi", "--start")
@@ -94,8 +35,7 @@ def host(builddir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guest(host):
-    console = Console(host, host.vm)
-    console.until("/ # ")
+    console = tiny_guest.Console(host, host.vm).shell()
     console.run("while read m; do insmod /modules/$m; done < /modules/order.cd")
     return console
 
@@ -300,9 +240,10 @@ def test_a_move_that_is_cancelled_leaves_the_disk_where_it_was(host, guest, seco
 def test_a_killed_agent_goes_on_with_a_move(host, guest, second, busy_disk):
     job = move_slowly(host)
     os.kill(host.pid("byre-agentd"), 9)
-    host.byre("wait", "job", job, "state=done", "--timeout", str(BOUND_S))
+    host.byre("wait", "job", job, "state=done", "--timeout", str(tiny_guest.PATIENCE_S))
     assert str(second / "moves") in xml(host) and "default/moves" not in volumes(host)
-    guest.again()
+    guest.connect()
+    guest.shell()
     check_moved(guest, second / "moves", busy_disk)
 
 
@@ -388,9 +329,7 @@ def test_an_agent_that_was_away_makes_the_change(host):
 
 def test_the_guest_may_keep_a_disk(host):
     """A paused guest gives nothing back; it is said, and done once it can."""
-    guest = Console(host, host.vm)  # The agent is another one.
-    guest.socket.sendall(b"\n")
-    guest.until("/ # ")
+    guest = tiny_guest.Console(host, host.vm).shell()  # The agent is another one.
     host.byre("vm", "disk", "attach", host.vm, "default/kept:8M")
     guest.wait("cat /sys/block/vdb/size", str((8 << 20) // 512))
     host.byre("vm", "pause", host.vm)
@@ -413,7 +352,7 @@ def test_after_a_stop_and_a_start_nothing_waits(host, guest, second):
     assert done.returncode == 2 and "does not" in done.stderr
     host.byre("vm", "start", host.vm)
     assert str(second / "root") in xml(host)
-    console = Console(host, host.vm)
+    console = tiny_guest.Console(host, host.vm)
     console.until("disk /dev/vda %d bytes, ext2 kept" % (80 << 20))
     assert not row(host)["needreboot"] and row(host)["needreboot_columns"] == []
     assert "pc-i440fx" in xml(host)

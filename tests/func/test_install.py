@@ -4,7 +4,6 @@ guest reports by HTTP, once.  Real guests; `tiny` does what cloud-init would."""
 import http.client
 import json
 import os
-import pathlib
 import re
 import socket
 import struct
@@ -12,10 +11,10 @@ import subprocess
 
 import pytest
 
+import tiny_guest
 from host import Host, libvirt_uri, temporary_state, virsh
 from rpc import wait_for
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample someone@example.org"
 PASSWORD = "not in any row"
@@ -58,8 +57,7 @@ class Installing(Host):
 @pytest.fixture(scope="module")
 def host(builddir, tmp_path_factory):
     directory = tmp_path_factory.mktemp("install")
-    tiny = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(tiny)], check=True)
+    tiny = tiny_guest.make()
     port = free_port()
     (directory / "byred.conf").write_text("[web]\nlisten = tcp:0.0.0.0:%d\n" % port)
     image = directory / "base.img"

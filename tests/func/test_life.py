@@ -3,37 +3,29 @@ disk and says so; then the machine's life goes on through `byre`, as a user woul
 
 import os
 import pathlib
-import re
 import subprocess
 import time
 
 import pytest
 
+import tiny_guest
 from host import Host, libvirt_uri, temporary_state, virsh
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 DISK_BYTES = 1 << 30
 
 pytestmark = pytest.mark.skipif(libvirt_uri() is None, reason="no libvirt answers")
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny():
     """Kernel and initrd of the OS template."""
-    directory = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(directory)], check=True)
-    return directory
+    return tiny_guest.make()
 
 
 @pytest.fixture(scope="module")
-def host(builddir, tiny):
+def host(builddir):
     with Host(builddir, temporary_state(), prefix="bl%d" % os.getpid()) as host:
-        for part in ("kernel", "initrd"):
-            path = tiny / ("tiny-" + part)
-            host.byre("vol", "create-as", "default", "tiny-" + part, str(path.stat().st_size), "--format", "raw")
-            host.byre("vol", "upload", "default/tiny-" + part, str(path))
-        host.byre("vmi", "create", "tiny", "--kernel", "default/tiny-kernel", "--initrd", "default/tiny-initrd",
-                  "--cmdline", "console=ttyS0 quiet")
+        tiny_guest.template(host)
         host.vm = host.prefix + "-demo"
         host.byre("vm", "create", host.vm, "--mem", "128", "--vcpu", "1", "--vmi", "tiny",
                   "--disk", "default/%s:1G" % host.vm)

@@ -2,15 +2,13 @@
 say; guests that reach what they should and not what they should not; and what a guest that lies about its address gets."""
 
 import os
-import pathlib
 import re
-import subprocess
 
 import pytest
 
+import tiny_guest
 from netns import Console, World, WorldHost
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="name spaces of networks need root")
 
@@ -36,8 +34,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def host(world, builddir):
-    tiny = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(tiny)], check=True)
+    tiny = tiny_guest.make()
     host = WorldHost(world, builddir, "bn%d-" % os.getpid())
     try:
         host.start()

@@ -7,73 +7,26 @@ import pathlib
 import re
 import socket
 import subprocess
-import time
 
 import pytest
 
+import tiny_guest
 from host import Host, libvirt_uri, temporary_state, virsh
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATIENCE_S = 120
+from tiny_guest import PATIENCE_S, Console
 
 pytestmark = pytest.mark.skipif(libvirt_uri() is None, reason="no libvirt answers")
 
 
-class Console:
-    """The guest's serial console, as `byre vm console` has it."""
-
-    def __init__(self, host, vm):
-        row = host.byre("get", "vm", vm, "_uuid").stdout.strip()
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(1)
-        self.sock.connect(str(host.state / "run" / "agent.sock"))
-        self.sock.sendall(json.dumps({"method": "console", "vm": row}).encode() + b"\n")
-        self.text = ""
-        self.number = 0
-        self.until(r'\{"result":\{\}\}\n')  # Before it, keys would be part of the request.
-
-    def until(self, pattern, seconds=PATIENCE_S):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = re.search(pattern, self.text)
-            if found:
-                self.text = self.text[found.end():]
-                return found
-            assert time.monotonic() < deadline, "not on the console: %s\n%s" % (pattern, self.text[-2000:])
-            try:
-                data = self.sock.recv(65536)
-            except TimeoutError:
-                continue
-            assert data, "the console ended\n" + self.text[-2000:]
-            self.text += data.decode(errors="replace").replace("\r", "")
-
-    def run(self, command):
-        """What the command prints.  Its echo has other text than its output, so the two cannot be mistaken."""
-        self.number += 1
-        mark = "%s-%d" % (os.urandom(4).hex(), self.number)
-        self.sock.sendall(("echo '<'%s'>'; %s; echo '<'/%s'>'\n" % (mark, command, mark)).encode())
-        return self.until(r"\n<%s>\n((?:.|\n)*?)<\/%s>\n" % (mark, mark)).group(1).strip()
-
-    def close(self):
-        self.sock.close()
-
-
 @pytest.fixture(scope="module")
 def host(builddir):
-    tiny = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(tiny)], check=True)
     host = Host(builddir, temporary_state(), prefix="bv%d" % os.getpid())
     try:
         host.start()
         host.join()
-        for part in ("kernel", "initrd"):
-            path = tiny / ("tiny-" + part)
-            host.byre("vol", "create-as", "default", "tiny-" + part, str(path.stat().st_size), "--format", "raw")
-            host.byre("vol", "upload", "default/tiny-" + part, str(path))
-        host.byre("vmi", "create", "tiny", "--kernel", "default/tiny-kernel", "--initrd", "default/tiny-initrd",
-                  "--cmdline", "console=ttyS0 quiet")
+        tiny_guest.template(host)
         host.vm = host.prefix + "-a"
         host.byre("vm", "create", host.vm, "--mem", "128", "--vmi", "tiny", "--disk", "default/%s:256M" % host.vm)
+        host.byre("set", "vm", host.vm, "display=vnc")
         yield host
     finally:
         host.destroy()
@@ -88,10 +41,7 @@ def guest(host):
     """The machine, running, and a shell in it."""
     if row(host)["status"] != "running":
         host.byre("vm", "start", host.vm)
-    console = Console(host, host.vm)
-    console.sock.sendall(b"\n")
-    console.until("# ")
-    console.run("true")
+    console = Console(host, host.vm).shell()
     yield console
     console.close()
 
@@ -103,6 +53,17 @@ def on_disk(guest, command):
 
 def boot_id(guest):
     return guest.run("cat /proc/sys/kernel/random/boot_id")
+
+
+def disk_of(host, vm):
+    uuid = host.byre("get", "vm", vm, "_uuid").stdout.strip()
+    [device] = host.json("list", "device", "--raw", "--where", "vm=" + uuid, "-c", "volume,targetdev")
+    return host.json("vol", "info", device["volume"])
+
+
+def qemu_info(path):
+    return json.loads(subprocess.run(["qemu-img", "info", "--output=json", "-U", path], capture_output=True, text=True,
+                                     check=True).stdout)
 
 
 def test_saved_memory_goes_on(host, guest):
@@ -121,34 +82,37 @@ def test_saved_memory_goes_on(host, guest):
     again.close()
 
 
-def test_what_is_saved_is_not_lost_by_asking(host, guest):
-    host.byre("vm", "save", host.vm)
-    done = host.byre("vm", "stop", host.vm, check=False)
-    assert done.returncode == 5 and "saved" in done.stderr and "--force" in done.stderr, done.stderr
-    assert row(host)["status"] == "saved"
-    why = host.byre("vm", "why", host.vm).stdout
-    assert "saved" in why
-    host.byre("vm", "stop", host.vm, "--force")
-    assert row(host)["status"] == "shutoff"
-    done = host.byre("vm", "restore", host.vm, check=False)
-    assert done.returncode == 1 and "not saved" in done.stderr
-    done = host.byre("vm", "save", host.vm, check=False)
-    assert done.returncode == 1 and "not running" in done.stderr
+def test_keys_are_pressed_and_text_is_typed(host, guest):
+    """The guest's keyboard is on its VGA console: a shell there says on the serial one what was typed."""
+    guest.run("setsid sh -c 'echo >/tmp/listens; exec sh -i </dev/tty1 >/dev/ttyS0 2>&1' & until [ -e /tmp/listens ]; do usleep 50000; done")
+    host.byre("vm", "type", host.vm, "-", stdin='echo "Typed: $((6*7)), <It\'s> OK!"\n')
+    guest.until("Typed: 42, <It's> OK!")
+    host.byre("vm", "type", host.vm, "echo second-$((1+1))")
+    host.byre("vm", "send-key", host.vm, "enter")
+    guest.until("second-2\n")
+    assert host.byre("vm", "send-key", host.vm, "hyper", check=False).returncode == 2
+    assert host.byre("vm", "type", host.vm, "caf\u00e9", check=False).returncode == 1
+    host.byre("vm", "type", host.vm, "-", stdin="exit\n")
 
 
-def test_a_killed_agent_ends_up_saved(host, guest):
-    host.byre("vm", "save", host.vm, "--no-wait")
-    os.kill(host.pid("byre-agentd"), 9)
-    host.byre("vm", "wait", host.vm, "--state", "saved", "--timeout", str(PATIENCE_S))
-    host.byre("vm", "start", host.vm, "--timeout", str(PATIENCE_S))
-    assert row(host)["status"] == "running"
+def test_picture_of_the_screen_and_vnc(host, tmp_path):
+    picture = tmp_path / "screen"
+    host.byre("vm", "screenshot", host.vm, "-f", str(picture))
+    head = picture.read_bytes()[:8]
+    assert head.startswith((b"\x89PNG\r\n\x1a\n", b"P6\n")), head
+    assert oct(picture.stat().st_mode & 0o777) == "0o600"
+    address = host.byre("vm", "vnc", host.vm).stdout.strip()
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
+    with socket.create_connection(("127.0.0.1", int(address.split(":")[1])), timeout=30) as vnc:
+        assert vnc.recv(4) == b"RFB "
+    assert host.json("vm", "vnc", host.vm) == {"vnc": address}
 
 
-def test_reset_boots_anew(host, guest):
-    before = boot_id(guest)
-    host.byre("vm", "reset", host.vm)
-    guest.until("is up")
-    assert boot_id(guest) != before
+def test_xml_is_libvirts_without_secrets(host):
+    for options in ((), ("--inactive",)):
+        assert host.byre("vm", "dumpxml", host.vm, *options).stdout == virsh("dumpxml", host.vm, *options)
+    assert "<domain type=" in host.byre("vm", "dumpxml", host.vm).stdout
+    assert host.byre("vm", "dumpxml", "nosuch", check=False).returncode == 3
 
 
 def test_snapshot_with_memory_and_back(host, guest):
@@ -173,28 +137,6 @@ def test_snapshot_with_memory_and_back(host, guest):
     host.byre("vm", "snapshot", "delete", host.vm, "first", "second")
     assert host.json("vm", "snapshot", "list", host.vm) == []
     assert virsh("snapshot-list", host.vm, "--name").split() == []
-
-
-def test_revert_of_a_running_machine_to_one_that_was_off(host, guest):
-    host.byre("vm", "shutdown", host.vm, "--timeout", str(PATIENCE_S))
-    host.byre("vm", "snapshot", "create", host.vm, "off", "--no-memory")
-    [off] = host.json("vm", "snapshot", "list", host.vm)
-    assert off["status"] == "shutoff"
-    host.byre("vm", "start", host.vm)
-    running = Console(host, host.vm)
-    running.until("is up")
-    on_disk(running, "echo new > /mnt/new; sync")
-    running.close()
-    host.byre("vm", "snapshot", "revert", host.vm, "off")
-    assert (row(host)["state"], row(host)["status"]) == ("stopped", "shutoff")
-    host.byre("vm", "start", host.vm)
-    running = Console(host, host.vm)
-    running.until("is up")
-    assert on_disk(running, "ls /mnt/new 2>&1").endswith("No such file or directory")
-    running.close()
-    done = host.byre("vm", "rename", host.vm, host.vm + "-x", check=False)
-    assert done.returncode == 1 and "snapshots" in done.stderr
-    host.byre("vm", "snapshot", "delete", host.vm, "off")
 
 
 def test_snapshots_that_cannot_be(host, guest):
@@ -224,8 +166,75 @@ def test_a_killed_agent_has_taken_the_snapshot(host, guest):
     host.byre("vm", "snapshot", "delete", host.vm, "killed")
 
 
-def test_another_name(host, guest):
+def test_reset_boots_anew(host, guest):
+    before = boot_id(guest)
+    host.byre("vm", "reset", host.vm)
+    guest.until("is up")
+    guest.shell()
+    assert boot_id(guest) != before
+
+
+def file_names(path):
+    """What the root directory of the ext2 on that disk has."""
+    raw = path + ".raw"
+    try:
+        subprocess.run(["qemu-img", "convert", "-U", "-O", "raw", path, raw], check=True)
+        done = subprocess.run(["debugfs", "-R", "ls -p /", raw], capture_output=True, text=True, check=True)
+    finally:
+        os.unlink(raw)
+    return {line.split("/")[5] for line in done.stdout.split("\n") if line.count("/") > 5}
+
+
+def test_revert_of_a_running_machine_to_one_that_was_off(host, guest):
+    """The snapshot's disk comes back, seen from outside; a guest saw that of a snapshot with memory."""
+    host.byre("vm", "shutdown", host.vm, "--timeout", str(PATIENCE_S))
+    disk = disk_of(host, host.vm)["filepath"]
+    assert "file" in file_names(disk) and "new" not in file_names(disk)
+    host.byre("vm", "snapshot", "create", host.vm, "off", "--no-memory")
+    [off] = host.json("vm", "snapshot", "list", host.vm)
+    assert off["status"] == "shutoff"
+    host.byre("vm", "start", host.vm)
+    running = Console(host, host.vm)
+    running.until("is up")
+    running.shell()
+    on_disk(running, "echo new > /mnt/new; sync; umount /mnt")
+    assert "new" in file_names(disk)
+    running.close()
+    host.byre("vm", "snapshot", "revert", host.vm, "off")
+    assert (row(host)["state"], row(host)["status"]) == ("stopped", "shutoff")
+    assert "file" in file_names(disk) and "new" not in file_names(disk)
+    done = host.byre("vm", "rename", host.vm, host.vm + "-x", check=False)
+    assert done.returncode == 1 and "snapshots" in done.stderr
+    host.byre("vm", "snapshot", "delete", host.vm, "off")
+
+
+def test_a_killed_agent_ends_up_saved(host):
+    host.byre("vm", "start", host.vm)
+    host.byre("vm", "save", host.vm, "--no-wait")
+    os.kill(host.pid("byre-agentd"), 9)
+    host.byre("vm", "wait", host.vm, "--state", "saved", "--timeout", str(PATIENCE_S))
+    host.byre("vm", "start", host.vm, "--timeout", str(PATIENCE_S))
+    assert row(host)["status"] == "running"
+
+
+def test_what_is_saved_is_not_lost_by_asking(host):
+    host.byre("vm", "save", host.vm)
+    done = host.byre("vm", "stop", host.vm, check=False)
+    assert done.returncode == 5 and "saved" in done.stderr and "--force" in done.stderr, done.stderr
+    assert row(host)["status"] == "saved"
+    why = host.byre("vm", "why", host.vm).stdout
+    assert "saved" in why
+    host.byre("vm", "stop", host.vm, "--force")
+    assert row(host)["status"] == "shutoff"
+    done = host.byre("vm", "restore", host.vm, check=False)
+    assert done.returncode == 1 and "not saved" in done.stderr
+    done = host.byre("vm", "save", host.vm, check=False)
+    assert done.returncode == 1 and "not running" in done.stderr
+
+
+def test_another_name(host):
     other = host.vm + "-b"
+    host.byre("vm", "start", host.vm)
     host.byre("vm", "rename", host.vm, other)
     assert row(host, other)["status"] == "running"
     assert host.vm in virsh("list", "--name").split()
@@ -237,7 +246,7 @@ def test_another_name(host, guest):
 
 
 def test_many_at_once(host):
-    names = ["%s-m%d" % (host.prefix, i) for i in range(3)]
+    names = [("%s-m%d-" % (host.prefix, i)).ljust(63, "x") for i in range(3)]  # As long as names may be.
     line = []
     for name in names:
         line += ["--"] * bool(line) + ["vm", "create", name, "--mem", "16"]
@@ -271,17 +280,6 @@ def test_why_says_who_asked(host):
     user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
     assert re.search(r"asked:.*%s.*vm pause" % user, why), why
     host.byre("vm", "stop", host.vm, "--force")
-
-
-def disk_of(host, vm):
-    uuid = host.byre("get", "vm", vm, "_uuid").stdout.strip()
-    [device] = host.json("list", "device", "--raw", "--where", "vm=" + uuid, "-c", "volume,targetdev")
-    return host.json("vol", "info", device["volume"])
-
-
-def qemu_info(path):
-    return json.loads(subprocess.run(["qemu-img", "info", "--output=json", "-U", path], capture_output=True, text=True,
-                                     check=True).stdout)
 
 
 def test_clone_full_and_linked(host):
@@ -321,49 +319,12 @@ def test_a_clone_survives_killed_agents(host):
     host.byre("vm", "delete", name, "--volumes")
 
 
-def test_keys_are_pressed_and_text_is_typed(host):
-    """The guest's keyboard is on its VGA console: a shell there says on the serial one what was typed."""
-    host.byre("set", "vm", host.vm, "display=vnc")
-    host.byre("vm", "start", host.vm)
-    console = Console(host, host.vm)
-    console.until("is up")
-    console.run("true")
-    console.run("setsid sh -c 'exec sh -i </dev/tty1 >/dev/ttyS0 2>&1' & sleep 1; true")
-    host.byre("vm", "type", host.vm, "-", stdin='echo "Typed: $((6*7)), <It\'s> OK!"\n')
-    console.until("Typed: 42, <It's> OK!")
-    host.byre("vm", "type", host.vm, "echo second-$((1+1))")
-    host.byre("vm", "send-key", host.vm, "enter")
-    console.until("second-2\n")
-    assert host.byre("vm", "send-key", host.vm, "hyper", check=False).returncode == 2
-    assert host.byre("vm", "type", host.vm, "caf\u00e9", check=False).returncode == 1
-    console.close()
-
-
-def test_picture_of_the_screen_and_vnc(host, tmp_path):
-    picture = tmp_path / "screen"
-    host.byre("vm", "screenshot", host.vm, "-f", str(picture))
-    head = picture.read_bytes()[:8]
-    assert head.startswith((b"\x89PNG\r\n\x1a\n", b"P6\n")), head
-    assert oct(picture.stat().st_mode & 0o777) == "0o600"
-    address = host.byre("vm", "vnc", host.vm).stdout.strip()
-    assert re.fullmatch(r"127\.0\.0\.1:\d+", address)
-    with socket.create_connection(("127.0.0.1", int(address.split(":")[1])), timeout=30) as vnc:
-        assert vnc.recv(4) == b"RFB "
-    assert host.json("vm", "vnc", host.vm) == {"vnc": address}
-
-
-def test_xml_is_libvirts_without_secrets(host):
-    for options in ((), ("--inactive",)):
-        assert host.byre("vm", "dumpxml", host.vm, *options).stdout == virsh("dumpxml", host.vm, *options)
-    assert "<domain type=" in host.byre("vm", "dumpxml", host.vm).stdout
-    assert host.byre("vm", "dumpxml", "nosuch", check=False).returncode == 3
-
-
 def test_vnc_asks_for_its_password(host, tmp_path):
     """And nothing else tells it."""
     secret = "tr4p-d0r"
     file = tmp_path / "password"
     file.write_text(secret + "\n")
+    host.byre("vm", "start", host.vm)
     assert host.byre("vm", "vnc-password", host.vm, check=False).returncode == 2
     done = host.byre("vm", "vnc-password", host.vm, "--password-file", "-", stdin="123456789\n", check=False)
     assert done.returncode == 1 and "1 to 8 characters" in done.stderr
@@ -421,12 +382,12 @@ def test_a_guest_that_does_not_obey_is_asked_about(host, builddir):
     import pty
     deaf = host.prefix + "-deaf"
     host.byre("vm", "create", deaf, "--mem", "16", "--start")
-    done = host.byre("vm", "shutdown", deaf, "--timeout", "2", check=False)
+    done = host.byre("vm", "shutdown", deaf, "--timeout", "1", check=False)
     assert done.returncode == 6 and "byre vm stop %s --force" % deaf in done.stderr
     for answer, status in ((b"n\n", "running"), (b"y\n", "shutoff")):
         master, slave = pty.openpty()
         process = subprocess.Popen([str(pathlib.Path(builddir) / "byre"), "--db", host.db, "vm", "shutdown", deaf,
-                                    "--timeout", "5"], stdin=slave, stdout=slave, stderr=slave)
+                                    "--timeout", "1"], stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
         seen = b""
         while b"[y/N]" not in seen:

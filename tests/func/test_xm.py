@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+import tiny_guest
 from host import Host, libvirt_uri, temporary_state, virsh
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_S = 120
 SUBCOMMANDS = """console vncviewer create new delete destroy dump-core help list mem-set migrate pause reboot reset restore
                  resume save shell shutdown start suspend top unpause uptime usb-add usb-del domstate vcpu-set info""".split()
@@ -38,8 +38,7 @@ pytestmark = pytest.mark.skipif(libvirt_uri() is None, reason="no libvirt answer
 
 @pytest.fixture(scope="module")
 def host(builddir):
-    tiny = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
-    subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(tiny)], check=True)
+    tiny = tiny_guest.make()
     host = Host(builddir, temporary_state(), prefix="bx%d" % os.getpid())
     try:
         host.start()

@@ -1,5 +1,6 @@
 """The guest tiny (tests/guest) on a Host: its OS template, and a shell in it over the serial console."""
 
+import functools
 import json
 import os
 import pathlib
@@ -12,8 +13,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_S = 120  # A guest under translation, on a host with other work.
 
 
+@functools.lru_cache
 def make():
-    """Where its kernel and its initrd are: $BYRE_TINY, made if they are missing or old."""
+    """Where its kernel and its initrd are: $BYRE_TINY, made if they are missing or old.  Looking takes apt seconds: once a run."""
     directory = pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "var" / "tiny"))
     subprocess.run([str(ROOT / "tools" / "mk-tiny"), str(directory)], check=True)
     return directory
