@@ -11,8 +11,8 @@
 #define N_NUMBERS (SQL_N_COLUMNS - 1) /* Of a row in a parcel: all but the machine. */
 #define MAX_NAME_CHARS 255
 #define MAX_LINE_CHARS 400
-#define MAX_VALUE (INT64_C(1) << 62)
-#define TAKEN_DAYS 90 /* Whoever sends a parcel once more does so earlier. */
+#define MAX_VALUE (INT64_C(1) << 50) /* Of one slot: so that no sum of them overflows. */
+#define TAKEN_DAYS 90                /* Whoever sends a parcel once more does so earlier. */
 
 static const char kinds[N_SQL_TABLES] = { 'm', 'h', 'd' };
 
@@ -259,8 +259,16 @@ taking_done(struct taking *t)
     }
 }
 
+/* An hour or a day that has not ended here would keep those of other machines from being made. */
 static bool
-parse_row(struct taking *t, char *line)
+is_past(enum sql_table table, int64_t begin_s, int64_t now_s)
+{
+    return begin_s <=
+           (table == SQL_MINUTES ? now_s + STAT_HOUR_S : now_s - sql_slot_s(table));
+}
+
+static bool
+parse_row(struct taking *t, char *line, int64_t now_s)
 {
     int table = 0;
     char *rest = NULL;
@@ -279,7 +287,7 @@ parse_row(struct taking *t, char *line)
             return false;
         }
     }
-    return !word && row->n[0] % sql_slot_s(table) == 0;
+    return !word && row->n[0] % sql_slot_s(table) == 0 && is_past(table, row->n[0], now_s);
 }
 
 static bool
@@ -297,7 +305,7 @@ parse_head(struct taking *t, char *line)
 }
 
 static struct err *
-parse(const char *text, struct taking *t)
+parse(const char *text, int64_t now_s, struct taking *t)
 {
     CLEANUP(free_drop) char *copy = str_dup(text);
     char *rest = NULL;
@@ -305,7 +313,7 @@ parse(const char *text, struct taking *t)
 
     for (char *line = ok ? strtok_r(copy, "\n", &rest) : NULL; ok && line;
          line = strtok_r(NULL, "\n", &rest)) {
-        ok = t->name ? parse_row(t, line) : parse_head(t, line);
+        ok = t->name ? parse_row(t, line, now_s) : parse_head(t, line);
     }
     return ok && t->name
                ? NULL
@@ -392,7 +400,7 @@ sql_take(struct sql *sql, const struct uuid *id, const char *text, int64_t now_s
 {
     CLEANUP(taking_done) struct taking t = { .name = NULL };
 
-    TRY(err_wrap(parse(text, &t), "history"));
+    TRY(err_wrap(parse(text, now_s, &t), "history"));
     TRY(sql_begin(sql));
     return err_wrap(sql_end(sql, take(sql, id, &t, now_s)), "history");
 }
