@@ -210,20 +210,22 @@ skip(struct history *h)
 static void
 on_posted(void *aux, struct txn *txn UNUSED, struct err *e)
 {
-    struct stats *s = aux;
-    struct history *h = &s->history;
+    struct agent *a = aux;
 
-    h->posting = false;
-    if (!h->parcel.text) {
+    if (a->leaving) { /* The statistics may be gone already. */
         err_free(e);
-    } else if (e) {
+        return;
+    }
+    struct history *h = &a->stats->history;
+    h->posting = false;
+    if (e) {
         log_failure(LOG_INFO, LOG_MODULE, err_wrap(e, "sending history"));
         skip(h);
     } else {
         h->posted = true;
-        h->give_up_ms = agent_now_ms(s->agent) + ANSWER_MS;
+        h->give_up_ms = agent_now_ms(a) + ANSWER_MS;
     }
-    agent_touch_jobs(s->agent);
+    agent_touch_jobs(a);
 }
 
 /* An insertion of the parcel's own UUID; a row of that UUID that lost its text gets it again. */
@@ -252,7 +254,7 @@ post(struct stats *s, const struct row_history *row)
     }
     txn_comment(txn, "byre-agentd: history of a machine that moved");
     h->posting = true;
-    txn_commit(txn, replica_session(a->replica), on_posted, s);
+    txn_commit(txn, replica_session(a->replica), on_posted, a);
 }
 
 static void
