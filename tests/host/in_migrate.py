@@ -3,6 +3,7 @@
 """Machines move between two running hosts: there and back, with shared storage and with storage copied, refused,
 cancelled, with the agent killed and the cable cut in the middle.  The guest counts on its console all the while."""
 
+import json
 import os
 import pathlib
 import re
@@ -131,6 +132,19 @@ def test_there_and_back_without_losing_a_count():
     assert len(seen) > 4 * ROUNDS
     print("%d counts; %s" % (len(seen), job()["result"]), flush=True)
     assert vm("a")["fence"] == 4 * ROUNDS
+
+
+def stats(name, node):
+    words = ["stats", byre.prefix + name, "--step", "minute", "--from", "1h", "-o", "json"]
+    if node == "n1":
+        return byre.json(*words[:-2])
+    return json.loads(pair.there(str(guest.build() / "byre"), "--db", "unix:%s/run/db.sock" % state2, *words))
+
+
+def test_its_history_came_back_with_it():
+    """Each host has a store of its own; the rows are where the machine is, and nowhere else."""
+    guest.wait_for("its rows here", lambda: stats("a", "n1"))
+    guest.wait_for("none there", lambda: not stats("a", "n2"))
 
 
 def test_a_cancelled_one_goes_on():

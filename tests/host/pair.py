@@ -52,7 +52,8 @@ def there_sh(script, **more):
 
 
 def agent_command(state):
-    return [str(guest.build() / "byre-agentd"), "--db", "tcp:%s:%d" % (ADDRESS % 1, PORT), "--state", state]
+    return [str(guest.build() / "byre-agentd"), "--db", "tcp:%s:%d" % (ADDRESS % 1, PORT), "--state", state,
+            "--stats", "sqlite:%s/stats.db" % state]
 
 
 def serve():
