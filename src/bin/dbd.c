@@ -75,6 +75,24 @@ run_command(struct dbd *d, const char *command)
 }
 
 static MUST_CHECK struct err *
+open_ctl(struct dbd *d, const struct options *o)
+{
+    if (o->unixctl) {
+        return str_eq(o->unixctl, "none") ? NULL
+                                          : dbserver_serve_ctl(d->server, o->unixctl);
+    }
+    /* Nobody asked for it: without a run directory it is missed, not needed. */
+    CLEANUP(free_drop) char *ctl = str_dupf("%s.%ld.ctl", o->name, (long) getpid());
+    struct err *e = dbserver_serve_ctl(d->server, ctl);
+    if (e) {
+        log_info("no control socket: %s", err_text(e));
+        err_free(e);
+    }
+    return NULL;
+}
+
+/* The control socket before the remotes: who can reach the database can ask about it. */
+static MUST_CHECK struct err *
 open_all(struct dbd *d, const struct options *o)
 {
     TRY(dbserver_set_sync(d->server, o->sync_from, o->sync_exclude, o->active));
@@ -88,20 +106,9 @@ open_all(struct dbd *d, const struct options *o)
     if (o->config_file) {
         TRY(dbserver_set_config_file(d->server, o->config_file));
     }
+    TRY(open_ctl(d, o));
     for (size_t i = 0; i < o->remotes.n; i++) {
         TRY(dbserver_add_remote(d->server, o->remotes.v[i]));
-    }
-    CLEANUP(free_drop)
-    char *ctl =
-        o->unixctl ? str_dup(o->unixctl) : str_dupf("%s.%ld.ctl", o->name, (long) getpid());
-    if (o->unixctl) {
-        return str_eq(ctl, "none") ? NULL : dbserver_serve_ctl(d->server, ctl);
-    }
-    /* Nobody asked for it: without a run directory it is missed, not needed. */
-    struct err *e = dbserver_serve_ctl(d->server, ctl);
-    if (e) {
-        log_info("no control socket: %s", err_text(e));
-        err_free(e);
     }
     return NULL;
 }
