@@ -260,29 +260,35 @@ def test_overlays_hold_their_base(host):
 
 
 KILLS = int(os.environ.get("BYRE_TEST_KILLS", "2"))
+BASE_MIB, SMALL_MIB = 256, 96  # Of what is copied, and of what is resized, wiped or moved.
+
+
+@pytest.fixture(scope="module")
+def base_digest(host):
+    """Of default/base.raw, which nothing changes."""
+    host.fill("base.raw", BASE_MIB)
+    return host.digest("base.raw")
 
 
 @pytest.mark.parametrize("program", ["byre-agentd", "byre-stored", "byre-dbd"])
 @pytest.mark.parametrize("what", ["create", "clone", "resize", "wipe", "upload", "move"])
-def test_killed_at_any_moment(host, program, what):
+def test_killed_at_any_moment(host, base_digest, program, what):
     """Whatever dies whenever: after it the job has ended, the volume is whole or not there, nothing is left over."""
     rng = random.Random(what + program)
-    if host.row("vol", "big.raw") is None:
-        host.fill("big.raw", 768)
     for i in range(KILLS):
         name = "%s-%s-%d.raw" % (what, program[5:], i)
         commands = {
-            "create": ["vol", "create-as", "default", name, "512M", "--allocation", "512M"],
-            "clone": ["vol", "clone", "default/big.raw", name],
-            "resize": ["vol", "resize", "default/" + name, "300M", "--allocate"],
+            "create": ["vol", "create-as", "default", name, "%dM" % BASE_MIB, "--allocation", "%dM" % BASE_MIB],
+            "clone": ["vol", "clone", "default/base.raw", name],
+            "resize": ["vol", "resize", "default/" + name, "%dM" % (2 * SMALL_MIB), "--allocate"],
             "wipe": ["vol", "wipe", "default/" + name],
-            "upload": ["vol", "upload", "default/" + name, str(host.file("big.raw"))],
+            "upload": ["vol", "upload", "default/" + name, str(host.file("base.raw"))],
             "move": ["vol", "move", "default/" + name, "--to", "fast"],
         }
         if what in ("resize", "wipe", "move"):
-            host.fill(name, 200)
+            host.fill(name, SMALL_MIB)
         elif what == "upload":
-            host.byre("vol", "create-as", "default", name, "768M")
+            host.byre("vol", "create-as", "default", name, "%dM" % BASE_MIB)
         before = host.digest(name) if what in ("upload", "move", "resize") else None
         client = host.begin(*commands[what])
         time.sleep(rng.uniform(0.01, 0.6))
@@ -297,29 +303,29 @@ def test_killed_at_any_moment(host, program, what):
         wait_for("all jobs to end", quiet, 120)
         host.byre("pool", "refresh", "default")
         assert not host.leftovers() and not host.leftovers("fast")
-        check_outcome(host, what, name, before)
+        check_outcome(host, what, name, before, base_digest)
         for pool in ("default", "fast"):
             if name in host.volumes(pool):
                 host.byre("vol", "delete", pool + "/" + name)
 
 
-def check_outcome(host, what, name, before):
+def check_outcome(host, what, name, before, base_digest):
     here, there = host.volumes("default").get(name), host.volumes("fast").get(name)
     if here and here["state"] == "failed":  # The row may tell of a failure; a file may not.
         assert not host.file(name).exists()
         return
     if what == "create" and here:
-        assert host.file(name).stat().st_blocks * 512 >= 512 * MIB
+        assert host.file(name).stat().st_blocks * 512 >= BASE_MIB * MIB
     elif what == "clone" and here:
-        assert host.digest(name) == host.digest("big.raw")
+        assert host.digest(name) == base_digest
     elif what == "resize":
-        assert host.file(name).stat().st_size in (200 * MIB, 300 * MIB) and here["capacity"] == host.file(name).stat().st_size
+        assert host.file(name).stat().st_size in (SMALL_MIB * MIB, 2 * SMALL_MIB * MIB) and here["capacity"] == host.file(name).stat().st_size
         with open(host.file(name), "rb") as f:
-            assert hashlib.sha256(f.read(200 * MIB)).hexdigest() == before
+            assert hashlib.sha256(f.read(SMALL_MIB * MIB)).hexdigest() == before
     elif what == "wipe":
-        assert here["state"] == "ready" and host.file(name).stat().st_size == 200 * MIB
+        assert here["state"] == "ready" and host.file(name).stat().st_size == SMALL_MIB * MIB
     elif what == "upload":
-        assert host.digest(name) in (before, host.digest("big.raw")), "the old or the new, never a mixture"
+        assert host.digest(name) in (before, base_digest), "the old or the new, never a mixture"
     elif what == "move":
         assert bool(here) != bool(there), "in one pool, never in both or none"
         assert host.digest(name, "default" if here else "fast") == before
