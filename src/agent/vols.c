@@ -446,6 +446,20 @@ wanted_capacity(const struct row_volume *row, const struct vol_obj *obj)
     return has_wish(row) ? model_vol_capacity(row) : -1;
 }
 
+/* The pool of what it is to be a copy of is being looked at: after a start of the agent, say. */
+static bool
+waits_for_source(struct agent *a, const struct row_volume *row)
+{
+    const struct row_volume *from = row_volume_find(a->replica, &row->source);
+    const struct row_pool *pool = from ? row_volume_get_pool(from) : NULL;
+
+    if (!pool || !pool->active || !agent_is_own(a, &pool->hostnode)) {
+        return false;
+    }
+    const struct pool_obj *obj = pool_obj_of(a, pool);
+    return !pool_ready(pool, obj) && !obj->memo.failed;
+}
+
 static struct vol_want
 want_of(struct agent *a, const struct row_volume *row, const struct row_pool *pool,
         const struct vol_obj *obj, struct texts *t)
@@ -470,6 +484,9 @@ want_of(struct agent *a, const struct row_volume *row, const struct row_pool *po
         t->waits = str_dupf(
             "the volume waits for its backing volume\n%s is %s, not ready\nsee byre vol list",
             backing->name, backing->state ? backing->state : "unknown");
+    } else if (waits_for_source(a, row)) {
+        t->waits = str_dup("the volume waits for what it is a copy of\nits pool is being "
+                           "looked at\nsee byre pool list");
     }
     return (struct vol_want){
         .state = state_of(row->state),
