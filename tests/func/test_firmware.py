@@ -35,7 +35,7 @@ def host(builddir):
 class Guest(tiny_guest.Console):
     def __init__(self, host, name):
         super().__init__(host, name)
-        self.until("is up")  # A key before it would be the firmware's.
+        self.until("is up", 2 * tiny_guest.PATIENCE_S)  # A key before it would be the firmware's, which takes its time, too.
         self.shell()
         self.run("insmod /modules/efivarfs.ko; mount -t efivarfs none /sys/firmware/efi/efivars")
 
