@@ -259,6 +259,23 @@ print_graph(struct cli *cli, const struct plot *p, size_t g)
            value_text(&cli->arena, p->max[g], graphs[g].unit));
 }
 
+/* Slots are stored when they end, on the machine's host. */
+static struct err *
+say_nothing(struct cli *cli, const struct span *span, const struct named *vm)
+{
+    struct uuid uuid;
+    struct named host = { .label = NULL };
+
+    if (row_ref(vm->row, "hostnode", &uuid)) {
+        TRY(names_find(cli, "hostnode", UUID_TEXT(&uuid), "_uuid", &host));
+    }
+    printf(
+        "%s: nothing is stored here of that time; a slot of %s is stored when it ends%s%s\n",
+        vm->label, step_lengths[span->step], host.label ? ", on host " : "",
+        host.label ? host.label : "");
+    return NULL;
+}
+
 static struct err *
 draw(struct cli *cli, const struct span *span, const struct named *vm,
      const struct uuid *domain)
@@ -266,9 +283,7 @@ draw(struct cli *cli, const struct span *span, const struct named *vm,
     struct plot plot = { .span = span };
     TRY(for_each_row(cli, span, domain, plot_row, &plot));
     if (plot.n_rows == 0) {
-        printf("%s: nothing is stored of that time; a slot of %s is when it ends\n",
-               vm->label, step_lengths[span->step]);
-        return NULL;
+        return say_nothing(cli, span, vm);
     }
     struct json first = json_int(plot.first_s * 1000);
     CLEANUP(free_drop) char *since = out_cell_text(&first, UNIT_TIME_MS);
@@ -289,7 +304,8 @@ cmd_stats(struct cli *cli, const struct args *args)
     TRY(read_span(args, "24h", &span));
     struct out_table table = OUT_TABLE_INIT;
     bool graph = cli->format == OUT_TABLE;
-    struct err *e = names_match(cli, "vm", args->pos.v, args->pos.n, "_uuid,uuid", &vms);
+    struct err *e =
+        names_match(cli, "vm", args->pos.v, args->pos.n, "_uuid,uuid,hostnode", &vms);
     begin_rows(&table);
     for (size_t i = 0; i < vms.n && !e; i++) {
         struct uuid domain;
