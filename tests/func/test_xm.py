@@ -225,6 +225,28 @@ def test_console(host):
     process.wait()
 
 
+VIEWER = """#!/usr/bin/python3
+import socket, sys
+host, port = sys.argv[1].split("::")
+with socket.create_connection((host, int(port)), timeout=60) as server:
+    print("viewer sees", server.recv(12).decode().strip())
+"""
+
+
+def test_vncviewer_is_led_to_the_server(host, tmp_path, monkeypatch):
+    """The viewer itself needs a screen; in its place stands one that says what the server says."""
+    other = host.prefix + "-v"
+    viewer = tmp_path / "vncviewer"
+    viewer.write_text(VIEWER)
+    viewer.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    xm(host, "new", host.config_path, "name=" + other, "disk=[]", "vnc=1")
+    xm(host, "start", other)
+    assert xm(host, "vncviewer", other).stdout == "viewer sees RFB 003.008\n"
+    xm(host, "destroy", other)
+    xm(host, "delete", other)
+
+
 def test_new_and_delete(host):
     other = host.prefix + "-b"
     xm(host, "new", host.config_path, "name=" + other, "disk=[]", "memory=32")
