@@ -102,7 +102,14 @@ virt_usb(struct virt *v, const struct uuid *uuid, const struct virt_usb *usb, bo
     int failed =
         attach ? virDomainAttachDeviceFlags(dom, buf_cstr(&xml), VIR_DOMAIN_AFFECT_LIVE)
                : virDomainDetachDeviceFlags(dom, buf_cstr(&xml), VIR_DOMAIN_AFFECT_LIVE);
-    return failed < 0 ? virt_last_error(v, attach ? "give the guest a USB device"
-                                                  : "take a USB device from the guest")
-                      : NULL;
+    if (failed == 0) {
+        return NULL;
+    }
+    struct err *e = virt_last_error(v, attach ? "give the guest a USB device"
+                                              : "take a USB device from the guest");
+    return strstr(err_text(e), "no USB bus support")
+               ? err_hint(
+                     e,
+                     "a machine with a screen has USB: byre vm set NAME display=vnc, and start it again")
+               : e;
 }

@@ -232,6 +232,10 @@ virt_migrate(struct virt *v, const struct uuid *uuid, const struct virt_migratio
     if (e && ran && !m.switched) {
         go_on(dom);
     }
+    if (e && what->post_copy && strstr(err_text(e), "ostcopy is not supported")) {
+        e = err_hint(
+            e, "post-copy needs \"sysctl -w vm.unprivileged_userfaultfd=1\" on both hosts");
+    }
     *ret_last = m.last;
     if (e && m.aborted) {
         err_free(e);

@@ -241,7 +241,7 @@ def test_a_move_that_is_cancelled_leaves_the_disk_where_it_was(host, guest, seco
 def test_a_killed_agent_goes_on_with_a_move(host, guest, second, busy_disk):
     job = move_slowly(host)
     os.kill(host.pid("byre-agentd"), 9)
-    host.byre("wait", "job", job, "state=done", "--timeout", str(tiny_guest.PATIENCE_S))
+    host.byre("wait", "job", job, "state=done", "--timeout", str(tiny_guest.PATIENCE_S), seconds=tiny_guest.PATIENCE_S + 30)
     assert str(second / "moves") in xml(host) and "default/moves" not in volumes(host)
     guest.connect()
     guest.shell()
