@@ -5,7 +5,7 @@
  * Rounds.  Who waits for a reply is written to at once, with all that lies before the reply.  Those
  *          that only watch come in rounds, each of which takes as many turns as it needs while
  *          requests are served in between; and after a round the next one waits until rounds take
- *          no more than an eighth of the time (ROUND_MAX_US at most).  So when it is calm a
+ *          no more than an eighth of the time (ROUND_MAX_US at most, nothing below ROUND_MIN_US).  So when it is calm a
  *          watcher hears at once, and under load one write carries what many transactions changed.
  * Bounds.  While a client's socket is full nothing more is written to it, and of its updates at
  *          most LAG_BYTES are kept.  Then its monitors only remember where they stopped: further
@@ -22,6 +22,7 @@
 #define TURN_MIN_US 50 /* Of a round, before others have their turn. */
 #define TURN_MAX_US 5000
 #define ROUND_SHARE 8
+#define ROUND_MIN_US 1000 /* The loop's timers wait no less. */
 #define ROUND_MAX_US                                                                       \
     10000 /* From one round's begin to the next one's, but for its own work. */
 
@@ -438,8 +439,8 @@ output_fan_out(void *server)
     s->round_work_us += s->turn_us - now_us;
     if (list_empty(&s->round)) {
         loop_idle_set(s->fan_out, false);
-        s->next_round_us =
-            s->round_us + min64(ROUND_SHARE * s->round_work_us, ROUND_MAX_US);
+        int64_t pause_us = min64(ROUND_SHARE * s->round_work_us, ROUND_MAX_US);
+        s->next_round_us = s->round_us + (pause_us < ROUND_MIN_US ? 0 : pause_us);
         server_flush(s);
     }
 }
