@@ -15,7 +15,10 @@
  *            The median of WATCH_ROUNDS rounds of SECONDS each, after a short one that does not count.
  *     dbload SOCKET clients CLIENTS SECONDS PID      {"connect_ms":...,"kib":...,"lost":...,"per_s":...,...}
  *            of table C, as watch with "row", and the memory that the server PID took for each client, and
- *            how many of them it had dropped in the end */
+ *            how many of them it had dropped in the end
+ *     dbload - memory MIB                            {"ms":...}: touches so much and gives it back.  A hypervisor
+ *            that takes free memory back (free page reporting) needs milliseconds to hand 2 MiB out again; whoever
+ *            is measured next should not find that in his figures */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -39,6 +43,7 @@
 #define SAMPLES_MAX (1 << 22)
 #define DEPTH_MAX 1024
 #define WATCH_ROUNDS 5
+#define REST_MS 60000
 
 struct conn {
     int fd;
@@ -291,6 +296,25 @@ request(struct conn *c, uint64_t i, const char *op, const char *tail)
     c->sent_us[c->n_sent++ % DEPTH_MAX] = now_us();
 }
 
+/* What is still under way is part of the latencies: it may be what was kept waiting most. */
+static void
+wait_for_rest(struct conn *c)
+{
+    struct pollfd p = { c->fd, POLLIN, 0 };
+    flush(c);
+    while (c->n_messages < c->n_sent && poll(&p, 1, REST_MS) > 0) {
+        uint64_t done = read_some(c);
+        for (uint64_t k = 0; k < done; k++) {
+            sample(now_us() - c->sent_us[(c->n_messages - done + k) % DEPTH_MAX]);
+        }
+        flush(c);
+    }
+    if (c->n_messages < c->n_sent) {
+        fprintf(stderr, "dbload: no answer\n");
+        exit(1);
+    }
+}
+
 static void
 do_transact(int n_conns, int depth, double seconds, const char *op, bool durable)
 {
@@ -327,6 +351,9 @@ do_transact(int n_conns, int depth, double seconds, const char *op, bool durable
         }
     }
     printf("{\"per_s\":%.0f,", (double) n_done * 1e6 / (double) (now - begun));
+    for (int i = 0; i < n_conns; i++) {
+        wait_for_rest(&conns[i]);
+    }
     print_latency();
 }
 
@@ -461,7 +488,8 @@ do_watch(int n_watchers, double seconds, unsigned depth, bool by_row)
     struct round rounds[WATCH_ROUNDS];
     conn_open(&w);
     epoll_ctl(ep, EPOLL_CTL_DEL, w.fd, NULL);
-    watch_round(&w, n_watchers, seconds / 4, by_row, depth); /* The first ones build caches. */
+    watch_round(&w, n_watchers, seconds / 4, by_row,
+                depth); /* The first ones build caches. */
     n_samples = 0;
     for (int i = 0; i < WATCH_ROUNDS; i++) {
         rounds[i] = watch_round(&w, n_watchers, seconds, by_row, depth);
@@ -517,6 +545,21 @@ do_clients(int n, double seconds, int pid)
 }
 
 static void
+do_memory(size_t mib)
+{
+    size_t n = mib << 20;
+    char *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        die("mmap");
+    }
+    madvise(p, n, MADV_HUGEPAGE);
+    for (size_t i = 0; i < n; i += 4096) {
+        p[i] = 1;
+    }
+    printf("{\"ms\":%.1f}\n", (double) (now_us() - begun_us) / 1000);
+}
+
+static void
 on_term(int signal)
 {
     enough = signal;
@@ -540,6 +583,8 @@ main(int argc, char **argv)
         do_transact(atoi(argv[3]), atoi(argv[4]), atof(argv[5]), argv[6], argc > 7);
     } else if (strcmp(mode, "initial") == 0) {
         do_initial();
+    } else if (strcmp(mode, "memory") == 0 && argc == 4) {
+        do_memory(strtoull(argv[3], NULL, 10));
     } else if (strcmp(mode, "clients") == 0 && argc == 6) {
         do_clients(atoi(argv[3]), atof(argv[4]), atoi(argv[5]));
     } else if (strcmp(mode, "watch") == 0 && argc >= 6 && atoi(argv[5]) <= DEPTH_MAX) {
