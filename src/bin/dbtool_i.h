@@ -40,6 +40,16 @@ struct err *tool_open_good(const char *path, int flags, struct journal **ret_jou
 
 /* dbtool_log.c */
 tool_fn tool_show_log;
+/* The rows that exist so far, and what they are called. */
+struct tool_names {
+    struct map by_uuid; /* Of char *, owned. */
+};
+void tool_names_done(struct tool_names *);
+/* " DATE COMMENT" of a transaction, what there is of it, without a line feed. */
+void tool_show_when(const struct json *txn);
+/* The rows that it changed, with 'more' > 1 also their values.  'schema' may be NULL. */
+void tool_show_rows(const struct schema *, const struct json *txn, struct tool_names *,
+                    int more);
 /* The archive that belongs to the file, or NULL. */
 struct err *tool_open_archive(const char *path, struct journal **ret) MUST_CHECK;
 /* dbtool_record.c: a record in words. */
@@ -67,6 +77,8 @@ struct err *tool_write_db(const char *path, const struct db *,
 /* dbtool_cluster.c: files of ovsdb-server's clusters. */
 tool_fn tool_db_cid, tool_db_sid, tool_db_local_address, tool_check_cluster,
     tool_cluster_to_standalone;
+/* dbtool_cluster_log.c: show-log of such a file. */
+struct err *tool_show_cluster_log(const struct tool *, const char *path) MUST_CHECK;
 /* dbtool_join.c */
 tool_fn tool_create_cluster, tool_join_cluster;
 bool tool_is_cluster(const char *path);

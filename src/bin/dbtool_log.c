@@ -13,13 +13,8 @@
 #include "base/str.h"
 #include "bin/dbtool_i.h"
 
-/* The rows that exist, and what they are called. */
-struct names {
-    struct map by_uuid; /* Of char *, owned. */
-};
-
-static void
-names_done(struct names *names)
+void
+tool_names_done(struct tool_names *names)
 {
     MAP_FOR_EACH (entry, &names->by_uuid) {
         free(entry->value);
@@ -29,7 +24,7 @@ names_done(struct names *names)
 
 static void
 show_row(const struct table_schema *table, const struct json_member *row,
-         struct names *names, const char *table_name, bool is_diff, int more)
+         struct tool_names *names, const char *table_name, bool is_diff, int more)
 {
     const char *old = map_get(&names->by_uuid, row->name);
     const struct json *name =
@@ -60,9 +55,9 @@ show_row(const struct table_schema *table, const struct json_member *row,
     }
 }
 
-static void
-show_rows(const struct schema *schema, const struct json *record, struct names *names,
-          int more)
+void
+tool_show_rows(const struct schema *schema, const struct json *record,
+               struct tool_names *names, int more)
 {
     const struct json *diff = json_get(record, "_is_diff");
     for (uint32_t t = 0; t < record->n; t++) {
@@ -71,19 +66,19 @@ show_rows(const struct schema *schema, const struct json *record, struct names *
             continue;
         }
         for (uint32_t r = 0; r < table->value.n; r++) {
-            show_row(schema_find_table(schema, table->name), &table->value.members[r],
-                     names, table->name, json_is(diff, JSON_TRUE), more);
+            show_row(schema ? schema_find_table(schema, table->name) : NULL,
+                     &table->value.members[r], names, table->name, json_is(diff, JSON_TRUE),
+                     more);
         }
     }
 }
 
-static void
-show_head(uint64_t number, const struct json *record)
+void
+tool_show_when(const struct json *record)
 {
     const char *comment = json_get_string(record, "_comment");
     int64_t date_ms;
 
-    printf("record %" PRIu64 ":", number);
     if (tool_date_of(record, &date_ms)) {
         CLEANUP(free_drop) char *date = tool_date_text(date_ms);
         printf(" %s", date);
@@ -93,7 +88,6 @@ show_head(uint64_t number, const struct json *record)
         json_print_string(comment, strlen(comment), &quoted);
         printf(" %s", buf_cstr(&quoted));
     }
-    putchar('\n');
 }
 
 static void
@@ -101,6 +95,26 @@ show_schema(uint64_t number, const struct schema *schema)
 {
     printf("record %" PRIu64 ": \"%s\" schema, version=\"%s\", cksum=\"%s\"\n\n", number,
            schema->name, schema->version, schema->cksum);
+}
+
+/* What is not there any more cannot be shown; what is there can. */
+static MUST_CHECK struct err *
+open_what_is_left(const struct journal *journal, const char *path, struct journal **ret)
+{
+    unsigned n_gaps = 0;
+    struct err *e = journal_open_archive(journal, ret, &n_gaps);
+
+    if (e && err_is(e, ERR_NOT_FOUND)) {
+        fprintf(stderr, "byre-dbtool: warning: %s\n", err_text(e));
+        err_free(TAKE(e));
+    } else if (n_gaps) {
+        fprintf(
+            stderr,
+            "byre-dbtool: warning: the archive of %s is damaged in %u place%s: what was "
+            "there is left out\n",
+            path, n_gaps, n_gaps == 1 ? "" : "s");
+    }
+    return e;
 }
 
 /* Its length is in the file's first transaction. */
@@ -118,14 +132,15 @@ tool_open_archive(const char *path, struct journal **ret)
     TRY(journal_read(journal, &arena, &record, &more));
     if (more && dbfile_is_snapshot(&record, &snapshot) && snapshot.archive_bytes) {
         journal_set_snapshot(journal, &snapshot);
-        return journal_open_archive(journal, ret);
+        return open_what_is_left(journal, path, ret);
     }
     return NULL;
 }
 
 /* All records of a journal.  In an archive a schema comes again and again. */
 static MUST_CHECK struct err *
-show_journal(struct tool *t, struct journal *journal, struct names *names, uint64_t *number)
+show_journal(struct tool *t, struct journal *journal, struct tool_names *names,
+             uint64_t *number)
 {
     CLEANUP(arena_done) struct arena arena = ARENA_INIT;
     CLEANUP(schema_drop) struct schema *schema = NULL;
@@ -144,9 +159,11 @@ show_journal(struct tool *t, struct journal *journal, struct names *names, uint6
             show_schema(*number, schema);
             continue;
         }
-        show_head(*number, &record);
+        printf("record %" PRIu64 ":", *number);
+        tool_show_when(&record);
+        putchar('\n');
         if (t->more) {
-            show_rows(schema, &record, names, t->more);
+            tool_show_rows(schema, &record, names, t->more);
             putchar('\n');
         }
     }
@@ -158,10 +175,13 @@ tool_show_log(struct tool *t, const char **args)
 {
     CLEANUP(db_close) struct journal *journal = NULL;
     CLEANUP(db_close) struct journal *archive = NULL;
-    CLEANUP(names_done) struct names names = { MAP_INIT };
+    CLEANUP(tool_names_done) struct tool_names names = { MAP_INIT };
     const char *path = tool_db(args[0]);
     uint64_t number = 0;
 
+    if (tool_is_cluster(path)) {
+        return tool_show_cluster_log(t, path);
+    }
     if (t->archive) {
         TRY(tool_open_archive(path, &archive));
         TRY(archive ? show_journal(t, archive, &names, &number) : NULL);
