@@ -204,7 +204,11 @@ pidfile_take(const char *path, int *ret_fd)
     if (ftruncate(fd, 0) < 0) {
         return err_io(errno, "truncate %s", path);
     }
-    TRY(err_wrap(fd_write_all(fd, text, (size_t) n), "%s", path));
+    struct err *e = fd_write_all(fd, text, (size_t) n);
+    if (e) {
+        unlink(path); /* It is ours; without a number it would help nobody. */
+        return err_wrap(e, "write pid file %s", path);
+    }
     *ret_fd = fd_take(&fd);
     return NULL;
 }

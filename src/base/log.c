@@ -12,11 +12,17 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/log_levels.h"
+#include "base/log_syslog.h"
 #include "base/str.h"
 
 static const char *const level_tags[] = {
     [LOG_OFF] = "OFF",   [LOG_EMER] = "EMER", [LOG_ERR] = "ERR",
     [LOG_WARN] = "WARN", [LOG_INFO] = "INFO", [LOG_DBG] = "DBG",
+};
+
+/* RFC 5424's, as Open vSwitch takes them. */
+static const int severities[] = {
+    [LOG_EMER] = 1, [LOG_ERR] = 3, [LOG_WARN] = 4, [LOG_INFO] = 5, [LOG_DBG] = 7
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,7 +98,7 @@ log_set_level(enum log_level file, enum log_level console)
 bool
 log_enabled(enum log_level level)
 {
-    return level <= log_levels_max(LOG_CONSOLE) ||
+    return level <= log_levels_max(LOG_CONSOLE) || level <= log_levels_max(LOG_SYSLOG) ||
            (fd >= 0 && level <= log_levels_max(LOG_FILE));
 }
 
@@ -116,13 +122,15 @@ log_write(enum log_level level, const char *module, const char *fmt, ...)
     }
     bool to_file = level <= log_levels_of(module, LOG_FILE);
     bool to_console = level <= log_levels_of(module, LOG_CONSOLE);
-    if (!to_file && !to_console) {
+    bool to_syslog = level <= log_levels_of(module, LOG_SYSLOG);
+    if (!to_file && !to_console && !to_syslog) {
         return;
     }
     int saved_errno = errno;
     CLEANUP(buf_done) struct buf line = BUF_INIT;
     pthread_mutex_lock(&lock);
     add_time(&line);
+    size_t behind_time = line.n;
     buf_printf(&line, "|%05u|%s|%s|", ++n_lines, module, level_tags[level]);
 
     size_t start = line.n;
@@ -134,6 +142,16 @@ log_write(enum log_level level, const char *module, const char *fmt, ...)
         if ((unsigned char) line.data[i] < ' ') {
             line.data[i] = ' ';
         }
+    }
+    if (to_syslog) {
+        CLEANUP(free_drop) char *text = str_dupf("ovs%s", buf_cstr(&line) + behind_time);
+        CLEANUP(free_drop) char *time = str_dup_n(line.data, behind_time);
+        struct syslog_line l = { .severity = severities[level],
+                                 .time = time,
+                                 .module = module,
+                                 .text = text,
+                                 .message = buf_cstr(&line) + start };
+        log_syslog_send(&l);
     }
     buf_char(&line, '\n');
 

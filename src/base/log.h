@@ -21,6 +21,7 @@ bool log_level_parse(const char *name, enum log_level *ret);
 /* Open vSwitch's vlog spec, "dbg", "console:off", "relay:file:dbg" ...  ERR_NOT_FOUND: a word that is
  * no module, place or level. */
 struct err *log_set_spec(const char *spec) MUST_CHECK;
+bool log_is_module(const char *name);
 void log_list(struct buf *out); /* The levels of all modules, as "vlog/list" has them. */
 struct err *log_reopen(void) MUST_CHECK; /* After logrotate moved the file. */
 bool log_has_file(void);

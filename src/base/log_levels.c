@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/buf.h"
+#include "base/log_syslog.h"
 #include "base/str.h"
 
 /* Ours, and those of ovsdb-server that scripts name: a level of theirs is kept, and does nothing
@@ -47,6 +48,12 @@ find(const char *module)
         i++;
     }
     return i;
+}
+
+bool
+log_is_module(const char *name)
+{
+    return find(name) < N_ELEMS(names);
 }
 
 enum log_level
@@ -153,16 +160,10 @@ read_word(const char *word, struct spec *s)
     return err_new(ERR_NOT_FOUND, "no destination, level, or module \"%s\"", word);
 }
 
-/* "PATTERN:DESTINATION:..." and "FACILITY:NAME": checked, and no more: the format is what it is, and
- * there is no syslog. */
+/* "PATTERN:DESTINATION:..." is checked, and no more: the format is what it is.  "FACILITY:NAME". */
 static struct err *
 read_other(const struct strvec *words)
 {
-    static const char *const facilities[] = {
-        "kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
-        "uucp",   "clock",  "ftp",    "ntp",    "audit",  "alert",  "clock2", "local0",
-        "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-    };
     const char *word = words->n > 1 ? words->v[1] : NULL;
 
     if (strcasecmp(words->v[0], "PATTERN") == 0) {
@@ -172,12 +173,8 @@ read_other(const struct strvec *words)
                : known ? NULL
                        : err_new(ERR_NOT_FOUND, "unknown destination \"%s\"", word);
     }
-    for (size_t i = 0; word && i < N_ELEMS(facilities); i++) {
-        if (str_eq(word, facilities[i])) {
-            return NULL;
-        }
-    }
-    return err_new(ERR_SYNTAX, "invalid facility");
+    return word && log_syslog_facility(word) ? NULL
+                                             : err_new(ERR_SYNTAX, "invalid facility");
 }
 
 struct err *

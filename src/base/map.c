@@ -45,12 +45,17 @@ hmap_done(struct hmap *h)
     *h = HMAP_INIT;
 }
 
+#define RESIZE_AHEAD 8 /* Nodes come from all over the memory. */
+
 static void
 hmap_resize(struct hmap *h, uint32_t n_buckets)
 {
     struct hmap_node **buckets = xcalloc(n_buckets, sizeof(struct hmap_node *));
 
     for (uint32_t i = 0; h->buckets && i <= h->mask; i++) {
+        if (i + RESIZE_AHEAD <= h->mask) { /* NULL does no harm. */
+            __builtin_prefetch(h->buckets[i + RESIZE_AHEAD], 1);
+        }
         for (struct hmap_node *node = h->buckets[i], *next; node; node = next) {
             next = node->next;
             node->next = buckets[node->hash & (n_buckets - 1)];

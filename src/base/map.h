@@ -62,6 +62,15 @@ hmap_prefetch_bucket(const struct hmap *h, uint32_t hash)
     }
 }
 
+/* The same, once the bucket is there: what it leads to comes from far, too. */
+static inline void
+hmap_prefetch_node(const struct hmap *h, uint32_t hash)
+{
+    if (h->buckets) {
+        __builtin_prefetch(h->buckets[hash & h->mask]); /* NULL does no harm. */
+    }
+}
+
 struct hmap_node *hmap_first(const struct hmap *);
 struct hmap_node *hmap_next(const struct hmap *, const struct hmap_node *);
 

@@ -2,7 +2,9 @@
 #include "test.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -238,6 +241,33 @@ TEST(uuid_text)
     CHECK_INT("version 4", UUID_TEXT(&u)[14], '4');
 }
 
+/* Every byte counts, at every length. */
+TEST(secret_hashes)
+{
+    char text[48], other[48];
+    int n_buckets = 0;
+    bool seen[1024] = { false };
+
+    for (size_t n = 0; n <= sizeof text; n++) {
+        memset(text, 'x', sizeof text);
+        memcpy(other, text, sizeof text);
+        CHECK_INT("the same", hash_secret(text, n), hash_secret(other, n));
+        for (size_t i = 0; i < n; i++) {
+            other[i] ^= 1;
+            CHECK("another byte", hash_secret(text, n) != hash_secret(other, n));
+            other[i] ^= 1;
+        }
+        CHECK("another length", n == 0 || hash_secret(text, n) != hash_secret(text, n - 1));
+    }
+    for (int i = 0; i < 1024; i++) {
+        int n = snprintf(text, sizeof text, "row-%d", i);
+        bool *there = &seen[hash_secret(text, (size_t) n) % N_ELEMS(seen)];
+        n_buckets += !*there;
+        *there = true;
+    }
+    CHECK("spread", n_buckets > 500); /* 647 are to be expected. */
+}
+
 TEST(files)
 {
     CLEANUP(free_drop) char *dir = path_join(test_dir(), "a/b/c");
@@ -287,6 +317,21 @@ TEST(pid_file_is_locked_while_its_process_lives)
     CHECK("nobody else may read, and so lock it", stat(file, &st) == 0);
     CHECK_INT("mode", st.st_mode & 0777, 0600);
     fd_done(&fd);
+}
+
+TEST(no_pid_file_without_a_number)
+{
+    CLEANUP(free_drop) char *file = path_join(test_dir(), "full.pid");
+    struct rlimit had, none = { 0 };
+    int fd = -1;
+    CHECK("limit", getrlimit(RLIMIT_FSIZE, &had) == 0);
+    none.rlim_max = had.rlim_max;
+    signal(SIGXFSZ, SIG_IGN); /* A full disk's stand-in. */
+    CHECK("none may grow", setrlimit(RLIMIT_FSIZE, &none) == 0);
+    CLEANUP(err_drop) struct err *e = pidfile_take(file, &fd);
+    CHECK("as before", setrlimit(RLIMIT_FSIZE, &had) == 0);
+    CHECK_INT("why", err_errno(e), EFBIG);
+    CHECK("not there", access(file, F_OK) < 0 && errno == ENOENT);
 }
 
 TEST(path_parts)

@@ -46,48 +46,44 @@ uuid_random(struct uuid *ret)
     ret->b[8] = (uint8_t) ((ret->b[8] & 0x3f) | 0x80); /* Variant of RFC 4122. */
 }
 
-/* More than 15 if it is none. */
-static inline unsigned int
-hex_digit(char c)
-{
-    unsigned int digit = (unsigned char) (c - '0');
-    if (digit <= 9) {
-        return digit;
-    }
-    digit = (unsigned char) ((c | 0x20) - 'a');
-    return digit <= 5 ? digit + 10 : 255;
-}
+/* Where the two digits of each byte are in a UUID's text. */
+static const uint8_t places[16] = { 0,  2,  4,  6,  9,  11, 14, 16,
+                                    19, 21, 24, 26, 28, 30, 32, 34 };
+
+/* A digit's value plus 1; 0: it is none. */
+static const uint8_t digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+    ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+    ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+    ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool
 uuid_parse(const char *s, struct uuid *ret)
 {
     struct uuid u;
-    for (size_t i = 0; i < sizeof u.b; i++) {
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && *s++ != '-') {
-            return false;
-        }
-        unsigned int high = hex_digit(*s); /* A NUL is none: nothing behind it is read. */
-        unsigned int low = high <= 15 ? hex_digit(s[1]) : high;
-        if (low > 15) {
-            return false;
-        }
-        u.b[i] = (uint8_t) (high << 4 | low);
-        s += 2;
-    }
-    if (*s != '\0') {
+    bool ok = true;
+
+    if (strnlen(s, UUID_CHARS + 1) != UUID_CHARS) {
         return false;
     }
-    *ret = u;
-    return true;
+    for (size_t i = 0; i < sizeof u.b; i++) {
+        uint8_t high = digits[(uint8_t) s[places[i]]];
+        uint8_t low = digits[(uint8_t) s[places[i] + 1]];
+        ok &= high && low;
+        u.b[i] = (uint8_t) ((high - 1U) << 4 | (low - 1U));
+    }
+    ok &= s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-';
+    if (ok) {
+        *ret = u;
+    }
+    return ok;
 }
 
 void
 uuid_format(const struct uuid *u, char out[UUID_CHARS + 1])
 {
     static const char hex[] = "0123456789abcdef";
-    /* Where the two digits of each byte go: servers print little else as often. */
-    static const uint8_t places[16] = { 0,  2,  4,  6,  9,  11, 14, 16,
-                                        19, 21, 24, 26, 28, 30, 32, 34 };
 
     for (size_t i = 0; i < sizeof places; i++) {
         out[places[i]] = hex[u->b[i] >> 4];

@@ -2,7 +2,7 @@
 #ifndef BASE_UUID_H
 #define BASE_UUID_H 1
 
-#include "base/base.h"
+#include "base/hash.h"
 
 #define UUID_CHARS 36
 
@@ -32,14 +32,13 @@ uuid_eq(const struct uuid *a, const struct uuid *b)
 bool uuid_is_zero(const struct uuid *);
 
 static inline uint32_t
-uuid_hash(const struct uuid *u) /* Clients may choose UUIDs: also good for ones in a row. */
+uuid_hash(const struct uuid *u) /* Clients may choose UUIDs: see hash.h. */
 {
     uint64_t w[2];
     memcpy(w, u->b, sizeof w);
-    uint64_t x = w[0] * UINT64_C(0x9e3779b97f4a7c15) ^ w[1];
-    x = (x ^ x >> 32) * UINT64_C(0xff51afd7ed558ccd);
-    x = (x ^ x >> 32) * UINT64_C(0xc4ceb9fe1a85ec53);
-    return (uint32_t) (x ^ x >> 32);
+    uint64_t h = hash_fold(w[0] ^ hash_keys[0], w[1] ^ hash_keys[1]);
+    h = hash_fold(h, hash_keys[2]);
+    return (uint32_t) (h ^ h >> 32);
 }
 
 #endif /* base/uuid.h */

@@ -14,6 +14,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/log_syslog.h"
 #include "dbserver/server.h"
 #include "loop/child.h"
 #include "loop/loop.h"
@@ -23,6 +24,7 @@ struct dbd {
     struct loop *loop;
     struct dbserver *server;
     struct child *child; /* Of --run. */
+    const char *run;     /* Its command. */
     struct err *end;     /* Why it must end with a failure, or NULL. */
 };
 
@@ -58,19 +60,26 @@ on_child_done(void *aux, struct child_result *result)
     struct dbd *d = aux;
     d->child = NULL;
     if (result->exit_status != 0 && !result->canceled) {
-        d->end = err_new(ERR_CANCELED, "child exited, status %d, signal %d",
-                         result->exit_status, result->signal);
+        d->end = result->signal ? err_new(ERR_CANCELED, "%s: child exited, killed (%s)",
+                                          d->run, strsignal(result->signal))
+                                : err_new(ERR_CANCELED, "%s: child exited, exit status %d",
+                                          d->run, result->exit_status);
     }
     loop_stop(d->loop);
 }
 
-/* --run: the command's output is ours. */
+/* --run: the command has our input and output.  It is no job of a terminal: reading from one would
+ * stop it. */
 static MUST_CHECK struct err *
 run_command(struct dbd *d, const char *command)
 {
     const char *argv[] = { "/bin/sh", "-c", command, NULL };
-    static const int out = STDOUT_FILENO;
-    struct child_spec spec = { .argv = argv, .stdout_fd = &out };
+    static const int in = STDIN_FILENO, out = STDOUT_FILENO, err = STDERR_FILENO;
+    struct child_spec spec = { .argv = argv,
+                               .stdin_fd = isatty(in) ? NULL : &in,
+                               .stdout_fd = &out,
+                               .stderr_fd = &err };
+    d->run = command;
     return err_wrap(child_start(d->loop, &spec, on_child_done, d, &d->child), "--run");
 }
 
@@ -110,7 +119,7 @@ open_all(struct dbd *d, const struct options *o)
     for (size_t i = 0; i < o->remotes.n; i++) {
         TRY(dbserver_add_remote(d->server, o->remotes.v[i]));
     }
-    return NULL;
+    return dbserver_check_tls(d->server);
 }
 
 /* Tells the waiting parent that all is open, or why not. */
@@ -138,7 +147,9 @@ serve(struct dbd *d, const struct options *o, int *parent_fd)
 
     for (size_t i = 0; i < N_ELEMS(signals) && !e; i++) {
         loop_fn *fn = signals[i] == SIGHUP ? on_hup : on_term;
-        e = loop_signal_new(d->loop, signals[i], fn, d, &handlers[i]);
+        if (signals[i] != SIGINT || !process_ignores(SIGINT)) { /* A script's "&". */
+            e = loop_signal_new(d->loop, signals[i], fn, d, &handlers[i]);
+        }
     }
     if (!e) {
         e = open_all(d, o);
@@ -165,6 +176,24 @@ serve(struct dbd *d, const struct options *o, int *parent_fd)
     return e;
 }
 
+/* An address of syslog's that does not work is no reason to stay away. */
+static MUST_CHECK struct err *
+open_logs(const struct options *o)
+{
+    const char *method = o->syslog_method ? o->syslog_method : getenv("OVS_SYSLOG_METHOD");
+
+    TRY(log_open(o->log_file));
+    log_syslog_ident(o->name);
+    struct err *e = method && *method ? log_syslog_method(method) : NULL;
+    if (e && err_is(e, ERR_UNSUPPORTED)) {
+        return e;
+    }
+    log_failure(LOG_ERR, LOG_MODULE, e);
+    log_failure(LOG_ERR, LOG_MODULE,
+                o->syslog_target ? log_syslog_target(o->syslog_target) : NULL);
+    return NULL;
+}
+
 static MUST_CHECK struct err *
 run(const struct options *o, int *parent_fd)
 {
@@ -172,12 +201,15 @@ run(const struct options *o, int *parent_fd)
     struct dbd d = { 0 };
 
     if (o->pidfile) {
+        if (o->overwrite_pidfile) {
+            unlink(o->pidfile); /* Who has locked it keeps what has no name any more. */
+        }
         TRY(pidfile_take(o->pidfile, &pid_fd));
     }
     if (o->user) {
         TRY(process_become(o->user));
     }
-    TRY(log_open(o->log_file));
+    TRY(open_logs(o));
     for (size_t i = 0; i < o->verbosity.n; i++) {
         struct err *unknown = log_set_spec(o->verbosity.v[i]); /* A script's: go on. */
         if (unknown) {
@@ -193,7 +225,7 @@ run(const struct options *o, int *parent_fd)
     }
     loop_free(d.loop);
     if (o->pidfile) {
-        unlink(o->pidfile);
+        process_remove_pidfile(o->pidfile, pid_fd);
     }
     return e;
 }
@@ -225,7 +257,7 @@ main(int argc, char **argv)
               stdout);
         return 0;
     }
-    if (!e && options.detach) {
+    if (!e) {
         e = process_detach(&options, &parent_fd);
     }
     if (!e) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,8 +102,11 @@ monitor(const struct options *o, int *parent_fd)
                        : err_new(ERR_CANCELED, "the watching process died");
         }
         if (first) { /* The log is the server's; two that append to it do not harm each other. */
+            prctl(PR_SET_NAME, "monitor");
             fd_done(parent_fd);
-            process_close_terminal();
+            if (o->detach) {
+                process_close_terminal();
+            }
             log_failure(LOG_ERR, LOG_MODULE, log_open(o->log_file));
         }
         if (!watch(pid, start_ms, &status)) {
@@ -112,8 +116,8 @@ monitor(const struct options *o, int *parent_fd)
 }
 
 /* Returns in the child, with what tell_parent() needs; the parent waits and exits. */
-struct err *
-process_detach(const struct options *o, int *ret_parent_fd)
+static MUST_CHECK struct err *
+leave(const struct options *o, int *ret_parent_fd)
 {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0) {
@@ -133,6 +137,15 @@ process_detach(const struct options *o, int *ret_parent_fd)
     setsid();
     if (o->chdir && chdir("/") < 0) {
         return err_io(errno, "chdir");
+    }
+    return NULL;
+}
+
+struct err *
+process_detach(const struct options *o, int *ret_parent_fd)
+{
+    if (o->detach) {
+        TRY(leave(o, ret_parent_fd));
     }
     return o->monitor ? monitor(o, ret_parent_fd) : NULL;
 }
@@ -161,6 +174,23 @@ process_raise_file_limit(void)
             log_info("at most %lu clients: the limit of open files cannot be raised",
                      (unsigned long) limit.rlim_cur);
         }
+    }
+}
+
+bool
+process_ignores(int signal)
+{
+    struct sigaction now;
+    return sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+void
+process_remove_pidfile(const char *path, int fd)
+{
+    struct stat ours, there;
+    if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+        ours.st_ino == there.st_ino) {
+        unlink(path);
     }
 }
 

@@ -74,15 +74,49 @@ copy_atoms(struct datum *to, const struct datum *d, const struct type *t)
     }
 }
 
-/* A copy of its own with room for 'cap' keys. */
+/* 'n' atoms of 'from_step' bytes to places 'to_step' bytes apart, without references of their own. */
+static void
+move_atoms(char *to, size_t to_step, const char *from, size_t from_step, uint32_t n)
+{
+    size_t n_bytes = to_step < from_step ? to_step : from_step;
+    if (n_bytes == sizeof(uint64_t)) { /* Most are, and the compiler knows how. */
+        for (uint32_t i = 0; i < n; i++) {
+            memcpy(to + i * to_step, from + i * from_step, sizeof(uint64_t));
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(to + i * to_step, from + i * from_step, n_bytes);
+    }
+}
+
+/* All elements of 'd' into 'to', which has room, with their references. */
+static void
+move_all(struct datum *to, const struct datum *d)
+{
+    move_atoms((char *) datum_key(to, 0), to->key_step, (const char *) datum_key(d, 0),
+               d->key_step, d->n);
+    if (d->map) {
+        move_atoms((char *) datum_value(to, 0), to->value_step,
+                   (const char *) datum_value(d, 0), d->value_step, d->n);
+    }
+}
+
+/* A block of its own with room for 'cap' keys. */
 static void
 reblock(struct datum *d, const struct type *t, uint32_t cap)
 {
     struct datum copy;
     datum_reserve(&copy, t, cap);
-    copy_atoms(&copy, d, t);
-    copy.n = d->n;
-    datum_done(d, t);
+    if (d->block && copy.block && d->many->n_refs == 1) {
+        move_all(&copy, d);
+        free(d->many);
+        copy.n = d->n;
+    } else {
+        copy_atoms(&copy, d, t);
+        copy.n = d->n;
+        datum_done(d, t);
+    }
     *d = copy;
 }
 
@@ -129,11 +163,11 @@ datum_pack(struct datum d, const struct type *t)
     struct datum packed = { .n = d.n, .block = 1, .map = d.map, .key_step = key_step };
     packed.value_step = value_step;
     packed.many = block_new(d.n, (size_t) key_step + (d.map ? value_step : 0));
-    for (uint32_t i = 0; i < d.n; i++) {
-        memcpy((void *) datum_key(&packed, i), datum_key(&d, i), key_step);
-        if (d.map) {
-            memcpy((void *) datum_value(&packed, i), datum_value(&d, i), value_step);
-        }
+    move_atoms((char *) datum_key(&packed, 0), key_step, (const char *) datum_key(&d, 0),
+               d.block ? d.key_step : sizeof(union atom), d.n);
+    if (d.map) {
+        move_atoms((char *) datum_value(&packed, 0), value_step,
+                   (const char *) datum_value(&d, 0), d.value_step, d.n);
     }
     if (d.block && d.many->n_refs > 1) {
         ref_strings(&packed, t);

@@ -1,8 +1,7 @@
-/* data/istring.c: the process's table of strings.  The hash has a random basis, because the strings
- * come from clients who might choose them to collide. */
+/* data/istring.c: the process's table of strings. */
 #include "data/istring.h"
 
-#include "base/uuid.h"
+#include "base/hash.h"
 
 /* What an interned string is part of. */
 struct shared {
@@ -17,18 +16,6 @@ static struct shared *
 shared_of(const struct istring *is)
 {
     return (struct shared *) (void *) ((char *) is - offsetof(struct shared, string));
-}
-
-static uint32_t
-hash_of(const char *s, size_t n_bytes)
-{
-    static uint32_t basis;
-    if (UNLIKELY(basis == 0)) {
-        struct uuid random;
-        uuid_random(&random);
-        basis = uuid_hash(&random) | 1;
-    }
-    return hash_bytes(s, n_bytes, basis);
 }
 
 static void
@@ -48,7 +35,7 @@ istring_new(const char *s, size_t n_bytes)
     if (n_bytes > ISTRING_SHARED_MAX) {
         return istring_new_alone(s, n_bytes);
     }
-    uint32_t hash = hash_of(s, n_bytes);
+    uint32_t hash = hash_secret(s, n_bytes);
     HMAP_FOR_EACH_HASH (struct shared, there, node, hash, &strings) {
         if (there->string.n == n_bytes && memcmp(there->string.s, s, n_bytes) == 0) {
             return istring_ref(&there->string);
@@ -88,7 +75,7 @@ istring_free_(struct istring *is)
 uint32_t
 istring_hash(const struct istring *is)
 {
-    return is->interned ? shared_of(is)->node.hash : hash_of(is->s, is->n);
+    return is->interned ? shared_of(is)->node.hash : hash_secret(is->s, is->n);
 }
 
 size_t

@@ -102,16 +102,17 @@ parse_columns(struct schema *s, struct table_schema *t, const struct json *colum
 }
 
 static struct err *
-parse_index(struct schema *s, struct table_schema *t, const struct json *j)
+parse_index(struct schema *s, struct table_schema *t, const struct json *j,
+            const struct json *whole)
 {
     struct index_schema *index = &t->indexes[t->n_indexes];
     TRY(schema_parse_columns(&s->arena, t, j, &index->columns, &index->n_columns));
     if (index->n_columns == 0) {
-        return rfc_syntax(j, "index must have at least one column");
+        return rfc_syntax(whole, "index must have at least one column");
     }
     for (size_t i = 0; i < index->n_columns; i++) {
         if (!index->columns[i]->persistent) {
-            return rfc_syntax(j, "ephemeral columns (such as %s) may not be indexed",
+            return rfc_syntax(whole, "ephemeral columns (such as %s) may not be indexed",
                               index->columns[i]->name);
         }
     }
@@ -150,7 +151,7 @@ parse_table(struct schema *s, struct table_schema *t, const struct json *j)
     if (indexes) {
         t->indexes = arena_zalloc(&s->arena, (indexes->n + 1) * sizeof *t->indexes);
         for (uint32_t i = 0; i < indexes->n; i++) {
-            TRY(parse_index(s, t, &indexes->elems[i]));
+            TRY(parse_index(s, t, &indexes->elems[i], j));
         }
     }
     return NULL;
@@ -216,8 +217,10 @@ parse_schema(struct schema *s, const struct json *j)
     struct decode d;
     decode_begin(&d, j, "database schema");
     const char *name = decode_id(&d, "name");
-    const char *version = decode_string(&d, "version", DECODE_OPTIONAL, "");
-    bool bad_version = *version && !schema_version_is_valid(version);
+    const struct json *version_json =
+        decode_member(&d, "version", DECODE_STRING | DECODE_OPTIONAL);
+    const char *version = version_json ? version_json->string : "";
+    bool bad_version = version_json && !schema_version_is_valid(version);
     const char *cksum = decode_string(&d, "cksum", DECODE_OPTIONAL, "");
     const struct json *tables = decode_member(&d, "tables", DECODE_OBJECT);
     if (bad_version) {

@@ -80,6 +80,9 @@ db_wait_done(struct db_wait *w)
 bool
 db_wait_due(const struct db *db, const struct db_wait *w)
 {
+    if (w->any_commit) {
+        return db->seq > w->seq;
+    }
     for (size_t i = 0; i < w->n_tables; i++) {
         if (db->tables[w->tables[i]].last_seq > w->seq) {
             return true;
@@ -122,6 +125,7 @@ db_txn_commit(struct txn *txn, db_deliver_fn *deliver, void *aux)
     watches_deliver(txn, deliver, aux);
     history_keep(txn);
     txn_finish(txn);
+    history_trim(db);
 }
 
 void

@@ -59,9 +59,10 @@ struct db_wait {
     uint64_t seq;       /* db_seq() when it ran. */
     uint32_t *tables;   /* Indexes of the tables it read. */
     size_t n_tables;
+    bool any_commit; /* It asserted a lock, which may be lost by then: no table tells. */
 };
 void db_wait_done(struct db_wait *);
-/* Did a table that it read change since? */
+/* Did a table that it read change since, or, with 'any_commit', any? */
 bool db_wait_due(const struct db *, const struct db_wait *);
 
 /* Runs the operations params[1..] of a "transact" request (params[0], the database's name, is the

@@ -93,7 +93,9 @@ static void
 wait_for_tables(const struct exec *x, struct db_wait *ret)
 {
     const struct db *db = x->txn->db;
-    *ret = (struct db_wait){ .timeout_ms = x->timeout_ms, .seq = db->seq };
+    *ret = (struct db_wait){ .timeout_ms = x->timeout_ms,
+                             .seq = db->seq,
+                             .any_commit = x->asserted };
     ret->tables = xcalloc(db->schema->n_tables + 1, sizeof *ret->tables);
     for (uint32_t i = 0; i < db->schema->n_tables; i++) {
         if (db->tables[i].was_read) {
@@ -182,6 +184,7 @@ exec_assert(struct exec *x, struct decode *op, const struct json *whole)
     if (!x->ctx->locks || !lock_holds(x->ctx->locks, lock)) {
         return rfc_err(RFC_NOT_OWNER, "Asserted lock %s not held.", lock);
     }
+    x->asserted = true;
     buf_str(x->reply, "{}");
     return NULL;
 }

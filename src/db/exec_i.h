@@ -9,6 +9,7 @@ struct exec {
     struct txn *txn;
     const struct db_ctx *ctx;
     struct buf *reply;  /* Each operation appends its result. */
+    bool asserted;      /* That a lock is held. */
     bool parked;        /* A "wait" does not hold and may still come to. */
     int64_t timeout_ms; /* With 'parked': of that wait, -1 for ever. */
 };

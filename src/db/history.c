@@ -217,6 +217,14 @@ history_keep(struct txn *txn)
     hmap_insert(&h->by_id, &p->node, uuid_hash(&p->id));
     list_push_back(&h->entries, &p->in_order);
     h->cost += cost;
+}
+
+void
+history_trim(struct db *db)
+{
+    struct history *h = db->history;
+    uint64_t max = cost_max(db);
+
     while (h->cost > max || h->by_id.n > h->n_max) {
         if (!history_needs(h, oldest(h))) {
             drop_oldest(h);

@@ -66,6 +66,8 @@ void history_done(struct db *);
 void history_clear(struct db *); /* Only what is there now has a name. */
 /* Takes what the transaction held for undoing itself; it can only be finished then. */
 void history_keep(struct txn *);
+/* Makes the bounds true again.  After the transaction is finished: what is forgotten may be what it took. */
+void history_trim(struct db *);
 void history_figures(const struct db *, struct db_figures *ret);
 
 void past_row_done(struct past_row *);

@@ -278,40 +278,54 @@ monitor_missed(struct monitor *m, uint64_t seq)
     return missed ? print_all_missed(m->kind, missed) : NULL;
 }
 
-/* The "where" of a table's monitor-cond-change requests. */
+/* Which link of 'k' a table's monitor-cond-change requests are for. */
 static struct err *
-parse_change(struct db *db, const struct kind *k, const struct json_member *m,
-             const struct watch **ret_watch, const struct json **ret_where)
+find_link(struct db *db, const struct kind *k, const struct json_member *m, size_t *ret)
 {
     const struct table *t = db_table(db, m->name);
     if (!t) {
         return rfc_err(RFC_SYNTAX, "no table named %s", m->name);
     }
-    *ret_watch = NULL;
-    for (size_t i = 0; i < k->n_links; i++) {
-        if (k->links[i].watch->shape->table == t) {
-            *ret_watch = k->links[i].watch;
-        }
+    size_t i = 0;
+    while (i < k->n_links && k->links[i].watch->shape->table != t) {
+        i++;
     }
-    if (!*ret_watch) {
+    if (i == k->n_links) {
         return rfc_err(RFC_SYNTAX, "no table named %s in monitor session", m->name);
     } else if (m->value.type != JSON_ARRAY) {
         return rfc_err(RFC_SYNTAX, "table %s no monitor-cond-change JSON array", m->name);
     }
-    *ret_where = NULL;
-    for (uint32_t i = 0; i < m->value.n; i++) {
-        const struct json *j = &m->value.elems[i];
-        struct decode d;
-        decode_begin(&d, j, "table %s", m->name);
-        const struct json *where =
-            decode_member(&d, "where", DECODE_ARRAY | DECODE_OPTIONAL);
-        if (decode_member(&d, "columns", DECODE_ANY | DECODE_OPTIONAL)) {
-            err_free(decode_end(&d));
-            return rfc_syntax(j, "changing columns is unsupported");
-        }
-        TRY(rfc_decode_end(&d, j));
-        *ret_where = i == 0 ? where : *ret_where;
+    *ret = i;
+    return NULL;
+}
+
+/* One of them: '*watch' becomes what shows the same under its condition. */
+static struct err *
+change_watch(struct db *db, const char *table, const struct json *j, struct watch **watch)
+{
+    struct decode d;
+    decode_begin(&d, j, "table %s", table);
+    const struct json *where = decode_member(&d, "where", DECODE_ARRAY | DECODE_OPTIONAL);
+    if (decode_member(&d, "columns", DECODE_ANY | DECODE_OPTIONAL)) {
+        err_free(decode_end(&d));
+        return rfc_syntax(j, "changing columns is unsupported");
     }
+    TRY(rfc_decode_end(&d, j));
+
+    const struct shape *shape = (*watch)->shape;
+    struct watch_request r = { .table = shape->table,
+                               .select = shape->select,
+                               /* RFC 7047's has none, nor gets one. */
+                               .where = shape->v1 ? NULL : where };
+    for (size_t c = 0; c < shape->n_columns; c++) {
+        *VEC_ADD(&r.columns) = shape->columns[c];
+    }
+    struct watch *new = NULL;
+    struct err *e = watch_get(db, &r, shape->v1, &new);
+    VEC_DONE(&r.columns);
+    TRY(e);
+    watch_unref(db, *watch);
+    *watch = new;
     return NULL;
 }
 
@@ -340,24 +354,12 @@ parse_changes(struct monitor *m, const struct json *requests, struct watch **wat
         watches[i]->n_refs++;
     }
     for (uint32_t i = 0; i < requests->n; i++) {
-        const struct watch *old = NULL;
-        struct watch_request r = { 0 };
-        TRY(parse_change(m->db, k, &requests->members[i], &old, &r.where));
-        r.where = old->shape->v1 ? NULL : r.where; /* RFC 7047's has none, nor gets one. */
-        r.table = old->shape->table;
-        r.select = old->shape->select;
-        for (size_t c = 0; c < old->shape->n_columns; c++) {
-            *VEC_ADD(&r.columns) = old->shape->columns[c];
-        }
-        struct watch *new = NULL;
-        struct err *e = watch_get(m->db, &r, old->shape->v1, &new);
-        VEC_DONE(&r.columns);
-        TRY(e);
-        for (size_t c = 0; c < k->n_links; c++) {
-            if (k->links[c].watch == old) {
-                watch_unref(m->db, watches[c]);
-                watches[c] = new;
-            }
+        const struct json_member *of_table = &requests->members[i];
+        size_t at = 0;
+        TRY(find_link(m->db, k, of_table, &at));
+        for (uint32_t n = 0; n < of_table->value.n; n++) { /* The last one stays. */
+            TRY(change_watch(m->db, of_table->name, &of_table->value.elems[n],
+                             &watches[at]));
         }
     }
     return NULL;

@@ -51,6 +51,7 @@ struct shape {
 /* An equality of a condition: found by the hash of (column, value). */
 struct probe {
     struct hmap_node node; /* In watch_table's 'probes'. */
+    struct hmap_node own;  /* In its 'own', if the watch has many. */
     struct watch *watch;
     uint32_t column;
     const union atom *value;
@@ -97,7 +98,8 @@ struct monitor {
 struct watch_table {
     struct list all;    /* Of struct watch without a condition. */
     struct list tried;  /* Of struct watch with one that no hash finds. */
-    struct hmap probes; /* Of struct probe. */
+    struct hmap probes; /* Of struct probe, by column and value. */
+    struct hmap own;    /* Of struct probe, by watch, column and value. */
     uint32_t *n_probes; /* Per column. */
     struct map shapes;
     struct list snapshots; /* Of struct snapshot. */
@@ -128,6 +130,10 @@ void watch_unref(struct db *, struct watch *);
 /* Takes the references of 'watches'; a kind with a first monitor lives until its last goes. */
 struct kind *kind_get(struct db *, struct watch **watches, size_t n);
 void kind_leave(struct db *, struct monitor *);
+
+/* match.c */
+void watch_join(struct watch *); /* To be found in its table. */
+void watch_leave(struct watch *);
 /* Does a row meet the condition, 'before' the transaction or now? */
 bool watch_matches(const struct watch *, const struct row *, bool before);
 

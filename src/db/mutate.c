@@ -212,19 +212,35 @@ mutation_apply(const struct mutation *m, struct datum *d)
     return arithmetic(m, d);
 }
 
+/* The row's own value is changed if undoing the transaction does not need it any more; so many small
+ * changes of a large set in one transaction do not copy it each time. */
+static struct err *
+apply_to_row(const struct mutation *m, struct txn *txn, struct row *row)
+{
+    size_t field = m->column->index - N_SPECIAL_COLUMNS;
+    bool own = row->change && (row->change->inserted || change_has(row->change, field));
+    struct datum room, d = own ? row_take(row, field)
+                               : datum_dup(row_field(row, field, &room), &m->column->type);
+    struct err *e = mutation_apply(m, &d);
+    if (e && m->mutator >= MUT_INSERT) { /* The row may not hold so many. */
+        datum_done(&d, &m->column->type);
+    }
+    if (own) {
+        row_put(row, field, d);
+        txn_touch(row, field);
+    } else if (e) {
+        datum_done(&d, &m->column->type);
+    } else {
+        txn_set(txn, row, field, d);
+    }
+    return e;
+}
+
 struct err *
 mutations_apply(const struct mutations *ms, struct txn *txn, struct row *row)
 {
     for (size_t i = 0; i < ms->n; i++) {
-        const struct mutation *m = &ms->v[i];
-        size_t field = m->column->index - N_SPECIAL_COLUMNS;
-        struct datum room, d = datum_dup(row_field(row, field, &room), &m->column->type);
-        struct err *e = mutation_apply(m, &d);
-        if (e) {
-            datum_done(&d, &m->column->type);
-            return e;
-        }
-        txn_set(txn, row, field, d);
+        TRY(apply_to_row(&ms->v[i], txn, row));
     }
     return NULL;
 }

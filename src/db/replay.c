@@ -2,6 +2,8 @@
 #include "data/rfc7047.h"
 #include "db/txn_i.h"
 
+#define NAMES_AHEAD 8
+
 struct replay {
     struct txn *txn;
     bool diff;  /* Cells of rows that are there are deltas. */
@@ -66,13 +68,32 @@ set_cells(struct txn *txn, struct row *row, const struct json_member *m, bool de
     return NULL;
 }
 
-static struct err *
-replay_row(const struct replay *r, struct table *t, const struct json_member *m)
-{
+/* A row's name, parsed some rows before its turn: where the table would have it is not in the
+ * processor's cache. */
+struct row_name {
     struct uuid uuid;
-    if (!uuid_parse(m->name, &uuid)) {
+    bool ok;
+};
+
+static struct row_name
+name_ahead(const struct table *t, const struct json *rows, uint32_t i)
+{
+    struct row_name name = { .ok = false };
+    if (i < rows->n && uuid_parse(rows->members[i].name, &name.uuid)) {
+        name.ok = true;
+        hmap_prefetch_bucket(&t->rows, uuid_hash(&name.uuid));
+    }
+    return name;
+}
+
+static struct err *
+replay_row(const struct replay *r, struct table *t, const struct row_name *name,
+           const struct json_member *m)
+{
+    if (!name->ok) {
         return rfc_syntax(&m->value, "\"%s\" is not a valid UUID", m->name);
     }
+    struct uuid uuid = name->uuid;
     struct row *row = table_find(t, &uuid);
     if (r->fresh && row) {
         return rfc_syntax(NULL, "row %s is there", m->name);
@@ -116,8 +137,18 @@ replay_member(const struct replay *r, const struct json *record,
     if (t->rows.n == 0) {
         hmap_reserve(&t->rows, m->value.n);
     }
+    struct row_name names[NAMES_AHEAD];
+    for (uint32_t i = 0; i < NAMES_AHEAD; i++) {
+        names[i] = name_ahead(t, &m->value, i);
+    }
     for (uint32_t i = 0; i < m->value.n; i++) {
-        TRY(replay_row(r, t, &m->value.members[i]));
+        struct row_name *name = &names[i % NAMES_AHEAD];
+        const struct row_name *soon = &names[(i + NAMES_AHEAD / 2) % NAMES_AHEAD];
+        if (soon->ok) {
+            hmap_prefetch_node(&t->rows, uuid_hash(&soon->uuid));
+        }
+        TRY(replay_row(r, t, name, &m->value.members[i]));
+        *name = name_ahead(t, &m->value, i + NAMES_AHEAD);
     }
     return NULL;
 }

@@ -74,10 +74,16 @@ table_find(const struct table *t, const struct uuid *uuid)
 }
 
 struct row *
+table_find_deleted(const struct table *t, const struct uuid *uuid)
+{
+    return t->deleted.n ? find_in(&t->deleted, uuid) : NULL;
+}
+
+struct row *
 table_find_any(const struct table *t, const struct uuid *uuid)
 {
     struct row *row = find_in(&t->rows, uuid);
-    return row || t->deleted.n == 0 ? row : find_in(&t->deleted, uuid);
+    return row ? row : table_find_deleted(t, uuid);
 }
 
 void

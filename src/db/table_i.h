@@ -67,6 +67,7 @@ void table_init(struct table *, struct db *, const struct table_schema *);
 void table_done(struct table *);
 struct row *table_find(const struct table *,
                        const struct uuid *); /* Not the deleted ones. */
+struct row *table_find_deleted(const struct table *, const struct uuid *);
 struct row *table_find_any(const struct table *, const struct uuid *);
 
 static inline struct hmap_node *

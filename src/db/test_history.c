@@ -332,6 +332,22 @@ TEST(what_a_restart_loses)
     world_done(&w);
 }
 
+/* The entry that is folded may be the one of the transaction itself, with a row that it deletes. */
+TEST(folds_what_just_came)
+{
+    struct world w;
+    world_init(&w);
+    w.db->history->n_max = 1;
+    struct history_hold *hold = db_hold(w.db, db_seq(w.db));
+    transact(&w, "{\"op\":\"insert\",\"table\":\"A\",\"row\":{\"name\":\"x\"}}");
+    transact(&w, "{\"op\":\"delete\",\"table\":\"A\",\"where\":[]}");
+    CHECK_INT("entries", (int64_t) w.db->history->by_id.n, 1);
+    transact(&w, "{\"op\":\"insert\",\"table\":\"A\",\"row\":{\"name\":\"y\"}}");
+    CHECK_INT("still", (int64_t) w.db->history->by_id.n, 1);
+    db_unhold(w.db, hold);
+    world_done(&w);
+}
+
 TEST(bounds)
 {
     struct world w;

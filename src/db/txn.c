@@ -76,8 +76,14 @@ txn_set(struct txn *txn, struct row *row, size_t field, struct datum new)
         ch->saved[field] = row_take(row, field);
         row_put(row, field, new);
     }
-    if (t->is_indexed[field]) {
-        index_touch(ch);
+    txn_touch(row, field);
+}
+
+void
+txn_touch(struct row *row, size_t field)
+{
+    if (row->table->is_indexed[field]) {
+        index_touch(row->change);
     }
 }
 

@@ -24,6 +24,7 @@ struct change {
     struct change *next_stale;
     struct index_step *index_steps; /* schema->n_indexes; NULL while untouched. */
     uint64_t old_version;
+    uint64_t *pruned;    /* Bit per field: weak_prune() is through with it.  NULL: none. */
     uint64_t *changed;   /* Bit per field: 'saved' holds what it was.  NULL if inserted. */
     struct datum *saved; /* Per field; those with a bit are owned. */
 };
@@ -92,6 +93,8 @@ change_old_cell(const struct change *ch, const struct column *c, struct datum *r
 struct txn *txn_begin(struct db *);
 struct row *txn_insert(struct txn *, struct table *, const struct uuid *);
 void txn_set(struct txn *, struct row *, size_t field, struct datum); /* Takes the datum. */
+/* The field of a row that has a change has another value now: for who changes it in place. */
+void txn_touch(struct row *, size_t field);
 void txn_delete(struct txn *, struct row *);
 void txn_undo(struct txn *);   /* As before; frees the transaction. */
 void txn_finish(struct txn *); /* Keeps the changes; frees the transaction. */

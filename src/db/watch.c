@@ -25,6 +25,7 @@ watches_done(struct db *db)
         struct watch_table *wt = db->tables[i].watches;
         snapshots_done(wt);
         hmap_done(&wt->probes);
+        hmap_done(&wt->own);
         map_done(&wt->shapes);
         free(wt->n_probes);
         free(wt);
@@ -111,15 +112,6 @@ shape_unref(struct shape *s)
     }
 }
 
-/* An equality that hashing the row's values finds: each row that meets it holds 'arg's one key. */
-static bool
-is_probe(const struct clause *cl)
-{
-    const struct type *t = &cl->column->type;
-    return cl->arg.n == 1 && !type_is_map(t) &&
-           (cl->op == COND_INCLUDES || (cl->op == COND_EQ && t->n_max == 1));
-}
-
 /* Or-ed: a literal true makes all others needless, a literal false is needless. */
 static struct err *
 parse_where(struct watch *w, const struct table *t, const struct json *where)
@@ -139,31 +131,6 @@ parse_where(struct watch *w, const struct table *t, const struct json *where)
         }
     }
     return NULL;
-}
-
-static void
-join_table(struct watch *w, struct watch_table *wt)
-{
-    bool probes = !w->all;
-    for (size_t i = 0; i < w->n_clauses && probes; i++) {
-        probes = is_probe(&w->clauses[i]);
-    }
-    list_init(&w->in_table);
-    if (!probes) {
-        list_push_back(w->all ? &wt->all : &wt->tried, &w->in_table);
-        return;
-    }
-    w->probes = xcalloc(w->n_clauses + 1, sizeof *w->probes);
-    for (size_t i = 0; i < w->n_clauses; i++) {
-        const struct clause *cl = &w->clauses[i];
-        struct probe *p = &w->probes[i];
-        *p = (struct probe){ .watch = w,
-                             .column = cl->column->index,
-                             .value = datum_key(&cl->arg, 0) };
-        hmap_insert(&wt->probes, &p->node,
-                    atom_hash(p->value, cl->column->type.key.type, p->column));
-        wt->n_probes[p->column]++;
-    }
 }
 
 static void
@@ -207,7 +174,7 @@ watch_get(struct db *db, struct watch_request *r, bool v1, struct watch **ret)
     }
     w->key = buf_take(&key);
     map_put(&db->watches->watches, w->key, w);
-    join_table(w, r->table->watches);
+    watch_join(w);
     *ret = w;
     return NULL;
 }
@@ -218,32 +185,9 @@ watch_unref(struct db *db, struct watch *w)
     if (--w->n_refs > 0) {
         return;
     }
-    struct watch_table *wt = w->shape->table->watches;
     map_remove(&db->watches->watches, w->key);
-    list_remove(&w->in_table);
-    for (size_t i = 0; i < w->n_clauses && w->probes; i++) {
-        hmap_remove(&wt->probes, &w->probes[i].node);
-        wt->n_probes[w->probes[i].column]--;
-    }
+    watch_leave(w);
     watch_free(w);
-}
-
-bool
-watch_matches(const struct watch *w, const struct row *row, bool before)
-{
-    struct datum room;
-    if (w->all) {
-        return true;
-    }
-    for (size_t i = 0; i < w->n_clauses; i++) {
-        const struct clause *cl = &w->clauses[i];
-        const struct datum *d = before ? change_old_cell(row->change, cl->column, &room)
-                                       : row_get(row, cl->column, &room);
-        if (clause_holds(cl, d)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 struct kind *

@@ -6,6 +6,8 @@
 #include "data/rfc7047.h"
 #include "db/txn_i.h"
 
+static const struct datum no_elements;
+
 static bool
 has_weak_ref(const struct type *type)
 {
@@ -17,6 +19,15 @@ is_stale(const struct db *db, const struct base_type *base, const union atom *a)
 {
     return base_type_ref(base) == REF_WEAK &&
            !table_find(db_ref_table((struct db *) db, base), &a->uuid);
+}
+
+/* As is_stale(), of what was there before the transaction: nothing but its deletions makes that stale. */
+static bool
+became_stale(const struct db *db, const struct base_type *base, const union atom *a)
+{
+    return base_type_ref(base) == REF_WEAK &&
+           table_find_deleted(db_ref_table((struct db *) db, base), &a->uuid) &&
+           is_stale(db, base, a);
 }
 
 static struct err *
@@ -41,6 +52,20 @@ emptied(const struct row *row, const struct column *c, uint32_t n_stale, bool ze
         n_stale, c->name, row->table->schema->name, UUID_TEXT(&row->uuid), new);
 }
 
+typedef bool stale_fn(const struct db *, const struct base_type *, const union atom *);
+
+/* Does element 'i' point to a missing row?  Then '*zero' says if to the one that defaults name. */
+static bool
+element_is_stale(const struct db *db, stale_fn *stale, const struct type *t,
+                 const struct datum *d, uint32_t i, bool *zero)
+{
+    bool key = stale(db, &t->key, datum_key(d, i));
+    bool value = d->map && stale(db, &t->value, datum_value(d, i));
+    *zero = (key && uuid_is_zero(&datum_key(d, i)->uuid)) ||
+            (value && uuid_is_zero(&datum_value(d, i)->uuid));
+    return key || value;
+}
+
 /* Removes the elements of one cell that point to missing rows. */
 static struct err *
 prune_cell(struct txn *txn, struct row *row, const struct column *c)
@@ -48,52 +73,74 @@ prune_cell(struct txn *txn, struct row *row, const struct column *c)
     size_t field = c->index - N_SPECIAL_COLUMNS;
     struct datum room;
     const struct datum *d = row_field(row, field, &room);
-    uint32_t n_stale = 0;
-    bool zero = false;
+    bool changed = row->change && change_touches(row->change, field);
+    stale_fn *stale = changed ? is_stale : became_stale;
+    struct datum gone = DATUM_EMPTY; /* The keys of what points to missing rows. */
+    struct type keys = { .key = c->type.key, .n_max = TYPE_UNLIMITED };
+    base_type_init(&keys.value, ATOM_VOID);
+    bool zero, any_zero = false;
 
     for (uint32_t i = 0; i < d->n; i++) {
-        bool stale = is_stale(txn->db, &c->type.key, datum_key(d, i)) ||
-                     (d->map && is_stale(txn->db, &c->type.value, datum_value(d, i)));
-        n_stale += stale;
-        zero = zero || (stale && uuid_is_zero(&datum_key(d, i)->uuid));
+        if (element_is_stale(txn->db, stale, &c->type, d, i, &zero)) {
+            datum_add(&gone, &keys, atom_dup(datum_key(d, i), keys.key.type), NULL, false);
+        }
+        any_zero = any_zero || zero;
     }
+    uint32_t n_stale = gone.n;
     if (n_stale == 0) {
         return NULL;
     }
 
-    struct datum kept = DATUM_EMPTY;
-    for (uint32_t i = 0; i < d->n; i++) {
-        if (!is_stale(txn->db, &c->type.key, datum_key(d, i)) &&
-            !(d->map && is_stale(txn->db, &c->type.value, datum_value(d, i)))) {
-            union atom value = { 0 };
-            if (d->map) {
-                value = atom_dup(datum_value(d, i), c->type.value.type);
-            }
-            datum_add(&kept, &c->type, atom_dup(datum_key(d, i), c->type.key.type), &value,
-                      false);
-        }
-    }
+    struct datum kept = datum_dup(d, &c->type);
+    datum_subtract(&kept, &c->type, &gone, &keys);
+    datum_done(&gone, &keys);
     if (kept.n < c->type.n_min) {
-        return emptied(row, c, n_stale, zero);
+        return emptied(row, c, n_stale, any_zero);
     }
     txn_set(txn, row, field, kept);
     return NULL;
 }
 
-static bool
-still_refers(const struct row *src, uint32_t column, const struct uuid *dst)
+/* Once is enough for a cell, however many of the rows go that it points to: all have gone by now. */
+static struct err *
+prune_once(struct txn *txn, struct row *row, const struct column *c)
 {
-    const struct column *c = &src->table->schema->columns[column];
-    struct datum room;
-    const struct datum *d = row_get(src, c, &room);
+    size_t field = c->index - N_SPECIAL_COLUMNS;
+    uint64_t bit = UINT64_C(1) << (field % 64);
+    if (row->change && row->change->pruned && row->change->pruned[field / 64] & bit) {
+        return NULL;
+    }
+    TRY(prune_cell(txn, row, c));
+    struct change *ch = row->change;
+    if (ch && !ch->pruned) {
+        ch->pruned = arena_zalloc(&txn->arena,
+                                  (row->table->n_fields + 63) / 64 * sizeof *ch->pruned);
+    }
+    if (ch) {
+        ch->pruned[field / 64] |= bit;
+    }
+    return NULL;
+}
+
+/* Does a changed cell point to a missing row that it did not point to before? */
+static bool
+gained_stale(const struct db *db, const struct change *ch, const struct column *c)
+{
+    size_t field = c->index - N_SPECIAL_COLUMNS;
+    struct datum ro, rn;
+    const struct datum *was = ch->inserted ? &no_elements : change_old(ch, field, &ro);
+    const struct datum *now = row_field(ch->row, field, &rn);
+
     if (base_type_ref(&c->type.key) == REF_WEAK) {
-        union atom key = { .uuid = *dst };
-        if (datum_find(d, &key, ATOM_UUID) >= 0) {
-            return true;
+        for (struct ref_keys k = { was, now }; ref_keys_next(&k);) {
+            union atom a = { .uuid = *k.to };
+            if (k.added && is_stale(db, &c->type.key, &a)) {
+                return true;
+            }
         }
     }
-    for (uint32_t i = 0; i < d->n && base_type_ref(&c->type.value) == REF_WEAK; i++) {
-        if (uuid_eq(&datum_value(d, i)->uuid, dst)) {
+    for (uint32_t i = 0; i < now->n && now->map; i++) {
+        if (is_stale(db, &c->type.value, datum_value(now, i))) {
             return true;
         }
     }
@@ -106,20 +153,17 @@ weak_prune(struct txn *txn)
     /* The list grows: cells that are pruned here belong to changed rows, too. */
     TXN_FOR_EACH (ch, txn) {
         struct row *row = ch->row;
-        if (ch->deleted) {
-            for (struct weak_ref *w = row->weak_in; w; w = w->next) {
-                if (!(w->src->change && w->src->change->deleted) &&
-                    still_refers(w->src, w->column, &row->uuid)) {
-                    TRY(prune_cell(txn, w->src,
-                                   &w->src->table->schema->columns[w->column]));
-                }
+        for (struct weak_ref *w = ch->deleted ? row->weak_in : NULL; w; w = w->next) {
+            if (!(w->src->change && w->src->change->deleted)) {
+                TRY(prune_once(txn, w->src, &w->src->table->schema->columns[w->column]));
             }
-            continue;
         }
-        for (size_t i = 0; row->table->has_refs && i < row->table->n_fields; i++) {
+        for (size_t i = 0; !ch->deleted && row->table->has_refs && i < row->table->n_fields;
+             i++) {
             const struct column *c = &row->table->schema->columns[i + N_SPECIAL_COLUMNS];
-            if (change_touches(ch, i) && has_weak_ref(&c->type)) {
-                TRY(prune_cell(txn, row, c));
+            if (has_weak_ref(&c->type) && change_touches(ch, i) &&
+                gained_stale(txn->db, ch, c)) {
+                TRY(prune_once(txn, row, c));
             }
         }
     }
@@ -132,12 +176,15 @@ ref_hash(const struct uuid *src, uint32_t column, const struct uuid *dst)
     return (uuid_hash(src) * 31 + column) * UINT32_C(0x9e3779b1) ^ uuid_hash(dst);
 }
 
+/* The table counts, too: a map's key and value may name rows of two tables with one UUID. */
 static struct weak_ref *
-find_ref(struct db *db, const struct row *src, uint32_t column, const struct uuid *dst)
+find_ref(struct db *db, const struct row *src, uint32_t column, const struct table *table,
+         const struct uuid *dst)
 {
     uint32_t hash = ref_hash(&src->uuid, column, dst);
     HMAP_FOR_EACH_HASH (struct weak_ref, w, node, hash, &db->weak_refs) {
-        if (w->src == src && w->column == column && uuid_eq(&w->dst->uuid, dst)) {
+        if (w->src == src && w->column == column && w->dst->table == table &&
+            uuid_eq(&w->dst->uuid, dst)) {
             return w;
         }
     }
@@ -161,7 +208,7 @@ add_ref(struct db *db, struct row *src, const struct column *c,
 {
     struct row *dst = table_find(db_ref_table(db, base), to);
     ASSERT(dst); /* weak_prune() left no other. */
-    struct weak_ref *w = find_ref(db, src, c->index, to);
+    struct weak_ref *w = find_ref(db, src, c->index, dst->table, to);
     if (w) {
         w->n++;
         return;
@@ -182,9 +229,9 @@ add_ref(struct db *db, struct row *src, const struct column *c,
 
 static void
 drop_ref(struct db *db, const struct row *src, const struct column *c,
-         const struct uuid *to)
+         const struct base_type *base, const struct uuid *to)
 {
-    struct weak_ref *w = find_ref(db, src, c->index, to);
+    struct weak_ref *w = find_ref(db, src, c->index, db_ref_table(db, base), to);
     ASSERT(w);
     if (--w->n == 0) {
         forget_ref(db, w);
@@ -199,7 +246,7 @@ move_keys(struct db *db, struct row *row, const struct column *c, const struct d
         if (k.added) {
             add_ref(db, row, c, &c->type.key, k.to);
         } else {
-            drop_ref(db, row, c, k.to);
+            drop_ref(db, row, c, &c->type.key, k.to);
         }
     }
 }
@@ -216,7 +263,7 @@ commit_cell(struct db *db, struct row *row, const struct column *c, const struct
             add_ref(db, row, c, &c->type.value, &datum_value(new, i)->uuid);
         }
         for (uint32_t i = 0; i < old->n; i++) {
-            drop_ref(db, row, c, &datum_value(old, i)->uuid);
+            drop_ref(db, row, c, &c->type.value, &datum_value(old, i)->uuid);
         }
     }
 }
@@ -224,7 +271,6 @@ commit_cell(struct db *db, struct row *row, const struct column *c, const struct
 void
 weak_commit(struct txn *txn)
 {
-    static const struct datum empty;
     TXN_FOR_EACH (ch, txn) {
         struct table *t = ch->row->table;
         for (size_t i = 0; t->has_refs && i < t->n_fields; i++) {
@@ -232,8 +278,8 @@ weak_commit(struct txn *txn)
             if (has_weak_ref(&c->type) && change_touches(ch, i)) {
                 struct datum ro, rn;
                 commit_cell(txn->db, ch->row, c,
-                            ch->inserted ? &empty : change_old(ch, i, &ro),
-                            ch->deleted ? &empty : row_field(ch->row, i, &rn));
+                            ch->inserted ? &no_elements : change_old(ch, i, &ro),
+                            ch->deleted ? &no_elements : row_field(ch->row, i, &rn));
             }
         }
     }

@@ -84,6 +84,8 @@ do_vlog_list_pattern(struct dbserver *s UNUSED, const char **argv UNUSED,
 {
     buf_str(out, "         prefix                            format\n"
                  "         ------                            ------\n"
+                 "SYSLOG   <%B>                              "
+                 "ovs|%05N|%c|%p|%m\n"
                  "CONSOLE  none                              "
                  "%D{%Y-%m-%dT%H:%M:%S.###Z}|%05N|%c|%p|%m\n"
                  "FILE     none                              "
@@ -111,6 +113,19 @@ static struct err *
 do_nothing(struct dbserver *s UNUSED, const char **argv UNUSED, size_t argc UNUSED,
            struct buf *out UNUSED)
 {
+    return NULL;
+}
+
+/* Nothing is ever left out of the log; but a wrong name is told. */
+static struct err *
+do_rate_limit(struct dbserver *s UNUSED, const char **argv, size_t argc,
+              struct buf *out UNUSED)
+{
+    for (size_t i = 0; i < argc; i++) {
+        if (strcasecmp(argv[i], "any") != 0 && !log_is_module(argv[i])) {
+            return err_new(ERR_NOT_FOUND, "unknown module");
+        }
+    }
     return NULL;
 }
 
@@ -322,8 +337,8 @@ static const struct command {
     { "set-options",                          "[--format text|json]", 0, 2, do_nothing }, /* appctl.c */
     { "version",                              "",           0, 0, do_version },
     { "vlog/close",                           "",           0, 0, do_vlog_close },
-    { "vlog/disable-rate-limit",              "[module]...", 0, SIZE_MAX, do_nothing },
-    { "vlog/enable-rate-limit",               "[module]...", 0, SIZE_MAX, do_nothing },
+    { "vlog/disable-rate-limit",              "[module]...", 0, SIZE_MAX, do_rate_limit },
+    { "vlog/enable-rate-limit",               "[module]...", 0, SIZE_MAX, do_rate_limit },
     { "vlog/list",                            "",           0, 0, do_vlog_list },
     { "vlog/list-pattern",                    "",           0, 0, do_vlog_list_pattern },
     { "vlog/reopen",                          "",           0, 0, do_vlog_reopen },

@@ -135,20 +135,59 @@ do_get_exclude(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED,
     return NULL;
 }
 
-/* Of each database that is a backup, was one or may become one. */
-struct err *
-do_sync_status(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED,
-               struct buf *out)
+/* For the whole server: the databases together, in ovsdb-server 3.1's words.  OVN's scripts take the state
+ * from the first line. */
+static void
+status_of_all(const struct dbserver *s, struct buf *out)
+{
+    CLEANUP(buf_done) struct buf names = BUF_INIT;
+    const struct served *backup = NULL;
+    bool replicating = true;
+
+    MAP_FOR_EACH (entry, &s->dbs) {
+        const struct served *served = entry->value;
+        if (served->backup) {
+            backup = served;
+            replicating &= replication_is_running(served);
+            buf_printf(&names, "%s%s", names.n ? ", " : "", served->name);
+        }
+    }
+    buf_printf(out, "state: %s", backup ? "backup" : "active");
+    if (!backup) {
+        return;
+    }
+    buf_printf(out, "\n%s: %s", replicating ? "replicating" : "connecting", s->sync->from);
+    if (replicating) {
+        CLEANUP(free_drop) char *exclude = strvec_join(&s->sync->exclude, ",");
+        buf_printf(out, "\ndatabase: %s%s%s", buf_cstr(&names),
+                   *exclude ? "\nexclude: " : "", exclude);
+    }
+}
+
+/* With a configuration file each database may have a source of its own, or none. */
+static void
+status_of_each(const struct dbserver *s, struct buf *out)
 {
     MAP_FOR_EACH (entry, &s->dbs) {
         const struct served *served = entry->value;
-        if (served->journal && (served->backup || served->sync_failed || s->sync->from)) {
+        if (served->journal && (served->backup || served->sync_failed)) {
             buf_str(out, out->n ? "\n\n" : "");
             replication_status(served, out);
         }
     }
     if (out->n == 0) {
         buf_str(out, "state: active");
+    }
+}
+
+struct err *
+do_sync_status(struct dbserver *s, const char **argv UNUSED, size_t argc UNUSED,
+               struct buf *out)
+{
+    if (s->config_file) {
+        status_of_each(s, out);
+    } else {
+        status_of_all(s, out);
     }
     return NULL;
 }

@@ -10,18 +10,18 @@ do_tlog_set(struct dbserver *s, const char **argv, size_t argc UNUSED,
             struct buf *out UNUSED)
 {
     CLEANUP(strvec_done) struct strvec parts = STRVEC_INIT;
-    bool on = str_eq(argv[1], "on");
+    bool on = strcasecmp(argv[1], "on") == 0;
 
     strvec_split(&parts, argv[0], ":");
     const struct served *found = parts.n == 2 ? server_find_db(s, parts.v[0]) : NULL;
-    if (parts.n != 2) {
-        return err_new(ERR_SYNTAX, "argument must be DB:TABLE");
+    if (!on && strcasecmp(argv[1], "off") != 0) {
+        return err_new(ERR_SYNTAX, "invalid command argument");
+    } else if (parts.n != 2) {
+        return err_new(ERR_SYNTAX, "invalid DB:TABLE argument");
     } else if (!found || !found->db) {
         return err_new(ERR_NOT_FOUND, "no such database");
     } else if (!schema_find_table(db_schema(found->db), parts.v[1])) {
         return err_new(ERR_NOT_FOUND, "no such table");
-    } else if (!on && !str_eq(argv[1], "off")) {
-        return err_new(ERR_SYNTAX, "invalid command argument");
     }
     struct served *served = server_find_db(s, parts.v[0]);
     struct strvec old = served->logged;

@@ -27,7 +27,6 @@ served_convert(struct served *s, const struct json *schema_json, bool read_only)
     TRY(dbfile_replace(s->journal, db, "converted by byre-dbd"));
 
     monitors_cancel(s);
-    transact_cancel_all(s);
     struct db *old = s->db;
     s->db = TAKE(db);
     db_free(old);

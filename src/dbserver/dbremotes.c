@@ -146,8 +146,9 @@ look_at_source(struct dbserver *s, struct source *src)
     forget_targets(src);
     free(TAKE(src->row_table));
     served = map_get(&s->dbs, src->from.db);
-    src->seen = served ? served->db : NULL;
-    src->seq = served ? db_seq(served->db) : 0;
+    src->seen =
+        served ? served->db : NULL; /* NULL: also a relay's that is not there yet. */
+    src->seq = src->seen ? db_seq(src->seen) : 0;
     struct err *e = find_column(s, src, &served, &column);
     if (e && err_is(e, ERR_BUSY)) {
         err_free(e);

@@ -78,12 +78,21 @@ do_get_schema(struct call *c)
     reply_json(c, buf_cstr(&out));
 }
 
+/* Has the client another request with this id that waits?  Then this one is refused. */
+static bool
+refuse_duplicate(struct call *c)
+{
+    bool found = transact_find(c->peer, &c->msg->id) != NULL;
+    if (found) {
+        reply_err(c, rfc_syntax(c->params, "%s: duplicate request ID", c->msg->method));
+    }
+    return found;
+}
+
 static void
 do_transact(struct call *c)
 {
-    if (transact_find(c->peer, &c->msg->id)) {
-        reply_err(c, rfc_syntax(&c->msg->id, "transact: duplicate request ID"));
-    } else {
+    if (!refuse_duplicate(c)) {
         transact_run(c->peer, c->served, TAKE(c->msg));
     }
 }
@@ -337,7 +346,9 @@ static void
 do_convert(struct call *c)
 {
     const struct peer *p = c->peer;
-    if (p->role && *p->role) {
+    if (refuse_duplicate(c)) {
+        return;
+    } else if (p->role && *p->role) {
         reply_err(
             c, rfc_err(RFC_PERMISSION,
                        "RBAC rules for client \"%s\" role \"%s\" prohibit \"convert\" of "
@@ -358,6 +369,7 @@ do_convert(struct call *c)
         return;
     }
     reply_json(c, "{}");
+    transact_cancel_all(c->served);
     server_flush(c->peer->server);
     server_drop_unaware(c->peer->server, "a database was converted");
 }

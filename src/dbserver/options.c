@@ -23,10 +23,14 @@ const char options_usage[] =
     "  --config-file=FILE   databases and remotes from a JSON file, in place of the above\n"
     "  --unixctl=PATH       control socket for ovs-appctl (default RUNDIR/byre-dbd.PID.ctl)\n"
     "  --pidfile[=FILE]     write and lock a pid file (default RUNDIR/byre-dbd.pid)\n"
+    "  --overwrite-pidfile  take the pid file's place even if a running process has locked it\n"
     "  --log-file[=FILE]    log there (default LOGDIR/byre-dbd.log)\n"
     "  -v, --verbose[=SPEC] log more; SPEC as in ovs-appctl(8), for example console:dbg\n"
+    "  --syslog-method=METHOD  how to reach syslog with what -v sends there (-vsyslog:err): libc,\n"
+    "                       null, unix:FILE, udp:IP:PORT (default $OVS_SYSLOG_METHOD or libc)\n"
+    "  --syslog-target=IP:PORT  send it there as well, by UDP\n"
     "  --detach             go to the background once everything is open\n"
-    "  --monitor            with --detach: start again after a crash\n"
+    "  --monitor            a second process watches, and starts again after a crash\n"
     "  --no-chdir           stay in this directory when detaching\n"
     "  --user=USER[:GROUP]  become that user before any file but the pid file is opened\n"
     "  --run=COMMAND        run a shell command once listening and end with it\n"
@@ -36,6 +40,9 @@ const char options_usage[] =
     "  --sync-exclude-tables=DB:TABLE,...  but for these tables\n"
     "  --active             not before ovs-appctl ovsdb-server/connect-active-ovsdb-server\n"
     "  --relay-leader-only  relays follow nobody but the leader of a cluster\n"
+    "Accepted, as they change nothing here: --disable-file-column-diff (files never hold what old\n"
+    "tools cannot read), --disable-file-no-data-conversion, --no-self-confinement,\n"
+    "--ssl-server-name=NAME\n"
     "  -h, --help, -V, --version\n";
 
 enum {
@@ -51,6 +58,9 @@ enum {
     OPT_CONFIG_FILE,
     OPT_USER,
     OPT_MONITOR,
+    OPT_OVERWRITE_PIDFILE,
+    OPT_SYSLOG_METHOD,
+    OPT_SYSLOG_TARGET,
     OPT_RECORD,
     OPT_NO_DBS,
     OPT_SYNC_FROM,
@@ -86,10 +96,10 @@ static const struct option long_options[] = {
     { "monitor", no_argument, NULL, OPT_MONITOR },
     { "record", optional_argument, NULL, OPT_RECORD },
     { "replay", optional_argument, NULL, OPT_RECORD },
-    { "overwrite-pidfile", no_argument, NULL, OPT_IGNORED },
+    { "overwrite-pidfile", no_argument, NULL, OPT_OVERWRITE_PIDFILE },
     { "no-dbs", no_argument, NULL, OPT_NO_DBS },
-    { "syslog-target", required_argument, NULL, OPT_IGNORED },
-    { "syslog-method", required_argument, NULL, OPT_IGNORED },
+    { "syslog-target", required_argument, NULL, OPT_SYSLOG_TARGET },
+    { "syslog-method", required_argument, NULL, OPT_SYSLOG_METHOD },
     { "no-self-confinement", no_argument, NULL, OPT_IGNORED },
     { "disable-file-column-diff", no_argument, NULL, OPT_IGNORED },
     { "disable-file-no-data-conversion", no_argument, NULL, OPT_IGNORED },
@@ -170,6 +180,9 @@ apply(struct options *o, int c, const char *arg)
     case OPT_USER: set(&o->user, str_dup(arg)); return NULL;
     case OPT_CONFIG_FILE: set(&o->config_file, path_absolute(arg)); return NULL;
     case OPT_MONITOR: o->monitor = true; return NULL;
+    case OPT_SYSLOG_METHOD: set(&o->syslog_method, str_dup(arg)); return NULL;
+    case OPT_SYSLOG_TARGET: set(&o->syslog_target, str_dup(arg)); return NULL;
+    case OPT_OVERWRITE_PIDFILE: o->overwrite_pidfile = true; return NULL;
     case OPT_NO_DBS: o->no_dbs = true; return NULL;
     case OPT_RECORD:
         return err_hint(
@@ -215,7 +228,11 @@ options_parse(int argc, char **argv, struct options *ret)
     }
     for (int i = optind; i < argc && !e; i++) {
         bool relay = str_starts(argv[i], "relay:");
-        strvec_take(&o.databases, relay ? str_dup(argv[i]) : path_absolute(argv[i]));
+        CLEANUP(free_drop)
+        char *database = relay ? str_dup(argv[i]) : path_absolute(argv[i]);
+        if (!strvec_has(&o.databases, database)) { /* As there: twice is once. */
+            strvec_take(&o.databases, TAKE(database));
+        }
     }
     if (!e && o.config_file && (o.databases.n || o.remotes.n || o.sync_from || o.active)) {
         e = err_hint(err_new(ERR_SYNTAX,
@@ -243,6 +260,8 @@ options_done(struct options *o)
     free(o->unixctl);
     free(o->pidfile);
     free(o->log_file);
+    free(o->syslog_method);
+    free(o->syslog_target);
     free(o->run);
     free(o->user);
     free(o->config_file);

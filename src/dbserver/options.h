@@ -15,8 +15,9 @@ struct options {
     char *unixctl;  /* NULL: "<name>.<pid>.ctl" in the run directory; "none": no socket. */
     char *pidfile;  /* NULL: none.  Absolute. */
     char *log_file; /* NULL: none. */
-    char *run;      /* --run's command, or NULL. */
-    char *user;     /* "USER[:GROUP]" to become; NULL: stay. */
+    char *syslog_method, *syslog_target; /* base/log_syslog.h; NULL: not given. */
+    char *run;                           /* --run's command, or NULL. */
+    char *user;                          /* "USER[:GROUP]" to become; NULL: stay. */
     char *config_file; /* Instead of databases and remotes; NULL: none.  Absolute. */
     /* TLS: each a file, or what its name says; or "db:DB,TABLE,COLUMN".  NULL: not given. */
     char *private_key, *certificate, *ca_cert, *peer_ca_cert;
@@ -26,6 +27,7 @@ struct options {
     bool active;                    /* But not before ovs-appctl says so. */
     bool no_dbs;                    /* None is the default one. */
     bool monitor;                   /* --monitor: start again after a crash. */
+    bool overwrite_pidfile;         /* Even if somebody has locked it. */
     bool detach, chdir, no_durable, relay_leader_only;
 };
 

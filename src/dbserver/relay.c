@@ -43,6 +43,8 @@ static const struct dialect {
 
 static void ask_schema(struct relay *);
 static void ask_content(struct relay *);
+static session_reply_fn on_same_schema;
+static void request_schema(struct relay *, session_reply_fn *);
 
 /* Takes 'why'.  The source broke the rules, or is not one that we may follow. */
 static void
@@ -53,14 +55,10 @@ give_up(struct relay *r, struct err *why)
 
 /* Takes 'e': there was no answer, but the session says that, too. */
 static bool
-no_answer(struct relay *r, struct err *e)
+no_answer(struct err *e)
 {
-    r->sync_request = 0;
-    if (e) {
-        err_free(e);
-        return true;
-    }
-    return false;
+    err_free(e);
+    return e != NULL;
 }
 
 /* Content. */
@@ -179,7 +177,7 @@ on_content(void *relay, struct jsonrpc_msg *reply, struct err *e)
     CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
     struct relay *r = relay;
 
-    if (no_answer(r, e)) {
+    if (no_answer(e)) {
         return;
     } else if (msg->kind == JSONRPC_ERROR && r->dialect + 1 < N_ELEMS(dialects)) {
         r->dialect++; /* Perhaps it knows another. */
@@ -237,8 +235,8 @@ ask_content(struct relay *r)
         buf_printf(&params, ",\"%s\"", UUID_TEXT(r->next ? &none : &r->last_id));
     }
     buf_char(&params, ']');
-    r->sync_request =
-        session_io_request_text(r->session, d->method, buf_cstr(&params), on_content, r);
+    session_io_request_text(r->session, d->method, buf_cstr(&params), on_content, r);
+    request_schema(r, on_same_schema);
 }
 
 /* Does the source know our state? */
@@ -266,7 +264,7 @@ on_probe(void *relay, struct jsonrpc_msg *reply, struct err *e)
     CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
     struct relay *r = relay;
 
-    if (no_answer(r, e)) {
+    if (no_answer(e)) {
         return;
     }
     const struct json *result = &msg->result;
@@ -303,8 +301,8 @@ ask_probe(void *relay)
     buf_printf(&params, "{\"%s\":[{\"columns\":[\"%s\"],\"where\":[false]}]},\"%s\"]",
                schema->tables[0].name, schema->tables[0].columns[N_SPECIAL_COLUMNS].name,
                UUID_TEXT(&r->last_id));
-    r->sync_request = session_io_request_text(r->session, "monitor_cond_since",
-                                              buf_cstr(&params), on_probe, r);
+    session_io_request_text(r->session, "monitor_cond_since", buf_cstr(&params), on_probe,
+                            r);
 }
 
 /* Schema. */
@@ -332,7 +330,7 @@ on_schema(void *relay, struct jsonrpc_msg *reply, struct err *e)
     CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
     struct relay *r = relay;
 
-    if (no_answer(r, e)) {
+    if (no_answer(e)) {
         return;
     }
     e = relay_judge_source(r); /* _Server's answer came before. */
@@ -355,13 +353,37 @@ on_schema(void *relay, struct jsonrpc_msg *reply, struct err *e)
 }
 
 static void
-ask_schema(struct relay *r)
+request_schema(struct relay *r, session_reply_fn *done)
 {
     CLEANUP(free_drop) char *params = str_dupf("[\"%s\"]", r->served->name);
+    session_io_request_text(r->session, "get_schema", params, done, r);
+}
 
+static void
+ask_schema(struct relay *r)
+{
     r->phase = RELAY_SCHEMA;
-    r->sync_request =
-        session_io_request_text(r->session, "get_schema", params, on_schema, r);
+    request_schema(r, on_schema);
+}
+
+/* Asked behind the monitor: a source that was converted after it had told its schema and before it made
+ * the monitor cancels nothing, and the columns of the old schema may be in the new one, too. */
+static void
+on_same_schema(void *relay, struct jsonrpc_msg *reply, struct err *e)
+{
+    CLEANUP(jsonrpc_msg_drop) struct jsonrpc_msg *msg = reply;
+    CLEANUP(schema_drop) struct schema *schema = NULL;
+    struct relay *r = relay;
+
+    if (no_answer(e) || r->phase != RELAY_READY || msg->kind == JSONRPC_ERROR) {
+        return; /* Or there was no content; or the monitor's end has told already. */
+    }
+    e = schema_parse(&msg->result, &schema);
+    if (e || !schema_eq(schema, db_schema(r->served->db))) {
+        err_free(e);
+        r->n_cancels++;
+        relay_resync(r);
+    }
 }
 
 void
@@ -413,7 +435,6 @@ on_disconnected(void *relay, const struct err *why)
         loop_timer_set(r->patience, RELAY_PATIENCE_MS);
     }
     r->phase = RELAY_OFFLINE;
-    r->sync_request = 0;
     loop_timer_clear(r->again);
     db_free(TAKE(r->next));
     forward_answer_converts(s, true);

@@ -39,11 +39,10 @@ struct relay {
     char *remotes;
     bool leader_only;
     enum relay_phase phase;
-    int64_t sync_request; /* The one whose answer the phase waits for; 0: none. */
-    unsigned dialect;     /* Which kind of monitor the source knows: relay.c. */
-    int64_t monitor_no;   /* Of the running monitor: part of its id. */
-    struct uuid last_id;  /* The source's name of our content; zero: it has none. */
-    struct db *next;      /* With a new schema, until it has its content. */
+    unsigned dialect;    /* Which kind of monitor the source knows: relay.c. */
+    int64_t monitor_no;  /* Of the running monitor: part of its id. */
+    struct uuid last_id; /* The source's name of our content; zero: it has none. */
+    struct db *next;     /* With a new schema, until it has its content. */
     struct relay_source source;
     int64_t min_index;         /* Of a cluster: what we have seen.  No way back. */
     char cid[UUID_CHARS + 1];  /* The cluster that we follow; "": none so far. */

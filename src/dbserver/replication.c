@@ -345,6 +345,12 @@ replication_set_probe(struct served *s, int64_t probe_ms)
     }
 }
 
+bool
+replication_is_running(const struct served *s)
+{
+    return s->backup->state == REPLICATION_REPLICATING;
+}
+
 void
 replication_status(const struct served *s, struct buf *out)
 {
@@ -354,7 +360,7 @@ replication_status(const struct served *s, struct buf *out)
     if (!r) {
         return;
     }
-    bool there = r->state == REPLICATION_REPLICATING;
+    bool there = replication_is_running(s);
     buf_printf(out, "\n%s: %s", there ? "replicating" : "connecting",
                r->session ? session_io_remote(r->session) : r->remotes);
     for (size_t i = 0; there && i < r->exclude.n; i++) {

@@ -31,7 +31,9 @@ struct err *replication_start(struct served *, const char *remotes,
                               bool from_config) MUST_CHECK;
 void replication_stop(struct served *); /* It is active.  Nothing if it was. */
 void replication_set_probe(struct served *, int64_t probe_ms);
-/* "state: backup\nreplicating: tcp:...": as ovsdb-server has it. */
+bool
+replication_is_running(const struct served *); /* Of a backup: does its source tell it? */
+/* "database: T\nstate: backup\nreplicating: tcp:...". */
 void replication_status(const struct served *, struct buf *);
 
 /* As the server's wishes say: a database that came, or all after a change. */

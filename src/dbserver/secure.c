@@ -79,6 +79,12 @@ on_timer(void *secure)
     log_failure(LOG_ERR, LOG_MODULE, update(secure));
 }
 
+static bool
+is_texts(const struct type *type)
+{
+    return !type_is_map(type) && type->key.type == ATOM_STRING;
+}
+
 struct err *
 dbserver_set_tls(struct dbserver *server, const struct tls_config *config)
 {
@@ -110,6 +116,28 @@ dbserver_set_tls(struct dbserver *server, const struct tls_config *config)
         return NULL;
     }
     return e;
+}
+
+struct err *
+dbserver_check_tls(const struct dbserver *server)
+{
+    for (int i = 0; i < N_TEXTS; i++) {
+        const struct db_column *c = &server->secure->column[i];
+        const struct column *column;
+        struct served *served;
+        struct err *e = c->name ? db_column_find(server, c, &served, &column) : NULL;
+
+        if (e && !err_is(e, ERR_BUSY)) {
+            return e;
+        } else if (c->name && !e && !is_texts(&column->type)) {
+            return err_new(
+                ERR_SYNTAX,
+                "\"%s\": table \"%s\" column \"%s\" is not string or set of strings",
+                c->name, c->table, c->column);
+        }
+        err_free(e);
+    }
+    return NULL;
 }
 
 struct tls *

@@ -222,6 +222,20 @@ served_compacted(struct served *s, struct err *e, int64_t start_ms, int64_t befo
             journal_size(s->journal));
 }
 
+void
+served_check_file(struct served *s)
+{
+    struct err *e = s->journal ? journal_check_name(s->journal) : NULL;
+
+    if (e && !s->name_lost) {
+        log_failure(LOG_ERR, LOG_MODULE, TAKE(e));
+        s->name_lost = true;
+    } else if (!e) {
+        s->name_lost = false;
+    }
+    err_free(e);
+}
+
 bool
 served_wants_compaction(const struct served *s, int64_t now_ms)
 {

@@ -23,15 +23,18 @@ dbserver_rundir(void)
     return dir && *dir ? dir : "/run/byre";
 }
 
-static void
-upkeep(void *server)
+void
+server_upkeep(void *server)
 {
     struct dbserver *s = server;
     int64_t now_ms = clock_mono_ms();
 
     MAP_FOR_EACH (entry, &s->dbs) {
         struct served *served = entry->value;
-        db_forget_snapshots(served->db);
+        if (served->db) {
+            db_forget_snapshots(served->db);
+        }
+        served_check_file(served);
         if (served_wants_compaction(served, now_ms)) {
             struct err *e = compact_start(served, "compacting database online");
             if (e) {
@@ -78,7 +81,7 @@ dbserver_new(struct loop *loop, const struct dbserver_config *config, struct dbs
     s->self = self_new(s);
     map_put(&s->dbs, s->self->name, s->self);
     self_add(s, s->self);
-    s->upkeep = loop_timer_new(loop, upkeep, s);
+    s->upkeep = loop_timer_new(loop, server_upkeep, s);
     loop_timer_repeat(s->upkeep, UPKEEP_MS);
     *ret = s;
     return NULL;
@@ -163,14 +166,29 @@ open_relay(struct dbserver *s, const char *spec, struct served **ret)
     return relay_new(s, name, colon + 1, s->config.relay_leader_only, ret);
 }
 
+static bool
+is_open(const struct dbserver *s, const char *path)
+{
+    CLEANUP(free_drop) char *real = realpath(path, NULL);
+
+    MAP_FOR_EACH (entry, &s->dbs) {
+        const struct served *served = entry->value;
+        if (real && served->journal && str_eq(journal_path(served->journal), real)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct err *
 dbserver_add_db(struct dbserver *s, const char *path)
 {
     struct served *served;
     bool relay = str_starts(path, "relay:");
 
-    struct err *e =
-        relay ? open_relay(s, path + 6, &served) : served_open(s, path, &served);
+    struct err *e = relay              ? open_relay(s, path + 6, &served)
+                    : is_open(s, path) ? err_new(ERR_EXISTS, "%s: already open", path)
+                                       : served_open(s, path, &served);
     if (e) {
         return err_wrap(e, "failed to open database %s", path);
     }

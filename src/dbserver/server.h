@@ -55,6 +55,9 @@ struct err *dbserver_remove_remote(struct dbserver *, const char *remote) MUST_C
 /* The keys for ssl and pssl remotes.  Each string may also be "db:DB,TABLE,COLUMN", to be taken
  * from there.  Once, after the databases and before the remotes. */
 struct err *dbserver_set_tls(struct dbserver *, const struct tls_config *) MUST_CHECK;
+/* Is each "db:" of those a column of strings?  Once all databases are open; one of a relay that has no
+ * schema yet is passed over. */
+struct err *dbserver_check_tls(const struct dbserver *) MUST_CHECK;
 
 /* Databases and remotes from a JSON file, which "ovsdb-server/reload" reads again; instead of
  * adding them one by one.  Once, after dbserver_set_tls(). */

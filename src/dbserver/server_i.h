@@ -85,6 +85,7 @@ struct served {
     struct compaction *compaction; /* The running one, or NULL. */
     bool compact_failed;           /* The last one, after somebody had asked for it. */
     bool write_failed;             /* Logged; not again until a write works. */
+    bool name_lost;                /* Logged; not again until it is there. */
 };
 
 /* server.c */
@@ -98,6 +99,7 @@ void server_drop_unaware(struct dbserver *, const char *why);
 void server_flush(struct dbserver *);
 void server_unblock(struct dbserver *); /* Something has become durable. */
 void server_reap(struct dbserver *);    /* Soon, from the loop. */
+void server_upkeep(void *dbserver);     /* Once a minute. */
 
 /* served.c: life of a database. */
 struct err *served_open(struct dbserver *, const char *path,
@@ -117,9 +119,11 @@ void served_commit(struct served *, struct txn *, struct buf *reply);
 /* Compaction has ended: with 'e', which is taken, or well. */
 void served_compacted(struct served *, struct err *e, int64_t start_ms,
                       int64_t before_bytes);
-/* Another schema; clients that watch are told, others cut off.  All or nothing. */
+/* Another schema; clients that watch are told.  All or nothing.  Then the caller cancels what waits
+ * and cuts off who is not told. */
 struct err *served_convert(struct served *, const struct json *schema,
                            bool read_only) MUST_CHECK;
+void served_check_file(struct served *); /* Has somebody taken it away? */
 bool served_wants_compaction(const struct served *, int64_t now_ms);
 
 /* compact.c: in the background; served_compacted() is told.  Nothing if it runs already. */

@@ -26,6 +26,8 @@ options_text(const struct options *o)
                  { "config", o->config_file },
                  { "from", o->sync_from },
                  { "exclude", o->sync_exclude },
+                 { "syslog", o->syslog_method },
+                 { "target", o->syslog_target },
                  { "monitor", o->monitor ? "yes" : NULL },
                  { "active", o->active ? "yes" : NULL },
                  { "leader", o->relay_leader_only ? "yes" : NULL } };
@@ -70,6 +72,8 @@ static const struct {
     { "keys", "-p k -c /c --bootstrap-ca-cert=db:D,T,ca --ssl-protocols=TLSv1.3 --remote=pssl:",
       "mode=0 dbs=/db/conf.db remotes=pssl: v= ctl=- pid=- log=- run=- key=CWD/k cert=/c ca=db:D,T,ca bootstrap tls=TLSv1.3" },
     { "anybody's certificate", "-C none", "mode=0 dbs=/db/conf.db remotes= v= ctl=- pid=- log=- run=- ca=none" },
+    { "syslog", "--syslog-method=udp:1.2.3.4:514 --syslog-target=::1:514",
+      "mode=0 dbs=/db/conf.db remotes= v= ctl=- pid=- log=- run=- syslog=udp:1.2.3.4:514 target=::1:514" },
     { "a configuration file", "--config-file=/c.json", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=- config=/c.json" },
     { "a configuration file is all", "--config-file=/c.json /x.db", NULL },
     { "no database", "--no-dbs", "mode=0 dbs= remotes= v= ctl=- pid=- log=- run=-" },

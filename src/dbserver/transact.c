@@ -6,21 +6,13 @@
 
 #define REPLY_BYTES 200 /* Enough for most: a UUID or a count an operation. */
 
-static uint32_t
-id_hash(const struct json *id)
-{
-    return id->type == JSON_STRING    ? hash_bytes(id->string, id->n, 0)
-           : id->type == JSON_INTEGER ? hash_bytes(&id->integer, sizeof id->integer, 0)
-                                      : id->type;
-}
-
 struct pending *
 transact_find(const struct peer *peer, const struct json *id)
 {
     if (peer->n_pending == 0) {
         return NULL;
     }
-    HMAP_FOR_EACH_HASH (struct pending, p, by_id, id_hash(id), &peer->pending_ids) {
+    HMAP_FOR_EACH_HASH (struct pending, p, by_id, json_hash(id, 0), &peer->pending_ids) {
         if (json_eq(&p->msg->id, id)) {
             return p;
         }
@@ -142,7 +134,7 @@ pending_new(struct peer *peer, struct served *served, struct jsonrpc_msg *msg,
     p->no = ++peer->n_requests;
     list_init(&p->in_lane);
     peer->n_pending++;
-    hmap_insert(&peer->pending_ids, &p->by_id, id_hash(&msg->id));
+    hmap_insert(&peer->pending_ids, &p->by_id, json_hash(&msg->id, 0));
     peer->server->parked_bytes += msg->n_bytes;
     list_push_back(&peer->pending, &p->in_peer);
     list_push_back(&served->parked, &p->in_served);
@@ -175,27 +167,40 @@ transact_run(struct peer *peer, struct served *served, struct jsonrpc_msg *msg)
     }
 }
 
-/* One that is due, or NULL. */
-static struct pending *
-find_due(struct served *served)
+static bool
+is_due(const struct pending *p)
 {
+    return !p->peer->closed && db_wait_due(p->served->db, &p->wait);
+}
+
+/* Gives each that is due one turn, in their order.  False: none was. */
+static bool
+rerun_round(struct served *served)
+{
+    size_t n = 0;
+    bool any = false;
+
     LIST_FOR_EACH (struct pending, p, in_served, &served->parked) {
-        if (!p->peer->closed && db_wait_due(served->db, &p->wait)) {
-            return p;
+        any = any || is_due(p);
+        n++;
+    }
+    for (; any && n > 0 && !list_empty(&served->parked); n--) {
+        struct pending *p = CONTAINER_OF(served->parked.next, struct pending, in_served);
+        list_remove(&p->in_served); /* To the end first: it may go, and others with it. */
+        list_push_back(&served->parked, &p->in_served);
+        if (is_due(p)) {
+            resume(p);
         }
     }
-    return NULL;
+    return any;
 }
 
 void
 transact_rerun(struct served *served)
 {
-    struct pending *p;
-
-    /* Each pass finishes a transaction or makes it wait for what comes after now; so it
-     * ends. */
-    while ((p = find_due(served)) != NULL) {
-        resume(p);
+    /* What commits in a round may make another round due; what only waits again waits for what comes
+     * after now.  So it ends, and without such commits after one round. */
+    while (rerun_round(served)) {
     }
 }
 

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "journal/journal_i.h"
+#include "journal/record.h"
 
 #define CHUNK_BYTES (64 * 1024)
 
@@ -111,59 +112,19 @@ archive_append(const char *db_path, int64_t n_bytes, const struct archive_part *
         }
         n_bytes = 0;
     }
-    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    CLEANUP(fd_done)
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 || fstat(fd, &st) != 0) {
         return err_io(errno, "open %s", path);
     }
     if (st.st_size > n_bytes) {
         TRY(cut(path, fd, n_bytes, st.st_size));
     }
+    journal_give_to_owner(fd, db_path);
     TRY(append_member(path, fd, part));
     if (fsync(fd) != 0 || fstat(fd, &st) != 0) {
         return err_io(errno, "fsync %s", path);
     }
     *ret_n_bytes = st.st_size;
     return fs_sync_dir(dir);
-}
-
-static int
-nameless(void)
-{
-    const char *dir = getenv("TMPDIR");
-    int fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    return fd;
-}
-
-struct err *
-archive_open(const char *db_path, int64_t n_bytes, int *ret_fd)
-{
-    CLEANUP(free_drop) char *path = archive_path(db_path);
-    CLEANUP(fd_done) int from = open(path, O_RDONLY | O_CLOEXEC);
-    if (from < 0) {
-        return errno == ENOENT ? err_new(ERR_NOT_FOUND, "%s: there is none", path)
-                               : err_io(errno, "open %s", path);
-    }
-    CLEANUP(fd_done) int packed = nameless();
-    CLEANUP(fd_done) int plain = nameless();
-    if (packed < 0 || plain < 0) {
-        return err_io(errno, "make room for %s", path);
-    }
-    TRY(copy_bytes(path, from, 0, n_bytes, packed));
-
-    gzFile gz = gzdopen(packed, "rb"); /* It owns 'packed' now. */
-    if (!gz) {
-        return err_io(errno, "%s", path);
-    }
-    fd_take(&packed);
-    struct err *e = NULL;
-    char chunk[CHUNK_BYTES];
-    int64_t at = 0;
-    for (int n; !e && (n = gzread(gz, chunk, sizeof chunk)) != 0; at += n) {
-        e = n < 0 ? err_new(ERR_SYNTAX, "%s: damaged", path)
-                  : journal_pwrite(plain, path, at, chunk, (size_t) n);
-    }
-    gzclose(gz);
-    TRY(e);
-    *ret_fd = fd_take(&plain);
-    return NULL;
 }

@@ -27,8 +27,10 @@ char *archive_path(const char *db_path); /* The caller frees it. */
 /* Durable when it returns.  'n_bytes' of the archive are good; '*ret_n_bytes' with these. */
 struct err *archive_append(const char *db_path, int64_t n_bytes,
                            const struct archive_part *, int64_t *ret_n_bytes) MUST_CHECK;
-/* The first 'n_bytes' of the archive in plain, in a file without a name.  ERR_NOT_FOUND: there is
- * none. */
-struct err *archive_open(const char *db_path, int64_t n_bytes, int *ret_fd) MUST_CHECK;
+/* The first 'n_bytes' of the archive in plain, in a file without a name.  What is damaged is left out: in
+ * so many places.  ERR_NOT_FOUND: there is none, or nothing
+ * in it is good. */
+struct err *archive_open(const char *db_path, int64_t n_bytes, int *ret_fd,
+                         unsigned *ret_n_gaps) MUST_CHECK;
 
 #endif /* journal/archive.h */

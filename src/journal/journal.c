@@ -22,16 +22,32 @@ lock_path(const char *path)
     return path_join(dir, name);
 }
 
+/* Best effort, and only of what is empty and has one name: root in somebody's directory must not be led to
+ * another's file. */
+void
+journal_give_to_owner(int fd, const char *db_path)
+{
+    struct stat ours, db;
+
+    if (stat(db_path, &db) == 0 && fstat(fd, &ours) == 0 && S_ISREG(ours.st_mode) &&
+        ours.st_size == 0 && ours.st_nlink == 1 && ours.st_uid != db.st_uid &&
+        fchown(fd, db.st_uid, db.st_gid) != 0) {
+        errno = 0;
+    }
+}
+
 /* An open file description's lock: it stands against other processes' fcntl() locks as
  * ovsdb-server takes them, and also against a second open in this process. */
 static struct err *
 lock_take(const char *path, int *ret_fd)
 {
     CLEANUP(free_drop) char *name = lock_path(path);
-    CLEANUP(fd_done) int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CLEANUP(fd_done) int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return err_io(errno, "open lock file %s", name);
     }
+
+    journal_give_to_owner(fd, path);
 
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
@@ -92,7 +108,9 @@ journal_open(const char *path, int flags, struct journal **ret)
     if (!read_only) {
         TRY(lock_take(real, &lock_fd));
     }
-    CLEANUP(fd_done) int fd = open(real, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    /* Not waiting for whoever writes to a FIFO; files don't care. */
+    CLEANUP(fd_done)
+    int fd = open(real, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         return err_io(errno, "%s: open failed", path);
     }
@@ -323,6 +341,21 @@ journal_allow_cut(struct journal *j)
     j->may_cut = true;
 }
 
+struct err *
+journal_check_name(const struct journal *j)
+{
+    struct stat ours, there;
+
+    if (journal_is_switching(j) || fstat(j->fd, &ours) != 0 ||
+        (stat(j->path, &there) == 0 && ours.st_dev == there.st_dev &&
+         ours.st_ino == there.st_ino)) {
+        return NULL;
+    }
+    return err_hint(
+        err_new(ERR_NOT_FOUND, "%s was removed or replaced while we write to it", j->path),
+        "what is in memory is put there by: ovs-appctl ovsdb-server/compact");
+}
+
 const char *
 journal_path(const struct journal *j)
 {
@@ -364,10 +397,10 @@ journal_archive(const struct journal *j, int64_t *ret_bytes)
 }
 
 struct err *
-journal_open_archive(const struct journal *of, struct journal **ret)
+journal_open_archive(const struct journal *of, struct journal **ret, unsigned *ret_n_gaps)
 {
     CLEANUP(fd_done) int fd = -1;
-    TRY(archive_open(of->path, of->archive_bytes, &fd));
+    TRY(archive_open(of->path, of->archive_bytes, &fd, ret_n_gaps));
     struct journal *j = NEW(struct journal);
     j->path = archive_path(of->path);
     j->flags = JOURNAL_READ_ONLY;

@@ -107,10 +107,14 @@ void journal_set_snapshot(struct journal *, const struct journal_snapshot *);
 int64_t journal_archive_bytes(const struct journal *);
 /* Puts the records since the last snapshot into the archive; '*ret_bytes' is how long it is then. */
 struct err *journal_archive(const struct journal *, int64_t *ret_bytes) MUST_CHECK;
-/* The archive that belongs to an open journal, to be read like one; schemas come in between.
- * ERR_NOT_FOUND: there is none. */
-struct err *journal_open_archive(const struct journal *, struct journal **ret) MUST_CHECK;
+/* The archive that belongs to an open journal, to be read like one; schemas come in between.  In
+ * '*ret_n_gaps' places something is missing, because it is damaged.  ERR_NOT_FOUND: there is none. */
+struct err *journal_open_archive(const struct journal *, struct journal **ret,
+                                 unsigned *ret_n_gaps) MUST_CHECK;
 
+/* Is what we write to still the file of that name?  ERR_NOT_FOUND: somebody removed it or put another in its
+ * place; all that was acknowledged since is lost with the process, unless it is compacted. */
+struct err *journal_check_name(const struct journal *) MUST_CHECK;
 const char *journal_path(const struct journal *);
 int64_t journal_size(const struct journal *); /* Bytes that are good. */
 int64_t

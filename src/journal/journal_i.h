@@ -62,6 +62,9 @@ struct journal {
 /* A failed fdatasync(): what to tell. */
 struct err *journal_sync_error(const struct journal *, int errnum) MUST_CHECK;
 /* Writes all, at 'offset', or nothing that counts. */
+/* A file beside the database, just made: it is the database's owner's, who shall be able to use it when root
+ * made it. */
+void journal_give_to_owner(int fd, const char *db_path);
 struct err *journal_pwrite(int fd, const char *path, int64_t offset, const void *,
                            size_t n_bytes) MUST_CHECK;
 void journal_start_sync(struct journal *);

@@ -1,4 +1,5 @@
 /* journal/test_steps.c: compaction in steps, the names of states, and the archive. */
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,10 +113,32 @@ TEST(compaction_in_steps)
         CHECK_INT(cases[i].why, (int64_t) journal_n_records(j), 2 + 3 + 1 + 2);
         compact_in_steps(j, 1);
         struct journal *archive;
-        CHECK_OK("archive", journal_open_archive(j, &archive));
+        unsigned n_gaps;
+        CHECK_OK("archive", journal_open_archive(j, &archive, &n_gaps));
+        CHECK_INT("gaps", n_gaps, 0);
         CHECK_INT("two members", read_all(archive), 1 + 5 + 1 + 6);
         journal_close(archive);
         journal_close(j);
         journal_close(open_all(path, JOURNAL_READ_ONLY, 2 + 1 + 1));
     }
+}
+
+TEST(the_file_is_taken_away)
+{
+    CLEANUP(free_drop) char *path = path_join(test_dir(), "taken.db");
+    CLEANUP(free_drop) char *other = path_join(test_dir(), "other.db");
+    CHECK_OK(path, journal_create(path, schema));
+    CHECK_OK(other, journal_create(other, schema));
+    struct journal *j = open_all(path, 0, 1);
+    append(j, 2);
+    CHECK_OK("there", journal_check_name(j));
+    CHECK_INT("replace", rename(other, path), 0);
+    CHECK_ERR("replaced", journal_check_name(j), ERR_NOT_FOUND);
+    CHECK_INT("remove", unlink(path), 0);
+    CHECK_ERR("removed", journal_check_name(j), ERR_NOT_FOUND);
+    compact_in_steps(j, 3);
+    CHECK_OK("sync", journal_sync(j));
+    CHECK_OK("there again", journal_check_name(j));
+    journal_close(j);
+    journal_close(open_all(path, JOURNAL_READ_ONLY, 2 + 3 + 1));
 }

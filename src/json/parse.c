@@ -9,7 +9,7 @@
 
 #include <stdarg.h>
 
-#include "base/map.h"
+#include "base/hash.h"
 #include "base/vec.h"
 
 #define FEW_MEMBERS 12 /* Up to so many, comparing all names beats hashing them. */
@@ -207,7 +207,7 @@ drop_duplicates_by_hash(struct json_member *m, size_t n)
     mask--;
     size_t n_kept = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t at = hash_string(m[i].name) & mask;
+        size_t at = hash_secret(m[i].name, strlen(m[i].name)) & mask;
         while (slots[at] && strcmp(m[slots[at] - 1].name, m[i].name) != 0) {
             at = (at + 1) & mask;
         }

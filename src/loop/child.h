@@ -42,6 +42,7 @@ struct child_spec {
     int64_t deadline_ms;     /* From the start; 0: none. */
     const int *stdin_fd;     /* Borrowed; NULL: /dev/null. */
     const int *stdout_fd;    /* Borrowed; NULL: captured. */
+    const int *stderr_fd;    /* Borrowed; NULL: captured. */
     size_t stdout_max_bytes; /* What comes beyond is dropped; 0: CHILD_OUTPUT_MAX_BYTES. */
     size_t stderr_max_bytes;
     /* Sees the bytes as they come, besides the capture; may be NULL.  For progress. */

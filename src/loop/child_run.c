@@ -36,7 +36,7 @@ child_run_start(struct child_run *run, const struct child_spec *spec, int64_t no
     if (run->out_fd >= 0) {
         TRY(fd_nonblock(run->out_fd));
     }
-    return fd_nonblock(run->err_fd);
+    return run->err_fd >= 0 ? fd_nonblock(run->err_fd) : NULL;
 }
 
 static void

@@ -221,9 +221,11 @@ child_spawn(struct child_run *run, const struct child_spec *spec)
         return err_io(errno, "open /dev/null");
     }
     TRY(pipe_make(p.report));
-    TRY(pipe_make(p.err));
     if (!spec->stdout_fd) {
         TRY(pipe_make(p.out));
+    }
+    if (!spec->stderr_fd) {
+        TRY(pipe_make(p.err));
     }
 
     CLEANUP(strvec_done) struct strvec env = STRVEC_INIT;
@@ -232,7 +234,8 @@ child_spawn(struct child_run *run, const struct child_spec *spec)
         .spec = spec,
         .env = env.v,
         .fds = { spec->stdin_fd ? *spec->stdin_fd : null_fd,
-                 spec->stdout_fd ? *spec->stdout_fd : p.out[1], p.err[1] },
+                 spec->stdout_fd ? *spec->stdout_fd : p.out[1],
+                 spec->stderr_fd ? *spec->stderr_fd : p.err[1] },
         .report_fd = p.report[1],
     };
     pid_t pid = fork_child(&launch);

@@ -84,7 +84,7 @@ class Server:
             self.process = subprocess.Popen(self.argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                                             cwd=self.dir, env=env)
         if wait:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while True:
                 assert self.process.poll() is None, "the server ended: " + self.text()
                 try:

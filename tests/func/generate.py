@@ -5,6 +5,7 @@ the same requests hold the same rows.  Values come from the columns' types, so t
 """
 
 import copy
+import json
 import random
 
 STRINGS = ["", "a", "b", "web", "é", "x y", "true", "red", "0123456789012345678901234567890", "\"q\\", "\t", "a,b"]
@@ -48,6 +49,17 @@ SCHEMA = {"name": "T", "version": "1.2.3", "tables": {
                 "some": set_of({"type": "integer", "maxInteger": 3}, 3, 1), "ids": set_of("uuid", 2), "flags": set_of("boolean", 2),
                 "owner": set_of(ref("A"), 1), "opt": set_of("real", 1), "key": set_of("string", 2), "bits": map_of("boolean", "integer", 2)},
                isRoot=True, indexes=[["key"], ["level", "some", "text"]], maxRows=5),
+    # What the schema says is not what the server does: a column of weak references can be changed whatever "mutable" says, one
+    # that holds rows of no root is written whatever "ephemeral" says.
+    "R": table({"real": {"key": {"type": "real", "enum": ["set", [0, 0.5, -2.25]]}}, "owner": set_of(ref("A"), 1), "flag": set_of("boolean", 1),
+                "vals": map_of("string", ref("N")), "pairs": map_of(ref("N"), ref("A", "weak")), "both": map_of(ref("A", "weak"), ref("R", "weak"), 3),
+                "some": set_of(ref("A", "weak"), "unlimited", 1), "keep": {"type": set_of(ref("N")), "ephemeral": True},
+                "ephset": {"type": set_of("string"), "ephemeral": True}, "ephweak": {"type": set_of(ref("A", "weak"), 2), "ephemeral": True},
+                "fixset": {"type": set_of(ref("N"), 2), "mutable": False}, "fixweak": {"type": set_of(ref("R", "weak"), 1), "mutable": False},
+                "places": map_of({"type": "integer", "minInteger": 1, "maxInteger": 3}, {"type": "string", "enum": ["set", ["red", "a b", "true"]]}),
+                "reals": map_of("real", "uuid", 2), "many": set_of({"type": "integer", "minInteger": 0, "maxInteger": 40}, 39, 1)},
+               isRoot=True, indexes=[["owner"], ["flag", "places", "many"]]),
+    "N": table({"x": {"key": "real"}, "peers": set_of(ref("N"), 2), "mine": map_of("integer", ref("C")), "back": set_of(ref("R", "weak"), 1)}, maxRows=5),
 }}
 
 
@@ -127,11 +139,11 @@ class Generator:
         return self.value(column_type(self.schema, table, column), risky) if table in self.schema["tables"] else 1
 
     def table(self):
-        return self.r.choice("AAAABBCUUMM") if self.some(0.985) else "Z"
+        return self.r.choice("AAAABBCUUMMRRRN") if self.some(0.985) else "Z"
 
     def must(self, table):
         """Columns whose default the schema refuses."""
-        return {"M": ["text"], "C": ["must", "kind"]}.get(table, [])
+        return {"M": ["text"], "C": ["must", "kind"], "R": ["some"]}.get(table, [])
 
     def row(self, table, without=(), most=5, whole=False):
         columns = [c for c in self.columns(table) if c not in without]
@@ -143,7 +155,7 @@ class Generator:
         row = {c: self.column_value(table, c, c == risky) for c in picked}
         if not risky and self.some(0.02):
             row["bogus"] = 1
-        if self.some(0.01):
+        if self.some(0.01) and not {"fixed", "fixset"} & set(row):  # Which immutable column is named is left to chance.
             row["_version"] = ["uuid", self.uuids[0]]
         return row
 
@@ -215,7 +227,7 @@ class Generator:
             op["columns"] = self.columns_arg(table)
         elif self.some(0.3):  # All columns, so that the order of rows can be seen.
             columns = [c for c in self.columns(table) if not self.is_uuid(table, c)]  # The order of random UUIDs is none.
-            op["sort"] = self.r.sample(columns, self.r.randint(1, min(3, len(columns))))
+            op["sort"] = self.r.sample(columns, min(len(columns), self.r.randint(1, 3)))
         return op
 
     def wait(self, table):
@@ -233,7 +245,7 @@ class Generator:
                          [32, 14, 16, 8, 12, 8, 2, 1, 0.4, 0.7, 3])[0]
         if kind == "insert":
             op = {"op": "insert", "table": table, "row": self.row(table, whole=True)}
-            if table in "BC" or self.some(0.3):
+            if table in "BCN" or self.some(0.3):
                 op["uuid-name"] = r.choice(self.names)
             if self.some(0.93):
                 op["uuid"] = r.choice(self.uuids)
@@ -270,7 +282,8 @@ class Generator:
         return op
 
     def transaction(self):
-        return [self.op() for _ in range(self.r.choice([0, 1, 1, 1, 1, 2, 2, 3, 5]))]
+        n = self.r.choice([0, 1, 1, 1, 1, 2, 2, 3, 5]) if self.some(0.98) else self.r.randint(6, 40)
+        return [self.op() for _ in range(n)]
 
     def parked(self):
         """A transaction that may have to wait for somebody else's."""
@@ -298,7 +311,7 @@ class Generator:
         return clauses
 
     def clauses(self, table, risky):
-        n = self.r.choice([0, 1, 1, 2, 3, 6])
+        n = self.r.choice([0, 1, 1, 2, 3, 6, 15])
         if self.some(0.5):  # Clauses that can be found by an index.
             column = self.r.choice(self.columns(table) + ["_uuid"])
             return [[column, "==", self.column_value(table, column, risky and self.some(0.05))] for _ in range(n)]
@@ -366,7 +379,7 @@ class Generator:
         r = self.r
         schema = copy.deepcopy(SCHEMA)
         for _ in range(r.choice([0, 1, 1, 2])):
-            table = schema["tables"][r.choice("ABUM")]
+            table = schema["tables"][r.choice("ABUMRN")]
             columns = table["columns"]
             column = r.choice(sorted(columns))
             t = columns[column]["type"]
@@ -385,3 +398,23 @@ class Generator:
                 columns["extra"] = {"type": {"key": "integer"}}
         schema["version"] = "1.%d.%d" % (r.randint(0, 9), r.randint(0, 9))
         return schema
+
+
+def spelled(r, value):
+    """The JSON text of a value, now and then as few write it; it means the same."""
+    style = r.choice([0, 0, 0, 1, 2, 3])
+    if style < 3:
+        return json.dumps(value, ensure_ascii=style != 1, indent="\t" if style == 2 else None)
+    return odd(r, value)
+
+
+def odd(r, value):
+    if isinstance(value, dict):  # The last one of a name counts.
+        return "{%s}" % ", ".join(("%s:[0]," % json.dumps(k) if r.random() < 0.03 else "") + json.dumps(k) + " : " + odd(r, v) for k, v in value.items())
+    if isinstance(value, list):
+        return "[%s\r\n]" % ",".join(odd(r, v) for v in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return r.choice(["%d", "%d", "%d.0", "%d.00e+00", "%d0E-1"] if value else ["%d", "-%d", "%de77"]) % value
+    if isinstance(value, str) and r.random() < 0.3:
+        return '"%s"' % "".join("\\u%04X" % ord(c) if ord(c) < 0x10000 else c for c in value)
+    return json.dumps(value)

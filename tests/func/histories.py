@@ -5,6 +5,8 @@ judge plays the transactions in that order on a model and asks:
 - does each reply say what the model says, and did what ended before another began come before it (strictly
   serialisable)?
 - is everything acknowledged there in the end, and everything else whole or not at all?
+- does what a transaction that only reads saw equal the model at one such moment: not before what had ended when it
+  began, not after what began when it had ended, nor before what its server had told earlier?
 - does each watcher's copy, after each message, equal the model at the counter that the copy itself holds, never
   going back; did no message insert a row that was there, or change one that was not; does one transaction id
   always mean one state?
@@ -240,6 +242,26 @@ class Writer(Client):
                       {"op": "select", "table": "Counter", "where": [], "columns": ["n"]}]
 
 
+class Reader(Client):
+    """Asks one server for everything again and again."""
+
+    def __init__(self, server, seed, is_source):
+        super().__init__([server], seed)
+        self.is_source = is_source  # Nobody else's copy.
+        self.reads = []  # (begin, end, n, text)
+
+    def session(self):
+        while not self.halt.is_set():
+            begin = time.monotonic()
+            reply = self.client.call("transact", "H", *({"op": "select", "table": t, "where": [], "columns": ["_uuid"] + list(c)} for t, c in COLUMNS.items()))
+            end = time.monotonic()
+            if reply.get("error") is None:  # A relay that has no schema yet says so.
+                state = {t: {row.pop("_uuid")[1]: Watcher.python(t, row) for row in result["rows"]} for t, result in zip(COLUMNS, reply["result"])}
+                if state["Counter"]:  # Or no content.
+                    self.reads.append((begin, end, state["Counter"][COUNTER]["n"], seen_text(state)))
+            time.sleep(self.r.random() / 50)
+
+
 class Watcher(Client):
     """Keeps a copy.  'method' as in ovsdb-server(7); 'moody': watches some keys only, and others now and then."""
 
@@ -349,7 +371,7 @@ class Watcher(Client):
 
 # The judge.
 
-def judge(txns, watchers, final, late_s=0):
+def judge(txns, watchers, final, late_s=0, readers=()):
     """Raises Wrong.  'late_s': there were relays: how long after the client lost its connection its transaction may still be
     committed.  'final': {"Counter", "Done", "Reg", "Item"} as read in the end, in the model's form.  Returns how many
     transactions were committed."""
@@ -375,6 +397,8 @@ def judge(txns, watchers, final, late_s=0):
     judge_failures(txns, by_n, states, n_all, late_s > 0)
     for w in watchers:
         judge_watcher(w, states)
+    for reader in readers:
+        judge_reader(reader, states, by_n)
     judge_ids(watchers)
     return n_all
 
@@ -470,6 +494,18 @@ def judge_watcher(w, states):
         want = seen_text(states[n], keys)
         if text != want:
             raise Wrong("a watcher (%s, %s) saw at %d\n%s\ninstead of\n%s" % (w.method, keys, n, text, want))
+
+
+def judge_reader(reader, states, by_n):
+    newest = 0
+    for begin, end, n, text in reader.reads:
+        if n < newest or (reader.is_source and n < max([m for m, t in by_n.items() if t.end < begin], default=0)):
+            raise Wrong("a reader saw number %d after %d, or after what had ended" % (n, newest))
+        if n in by_n and by_n[n].begin > end:
+            raise Wrong("a reader saw %s before it began" % by_n[n].id)
+        if text != seen_text(states[n]):
+            raise Wrong("a reader saw at %d\n%s\ninstead of\n%s" % (n, text, seen_text(states[n])))
+        newest = n
 
 
 def judge_ids(watchers):

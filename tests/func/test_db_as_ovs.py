@@ -31,6 +31,26 @@ SCRIPTS = [
     ("runs a command", """
 ovsdb-server --remote=punix:socket --unixctl=$PWD/ctl -vconsole:off --run="ovsdb-client list-dbs unix:socket; exit 3" $DB 2> /dev/null; echo $?
 ovsdb-server --remote=punix:socket --unixctl=$PWD/ctl -vconsole:off --run="sh -c 'echo fine'" $DB; echo $?"""),
+    ("a command that fails", """
+for run in nosuch 'kill -9 $$' 'echo said >&2; exit 4' 'cat; exit 5'; do
+echo input | ovsdb-server --unixctl=$PWD/ctl -vconsole:off --run="$run" $DB > out 2>&1; echo $?; sed 's/^[a-z-]*: \\(.*child exited\\)/\\1/' out; done"""),
+    ("a pid file in the way", START + """cp $DB db2; second="ovsdb-server --detach --no-chdir --pidfile -vconsole:off --unixctl=$PWD/second --remote=punix:socket2"
+$second db2 2> /dev/null; echo $?; first=$(cat ovsdb-server.pid)
+$second --overwrite-pidfile db2; echo $?; ls *.pid; [ $(cat ovsdb-server.pid) = $first ] || echo another
+ovs-appctl -t $PWD/second exit; while [ -e second ]; do sleep 0.05; done; ls *.pid 2> /dev/null
+trap - EXIT; ovs-appctl -t $PWD/ovsdb-server.$first.ctl exit; while kill -0 $first 2> /dev/null; do sleep 0.05; done"""),
+    ("watched over in the foreground", """
+ovsdb-server --monitor --pidfile --no-chdir --remote=punix:socket -vconsole:off $DB & watcher=$!
+while [ ! -S socket ]; do sleep 0.05; done; [ $(cat ovsdb-server.pid) = $watcher ] || echo another
+ovs-appctl -t ovsdb-server exit; wait $watcher; echo $?; ls *.pid 2> /dev/null"""),
+    ("the same database twice", START.replace("$DB ||", "$DB $DB ||") + "ctl ovsdb-server/list-dbs"),
+    ("a backup", START.replace("$DB ||", "$DB --sync-from=unix:nowhere --sync-exclude-tables=T:U ||") + """
+ctl ovsdb-server/sync-status; ctl ovsdb-server/get-active-ovsdb-server; ctl ovsdb-server/get-sync-exclude-tables
+ctl ovsdb-server/disconnect-active-ovsdb-server; ctl ovsdb-server/sync-status; ctl ovsdb-server/connect-active-ovsdb-server; ctl ovsdb-server/sync-status
+ovsdb-server --detach --no-chdir --pidfile=$PWD/active.pid --unixctl=$PWD/active --remote=punix:active.sock -vconsole:off $DB.active
+for what in disconnect-active-ovsdb-server 'set-active-ovsdb-server unix:active.sock' connect-active-ovsdb-server; do ctl ovsdb-server/$what; done
+for i in $(seq 300); do ctl ovsdb-server/sync-status | grep -q replicating && break; sleep 0.1; done; ctl ovsdb-server/sync-status
+ovs-appctl -t $PWD/active exit""".replace("$DB.active", "active.db").replace("ovsdb-server --detach --no-chdir --pidfile=$PWD/active", "cp $DB active.db; ovsdb-server --detach --no-chdir --pidfile=$PWD/active")),
     ("databases come and go", START + """
 sed 's/"T"/"T2"/' schema > schema2; ovsdb-tool create db2 schema2
 ctl ovsdb-server/list-dbs; ctl ovsdb-server/add-db db2; ctl ovsdb-server/list-dbs; ovsdb-client list-dbs unix:socket
@@ -51,8 +71,9 @@ ovs-appctl -t ovsdb-server -e exit 2> /dev/null || ovs-appctl -t ovsdb-server ex
 ovsdb-server --detach --no-chdir --pidfile=my.pid --unixctl=unixctl1 --remote=punix:socket -vconsole:off $DB; cat my.pid | tr -c -d '\\n'
 ovs-appctl -t "$(pwd)"/unixctl1 ovsdb-server/list-dbs; ovs-appctl -t "$(pwd)"/unixctl1 exit; while [ -e my.pid ]; do sleep 0.05; done; ls"""),
     ("what cannot start", """
-for remote in db:x,y,z db:T,y,z db:T,U,z; do ovsdb-server --remote=$remote --unixctl=$PWD/ctl $DB --run=true > out 2>&1; echo $?
-grep -o '"db:.*' out | head -1; done
+for remote in db:x,y,z db:T,y,z db:T,U,z db:T,U db:; do for option in --remote -p -c -C --ssl-ciphers --ssl-protocols; do
+ovsdb-server $option $remote --unixctl=$PWD/ctl $DB --run=true > out 2>&1; echo $?; grep -o '"db:.*' out | head -1; done; done
+for option in -p -c -C; do ovsdb-server $option db:T,U,b --unixctl=$PWD/ctl $DB --run=true > out 2>&1; echo $?; grep -o '"db:.*' out | head -1; done
 ovsdb-server --unixctl=$PWD/ctl --run=true nowhere > out 2>&1; echo $?; echo junk > junk; ovsdb-server --unixctl=$PWD/ctl --run=true junk > out 2>&1; echo $?"""),
     ("a file with junk at its end", START.replace("exit 99", "exit 99").replace("\novsdb-server", "\necho 'xxx' >> $DB\novsdb-server", 1) +
      "grep -c 'parse error.* in header line \"xxx\"' *.log | sed 's/[1-9][0-9]*/some/'\n" + INSERT % ("x", 1) +

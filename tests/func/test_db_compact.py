@@ -2,13 +2,15 @@
 
 import gzip
 import json
+import os
+import re
 import subprocess
 import threading
 import time
 
+import pytest
 
 from test_dbserver import appctl, insert
-
 
 
 def names(c):
@@ -166,3 +168,91 @@ def test_ended_while_compacting(dbd, program):
     dbd.start()
     with dbd.connect() as c:
         assert len(names(c)) == 5000
+
+
+DAMAGE = [  # What, of a file of three members, and the transactions that history still tells of.
+    ("nothing", lambda b, ends: b, "abc", 0),
+    ("the last one's end is cut off", lambda b, ends: b[:-5], "abc", 1),
+    ("the last one is cut in the middle", lambda b, ends: b[:(ends[1] + ends[2]) // 2], "ab", 1),
+    ("the last one is missing", lambda b, ends: b[:ends[1]], "ab", 1),
+    ("a byte of the first one is another", lambda b, ends: flip(b, ends[0] // 2), "bc", 1),
+    ("a byte of the second one is another", lambda b, ends: flip(b, (ends[0] + ends[1]) // 2), "ac", 1),
+    ("the first one's header is none", lambda b, ends: flip(b, 0), "bc", 1),
+    ("the first one's sum is another", lambda b, ends: flip(b, ends[0] - 8), "abc", 1),
+    ("all but three bytes are gone", lambda b, ends: b[:3], "", 1),
+    ("it is empty", lambda b, ends: b"", "", 1),
+    ("it is something else", lambda b, ends: b"x" * len(b), "", 1),
+    ("it is gone", lambda b, ends: None, "", 1),
+]
+
+
+def flip(data, at):
+    return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1:]
+
+
+def test_a_damaged_archive(program, state_dir):
+    """What is damaged is left out and said, the rest is told; and the next compaction is told of again."""
+    db = state_dir / "x.db"
+    schema = {"name": "T", "tables": {"U": {"columns": {"a": {"type": "string"}}}}}
+    (state_dir / "s").write_text(json.dumps(schema))
+    packed = state_dir / "x.db.archive.gz"
+
+    def tool(*args):
+        done = subprocess.run([program("byre-dbtool"), *args], capture_output=True, text=True, timeout=30)
+        assert done.returncode in (0, 2), done.stderr
+        return done
+
+    def add(name):
+        tool("transact", str(db), json.dumps(["T", {"op": "insert", "table": "U", "row": {"a": name}}]))
+
+    def told():
+        done = tool("history", str(db))
+        return "".join(re.findall(r"a: (\w+)$", done.stdout, re.M)), done.stderr.count("warning")
+
+    tool("create", str(db), str(state_dir / "s"))
+    ends = []
+    for name in "abc":
+        add(name)
+        tool("compact", str(db))
+        ends.append(packed.stat().st_size)
+    good, file = packed.read_bytes(), db.read_bytes()
+    for what, damage, left, n_warnings in DAMAGE:
+        db.write_bytes(file)
+        bytes_now = damage(good, ends)
+        packed.unlink(missing_ok=True)
+        if bytes_now is not None:
+            packed.write_bytes(bytes_now)
+        assert told() == (left, n_warnings), what
+        add("d")
+        assert told() == (left + "d", n_warnings), what
+        tool("compact", str(db))
+        add("e")
+        assert told()[0] == left + "de", what
+
+
+def test_what_root_makes_is_the_owners(program, state_dir):
+    """The lock and the archive beside another user's database are his; what the names lead to elsewhere is not touched."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    db = state_dir / "x.db"
+    (state_dir / "s").write_text(json.dumps({"name": "T", "tables": {"U": {"columns": {"a": {"type": "string"}}}}}))
+    insert_one = json.dumps(["T", {"op": "insert", "table": "U", "row": {}}])
+
+    def tool(*args):
+        return subprocess.run([program("byre-dbtool"), *args], capture_output=True, text=True, timeout=30)
+
+    tool("create", str(db), str(state_dir / "s"))
+    beside = [state_dir / ".x.db.~lock~", state_dir / "x.db.archive.gz"]
+    beside[0].unlink()
+    os.chown(db, 65534, 65534)
+    assert tool("transact", str(db), insert_one).returncode == 0
+    assert tool("compact", str(db)).returncode == 0
+    assert [p.stat().st_uid for p in (db, *beside)] == [65534] * 3
+    other = state_dir / "other"
+    for path, args in ((beside[0], ("transact", str(db), insert_one)), (beside[1], ("compact", str(db)))):
+        other.write_text("")
+        path.unlink()
+        path.symlink_to(other)
+        assert tool(*args).returncode == 1 and (other.stat().st_uid, other.read_text()) == (0, "")
+        path.unlink()
+        assert tool("transact", str(db), insert_one).returncode == 0

@@ -80,7 +80,7 @@ def test_nobody_else_may_change_what_the_file_says(configured, program, make_dbd
 
 COMMANDS = [
     ["vlog/set", "file:dbg"], ["vlog/set", "jsonrpc:file:info"], ["vlog/set", "PATTERN:console:%m%n"], ["vlog/close"], ["vlog/reopen"],
-    ["vlog/enable-rate-limit"], ["coverage/read-counter", "nope"], ["coverage/read-counter"],
+    ["vlog/enable-rate-limit"], ["vlog/disable-rate-limit", "any", "jsonrpc"], ["vlog/disable-rate-limit", "x"], ["vlog/enable-rate-limit", "jsonrpc", "x"], ["coverage/read-counter", "nope"], ["coverage/read-counter"],
     ["ovsdb-server/perf-counters-show"], ["ovsdb-server/perf-counters-clear"],
     ["ovsdb-server/get-active-ovsdb-server"], ["ovsdb-server/get-sync-exclude-tables"], ["ovsdb-server/disconnect-active-ovsdb-server"],
     ["ovsdb-server/memory-trim-on-compaction", "on"], ["ovsdb-server/memory-trim-on-compaction", "x"],
@@ -91,7 +91,8 @@ COMMANDS = [
     ["vlog/set", "pattern:nowhere:%m"], ["vlog/set", "PATTERN"], ["vlog/set", "FACILITY"], ["vlog/set", "FACILITY:none"],
     ["vlog/set", "FACILITY:local0"], ["vlog/set", "ANY file\tinfo"], ["vlog/set", "file:info", "nonsense"],
     ["version", "x"], ["vlog/set", "nonsense"], ["ovsdb-server/tlog-list"], ["ovsdb-server/tlog-set", "T:A"], ["ovsdb-server/tlog-set", "T:A", "x"],
-    ["ovsdb-server/tlog-set", "T:X", "on"], ["ovsdb-server/tlog-set", "X:A", "on"], ["ovsdb-server/tlog-set", "T:A", "on"], ["ovsdb-server/tlog-list"],
+    ["ovsdb-server/tlog-set", "T:X", "on"], ["ovsdb-server/tlog-set", "X:A", "on"], ["ovsdb-server/tlog-set", "T:A", "ON"], ["ovsdb-server/tlog-list"],
+    *(["ovsdb-server/tlog-set", what, how] for what in ("T", ":", "T:", ":A", "T:A:B", "", "T:X") for how in ("on", "x")), ["ovsdb-server/tlog-list"],
     ["ovsdb-server/connect-active-ovsdb-server"], ["ovsdb-server/set-active-ovsdb-server-probe-interval", "x"],
     ["ovsdb-server/set-sync-exclude-tables", "T:A,T:B"], ["ovsdb-server/get-sync-exclude-tables"],
 ]

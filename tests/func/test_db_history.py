@@ -10,7 +10,7 @@ import time
 import pytest
 
 import rpc
-from histories import COLUMNS, SCHEMA, Txn, Watcher, Writer, Wrong, elements, initial_ops, judge
+from histories import COLUMNS, SCHEMA, Reader, Txn, Watcher, Writer, Wrong, elements, initial_ops, judge
 
 N_TXNS = int(os.environ.get("BYRE_HISTORY_TXNS", "60"))
 SEED = int(os.environ.get("BYRE_HISTORY_SEED", "1"))
@@ -42,13 +42,15 @@ def compact(server):
 
 
 def go(writes_to, reads_from, trouble, seed):
-    """Lets clients loose on the servers and calls trouble(i) again and again meanwhile.  The transactions and the watchers."""
+    """Lets clients loose on the servers and calls trouble(i) again and again meanwhile.  The transactions, the watchers and the
+    readers."""
     writers = [Writer(writes_to, 100 * seed + i, N_TXNS) for i in range(N_WRITERS)]
     # Each watches one server: another one may be behind.
     watchers = [Watcher([reads_from[i % len(reads_from)]], 100 * seed + 50 + i, method, moody) for i, (method, moody) in enumerate([
         ("monitor_cond_since", False), ("monitor_cond_since", True), ("monitor_cond", False), ("monitor_cond", True), ("monitor", False),
         ("monitor_cond_since", False)])]
-    for client in writers + watchers:
+    readers = [Reader(remote, 100 * seed + 80 + i, is_source=len(reads_from) == 1) for i, remote in enumerate(reads_from)]
+    for client in writers + watchers + readers:
         client.start()
     r, i, progress = random.Random(seed), 0, 0
     while any(w.is_alive() for w in writers):
@@ -57,12 +59,12 @@ def go(writes_to, reads_from, trouble, seed):
             trouble(i)
             i, progress = i + 1, n
         time.sleep(0.01)
-    for w in writers:
+    for w in writers + readers:
         w.stop()
-    return [txn for w in writers for txn in w.txns], watchers
+    return [txn for w in writers for txn in w.txns], watchers, readers
 
 
-def finish(server, txns, watchers, late_s=0):
+def finish(server, txns, watchers, readers, late_s=0):
     """After a last kill: everything is there, and everybody knows."""
     server.kill()
     server.start()
@@ -71,7 +73,8 @@ def finish(server, txns, watchers, late_s=0):
     settle(watchers, next(iter(final["Counter"].values()))["n"])
     for w in watchers:
         w.stop()
-    n = judge(txns, watchers, final, late_s)
+    n = judge(txns, watchers, final, late_s, readers)
+    assert all(reader.reads for reader in readers)
     assert n > len(txns) / 3, "most transactions must succeed"
     assert len([t for t in txns if t.error == "timed out"]) > 0, "compare and set must fail now and then"
     return n
@@ -96,17 +99,17 @@ def test_history_with_kills(server):
             server.kill()
             server.start()
 
-    txns, watchers = go([server.remote], [server.remote], trouble, SEED)
-    finish(server, txns, watchers)
+    txns, watchers, readers = go([server.remote], [server.remote], trouble, SEED)
+    finish(server, txns, watchers, readers)
     assert sum(w.n_found for w in watchers) > 0
     assert sum(w.n_not_found for w in watchers) == 0, "the history reaches back to whatever a client has seen"
 
 
 def test_history_without_trouble(server):
     """All replies come, so that the judge has no freedom."""
-    txns, watchers = go([server.remote], [server.remote], lambda i: compact(server), SEED + 1)
+    txns, watchers, readers = go([server.remote], [server.remote], lambda i: compact(server), SEED + 1)
     assert not [t for t in txns if t.unknown]
-    finish(server, txns, watchers)
+    finish(server, txns, watchers, readers)
 
 
 def test_history_through_relays(server, make_dbd):
@@ -126,8 +129,8 @@ def test_history_through_relays(server, make_dbd):
         victim.start()
 
     remotes = [tier.remote for tier in tiers]
-    txns, watchers = go(remotes, list(reversed(remotes)), trouble, SEED + 2)
-    finish(server, txns, watchers, late_s=10)
+    txns, watchers, readers = go(remotes, list(reversed(remotes)), trouble, SEED + 2)
+    finish(server, txns, watchers, readers, late_s=10)
 
 
 # The judge must be able to say no.
@@ -139,7 +142,7 @@ def truth():
 
     txns, state = [], initial_state()
     writer = Writer([], 7, 0)
-    watcher = Watcher([], 8)
+    watcher, reader = Watcher([], 8), Reader(None, 9, is_source=True)
     while len(txns) < 30:
         txn = Txn("w7.%d" % len(txns), writer.ops("w7.%d" % len(txns)))
         attempt = copy.deepcopy(state)
@@ -152,7 +155,8 @@ def truth():
         txns.append(txn)
         watcher.seen.append((txn.n, None, seen_text(state)))
         watcher.ids[ZERO[:-2] + "%02d" % txn.n] = txn.n
-    return txns, watcher, state
+        reader.reads.append((txn.begin + 0.6, txn.begin + 0.7, txn.n, seen_text(state)))
+    return txns, watcher, reader, state
 
 
 def lose_ack(txns, watcher, final):
@@ -198,13 +202,28 @@ def two_names(txns, watcher, final):
     return [other]
 
 
+def stale_reader(reader):
+    begin, end, n, text = reader.reads[9]
+    reader.reads[9] = (begin, end, *reader.reads[8][2:])
+
+
+def early_reader(reader):
+    begin, end, n, text = reader.reads[9]
+    reader.reads[9] = (begin - 2, end - 2, n, text)
+
+
+def torn_reader(reader):
+    begin, end, n, text = reader.reads[9]
+    reader.reads[9] = (begin, end, n, reader.reads[8][3])
+
+
 def nothing(txns, watcher, final):
     pass
 
 
 @pytest.mark.parametrize("lie", [nothing, lose_ack, half_a_transaction, stale_read, out_of_time, twice, step_back, missed_update, groundless_failure, two_names])
 def test_judge(truth, lie):
-    txns, final = copy.deepcopy([truth[0], truth[2]])
+    txns, final = copy.deepcopy([truth[0], truth[3]])
     final["Done"] = {str(i): {"id": txn.id} for i, txn in enumerate(txns)}
     watcher = Watcher([], 8)
     watcher.seen, watcher.ids = list(truth[1].seen), dict(truth[1].ids)
@@ -216,6 +235,20 @@ def test_judge(truth, lie):
     else:
         with pytest.raises(Wrong):
             judge(txns, [watcher] + others, final)
+
+
+@pytest.mark.parametrize("lie", [None, stale_reader, early_reader, torn_reader])
+def test_judge_of_readers(truth, lie):
+    final = copy.deepcopy(truth[3])
+    final["Done"] = {str(i): {"id": txn.id} for i, txn in enumerate(truth[0])}
+    reader = Reader(None, 9, is_source=True)
+    reader.reads = list(truth[2].reads)
+    if not lie:
+        assert judge(truth[0], [], final, readers=[reader]) == 30
+        return
+    lie(reader)
+    with pytest.raises(Wrong, match="a reader saw"):
+        judge(truth[0], [], final, readers=[reader])
 
 
 def test_rows_come_once():

@@ -82,12 +82,18 @@ SAME = [
      ["monitor_cond_change", "m", "n", {"A": [{"where": [True]}]}], ["monitor_cond_change", "m", "m", {}], change("row-2", 8),
      ["monitor_cond_change", "n", "n", {"A": [{"where": []}], "ZZ": []}], ["monitor_cond_change", "n", "n", {"B": []}],
      ["monitor_cond_change", "n", "n", {"A": {}}], ["monitor_cond_change", "n", "n", {"A": [{"columns": ["i"], "where": []}]}],
+     ["monitor_cond_change", "n", "n", {"A": []}], ["monitor_cond_change", "n", "n", {"A": [{"where": [["i", "==", 8]]}, {"where": [["i", "==", 5]]}]}],
+     ["monitor_cond_change", "n", "n", {"A": [{"where": [["zz", "==", 8]]}, {"where": []}]}], change("row-1", 7),
      ["monitor_cond_change", "n", "n", []], ["monitor_cond_change", "n"], ["monitor_cond_change", "n", "n", {"A": [{"where": [["i", "~", 1]]}]}]],
     [["monitor_cond_since", "T", "m", {}], ["monitor_cond_since", "T", "m", {}, 5], ["monitor_cond_since", "T", "m", {}, "x"]],
     [["lock"], ["lock", 1], ["lock", "not an id"], ["lock", "a"], ["lock", "a"], ["steal", "a"], ["unlock", "b"], ["unlock", "a"], ["unlock", "a"],
      ["steal", "a"], ["unlock", "a"], ["transact", "T", {"op": "assert", "lock": "a"}]],
     [["convert"], ["convert", "T"], ["convert", "T", 1], ["convert", "T", {}], ["convert", "T", {"name": "Z", "tables": {}}],
-     ["convert", "T", {"name": "T", "tables": {"_A": {"columns": {}}}}]],
+     ["convert", "T", {"name": "T", "tables": {"_A": {"columns": {}}}}],
+     ["convert", "T", {"name": "T", "version": "", "tables": {}}], ["convert", "T", {"name": "T", "version": "1.2", "tables": {}}],
+     ["convert", "T", {"name": "T", "tables": {"A": {"columns": {"i": {"type": "integer", "ephemeral": True}}, "indexes": [["i"]]}}}],
+     ["convert", "T", {"name": "T", "tables": {"A": {"columns": {"i": {"type": "integer"}}, "indexes": [[]]}}}],
+     ["convert", "T", {"name": "T", "tables": {"A": {"columns": {"i": {"type": "integer"}}, "indexes": [["j"]]}}}]],
 ]
 
 
@@ -98,6 +104,26 @@ def test_as_the_reference(make_dbd, make_reference, requests):
     for request, a, b in zip(requests, want, got):
         assert b == a, request
     assert len(got) == len(want)
+
+
+def test_what_ends_with_a_schema(make_dbd, make_reference, test_schema):
+    """An aware client hears of its monitors, then that the schema is another, then of what had waited; others are cut off."""
+    seen = []
+    for server in (make_dbd().start(), make_reference().start()):
+        with server.connect() as c, server.connect() as unaware:
+            c.result("set_db_change_aware", True)
+            c.result("monitor_cond", "T", ["m", 1], A)
+            for id in ("w1", "w2"):
+                c.request("transact", "T", {"op": "wait", "table": "A", "where": [], "columns": ["i"], "until": "==", "rows": [{"i": 77}]}, id=id)
+            c.request("convert", "T", dict(test_schema, version="9.9.9"), id="convert")
+            seen.append([c.recv(20) for _ in range(4)])
+            with pytest.raises((Closed, ConnectionError)):
+                unaware.recv(20)
+            seen[-1].append(c.call("monitor_cancel", ["m", 1])["error"])
+    assert seen[0][0] == {"id": None, "method": "monitor_canceled", "params": [["m", 1]]} and seen[0][1]["id"] == "convert"
+    for messages in seen:
+        messages[2:4] = sorted(messages[2:4], key=lambda message: message["id"])
+    assert seen[0] == seen[1]
 
 
 # What kills ovsdb-server, or is a bug of its: what byre-dbd answers.

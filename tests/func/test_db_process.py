@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -165,3 +166,50 @@ def test_figures(program, dbd):
     assert figures["sessions"] == "1" and figures["monitors"] == "1"
     assert appctl(program, dbd, "ovsdb-server/get-db-storage-status", "T").strip() == "status: ok"
     assert "Failed to find" in appctl(program, dbd, "ovsdb-server/get-db-storage-status", "X", ok=False)
+
+
+@pytest.mark.parametrize("name", ["byre-dbd", "ovsdb-server"])
+def test_syslog(program, make_dbd, make_reference, name):
+    """--syslog-method and --syslog-target: as the original sends it."""
+    server = make_dbd() if name == "byre-dbd" else make_reference()
+    server.ctl = server.dir / (server.ctl.name if hasattr(server, "ctl") else "ctl")
+    local, far = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    local.bind(str(server.dir / "log.sock"))
+    far.bind(("127.0.0.1", 0))
+    for s in (local, far):
+        s.settimeout(20)
+    server.argv[1:1] = ["--syslog-method=unix:%s/log.sock" % server.dir, "--syslog-target=127.0.0.1:%d" % far.getsockname()[1],
+                        "-vsyslog:emer", "-vconsole:off"]
+    server.start()
+    wait_for("its commands", server.ctl.exists)
+    appctl(program, server, "vlog/set", "syslog:info")
+    appctl(program, server, "ovsdb-server/remove-remote", "punix:%s" % server.sock)
+    appctl(program, server, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1")
+
+    def listening(s):
+        while True:
+            text = s.recv(65536).decode()
+            if "listening on port" in text:
+                return text
+
+    text = r"0:127.0.0.1: listening on port \d+$"
+    assert re.match(r"<29>ovs\|\d{5}\|socket_util\|INFO\|" + text, listening(local))  # daemon, notice
+    far_text = r"<133>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ %s %d socket_util - \ufeff" % (name, server.pid)
+    assert re.match(far_text + text, listening(far))  # local0, notice
+    appctl(program, server, "vlog/set", "FACILITY:local3")
+    appctl(program, server, "ovsdb-server/add-remote", "ptcp:0:127.0.0.2")
+    assert listening(local).startswith("<%d>" % (19 * 8 + 5)) and listening(far).startswith("<%d>" % (19 * 8 + 5))
+    appctl(program, server, "vlog/set", "syslog:off")
+    appctl(program, server, "ovsdb-server/add-remote", "ptcp:0:127.0.0.3")
+    local.settimeout(0.5)
+    with pytest.raises(socket.timeout):
+        listening(local)
+
+
+def test_syslog_that_is_none(program):
+    done = run_dbd(program, "--syslog-method=bogus", "--no-dbs", "--unixctl=none", "--run=true")
+    assert done.returncode == 1 and "unsupported syslog method 'bogus'" in done.stderr
+    for option in ("--syslog-method=unix:/nonexistent/x", "--syslog-method=udp:nowhere", "--syslog-target=127.0.0.1", "--syslog-target=x:1",
+                   "--syslog-target=[::1]:514", "--syslog-method=libc", "--syslog-method=null"):
+        done = run_dbd(program, option, "-vsyslog:dbg", "--no-dbs", "--unixctl=none", "--run=true")
+        assert done.returncode == 0, done.stderr

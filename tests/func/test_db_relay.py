@@ -1,6 +1,8 @@
 """Relays: byre-dbd with relay:DB:REMOTE before byre-dbd or Debian's ovsdb-server, and behind other relays."""
 
 import json
+import socket
+import threading
 import time
 
 import pytest
@@ -203,45 +205,95 @@ def test_missed_while_away(source, make_relay, make_dbd):
         assert c.quiet()
 
 
-def test_lost_while_under_way(make_relay, state_dir):
-    """The source dies between request and answer: nobody knows, so the client hears "canceled"."""
-    import socket
-    import threading
+OLD_SCHEMA = {"name": "T", "tables": {"A": {"columns": {"name": {"type": "string"}}}}}
+
+
+@pytest.fixture
+def fake_source(state_dir):
+    """fake_source(answer): the remote of a server of 2013 that says what answer(message) says; None closes the connection."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(state_dir / "fake.sock"))
     listener.listen(1)
-    schema = {"name": "T", "tables": {"A": {"columns": {"name": {"type": "string"}}}}}
-    got = []
+    threads, conns = [], []
 
-    def fake():
+    def serve(answer):
         conn, _ = listener.accept()
+        conns.append(conn)
         decoder, text = json.JSONDecoder(), ""
         while True:
-            text += conn.recv(65536).decode()
+            chunk = conn.recv(65536)
+            text += chunk.decode()
             while text:
                 try:
                     message, end = decoder.raw_decode(text)
                 except json.JSONDecodeError:
                     break
                 text = text[end:]
-                answer = {"get_schema": schema, "monitor": {}}.get(message["method"])
-                if message["method"] == "transact":
-                    got.append(message)
+                reply = answer(message)
+                if reply is None:
                     conn.close()
                     return
-                reply = {"id": message["id"], "result": answer, "error": None} if answer is not None else {"id": message["id"], "error": "unknown method"}
-                conn.sendall(json.dumps(reply).encode())
+                conn.sendall(json.dumps(dict(reply, id=message["id"])).encode())
+            if not chunk:
+                return
 
-    thread = threading.Thread(target=fake)
-    thread.start()
-    relay = connected(make_relay("relay", "unix:%s" % (state_dir / "fake.sock")))  # An RFC 7047 server of 2013, too.
+    def start(answer):
+        threads.append(threading.Thread(target=serve, args=(answer,)))
+        threads[-1].start()
+        return "unix:%s" % (state_dir / "fake.sock")
+
+    yield start
+    for conn in conns:
+        if conn.fileno() >= 0:
+            conn.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join(60)
+    listener.close()
+
+
+UNKNOWN = {"error": "unknown method"}
+
+
+def test_lost_while_under_way(make_relay, fake_source):
+    """The source dies between request and answer: nobody knows, so the client hears "canceled"."""
+    got = []
+
+    def answer(message):
+        if message["method"] == "transact":
+            got.append(message)
+            return None
+        result = {"get_schema": OLD_SCHEMA, "monitor": {}}.get(message["method"])
+        return UNKNOWN if result is None else {"result": result, "error": None}
+
+    relay = connected(make_relay("relay", fake_source(answer)))  # An RFC 7047 server of 2013, too.
     with relay.connect() as c:
         id = c.request("transact", "T", {"op": "insert", "table": "A", "row": {"name": "x"}})
         assert c.reply(id) == {"id": id, "error": "canceled"}
         assert got[0]["params"][1]["op"] == "insert" and got[0]["params"][0] == "T"
         assert c.transact("T", {"op": "select", "table": "A", "where": []}) == [{"rows": []}]
-    thread.join()
-    listener.close()
+
+
+def test_converted_while_it_is_asked(make_relay, fake_source):
+    """The source is converted between its schema and the monitor, which the new one allows as well: nothing is canceled."""
+    newer = json.loads(json.dumps(OLD_SCHEMA))
+    newer["tables"]["A"]["columns"]["added"] = {"type": "string"}
+    uuid = "11111111-1111-1111-1111-111111111111"
+    asked = []
+
+    def answer(message):
+        asked.append(message["method"])
+        if message["method"] == "get_schema":
+            return {"result": newer if "monitor" in asked else OLD_SCHEMA, "error": None}
+        elif message["method"] == "monitor":
+            columns = message["params"][2]["A"][0]["columns"]
+            row = {"name": "n", "added": "x"}
+            return {"result": {"A": {uuid: {"new": {c: row[c] for c in columns}}}}, "error": None}
+        return {"result": {}, "error": None} if message["method"] == "monitor_cancel" else UNKNOWN
+
+    relay = make_relay("relay", fake_source(answer))
+    select = {"op": "select", "table": "A", "where": [], "columns": ["name", "added"]}
+    with aware(relay) as c:
+        wait_for("the new schema", lambda: c.call("transact", "T", select).get("result") == [{"rows": [{"name": "n", "added": "x"}]}])
 
 
 def new_schema(test_schema, version):

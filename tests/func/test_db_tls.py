@@ -13,6 +13,7 @@ import pytest
 
 import rpc
 from rpc import Closed, wait_for
+from test_db_relay import ZERO, connected, make_relay, row_of, values  # noqa: F401 (make_relay is a fixture)
 from test_db_remotes import free_port, reachable
 from test_dbserver import insert, names
 
@@ -161,6 +162,43 @@ def test_bootstrap_by_ovsdb_client(make_dbd, pki, program, state_dir):
         done = subprocess.run(args, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["T", "_Server"], done.stderr
     assert learnt.read_text().strip() in (pki / "ca.pem").read_text()
+
+
+def over_tls(server, pki, name="server", ca="ca"):
+    """Makes a server that is not started yet listen with a certificate; 'remote' is then that."""
+    port = free_port()
+    server.argv[1:1] = ["--remote=pssl:%d:127.0.0.1" % port, *keys(pki, name, ca)]
+    server.tls = "ssl:127.0.0.1:%d" % port
+    return server
+
+
+@pytest.mark.parametrize("first", ["byre", "reference"])
+def test_three_tiers_of_relays(make_dbd, make_reference, make_relay, pki, first):  # noqa: F811
+    """Each tier knows the one above by its certificate only."""
+    top = over_tls((make_dbd if first == "byre" else make_reference)(name="top"), pki).start()
+    tiers = [top]
+    for name in "abc":
+        relay = over_tls(make_relay(name, tiers[-1].tls, start=False), pki)
+        tiers.append(connected(relay.start()))
+    with tiers[3].connect() as low, top.connect() as high:
+        low.result("monitor_cond_since", "T", "m", {"A": {"columns": ["name", "i"]}}, ZERO)
+        id = low.request("transact", "T", insert(name="from below", i=1))
+        assert values(low.recv()) == [1] and low.recv()["id"] == id
+        tags = ["%d-%s" % (i, "y" * 1000) for i in range(200)]  # More than a record of TLS.
+        low.transact("T", insert(name="much", i=2, tags=["set", tags]))
+        assert values(low.note()) == [2]
+        assert sorted(high.transact("T", {"op": "select", "table": "A", "where": [["i", "==", 2]], "columns": ["tags"]})[0]["rows"][0]["tags"][1]) == sorted(tags)
+        tiers[1].kill()
+        high.transact("T", insert(name="meanwhile", i=3))
+        tiers[1].start()
+        assert values(low.note(60)) == [3]
+
+
+def test_a_relay_believes_its_ca_only(make_dbd, make_relay, pki):  # noqa: F811
+    top = over_tls(make_dbd(name="top"), pki).start()
+    relay = make_relay("r", top.tls, args=(*keys(pki, "stranger", "otherca"), "-vconsole:info"), start=False).start()
+    wait_for("the refusal", lambda: "certificate" in relay.text(), 60)
+    assert row_of(relay)["connected"] is False
 
 
 class TlsListener:

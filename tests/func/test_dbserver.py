@@ -201,16 +201,36 @@ def test_waits_wake_each_other(dbd):
         assert len(names(c)) == 21
 
 
-def test_cancel_and_duplicate_ids(dbd):
+@pytest.mark.parametrize("id", ["w", 7, ["w", {"b": 1.5, "a": None}]])
+def test_cancel_and_duplicate_ids(dbd, make_reference, id):
+    refused = []
+    for server in (dbd, make_reference().start()):
+        with server.connect() as c:
+            c.request("transact", "T", wait_op(name="never"), id=id)
+            for params in ["transact", "T"], ["transact", "T", 5], ["convert", "T", 5], ["transact", 7]:
+                refused.append(c.reply(c.request(*params, id=id)))
+    assert refused[:4] == refused[4:]
+    assert refused[2]["error"] == {"error": "syntax error", "details": "convert: duplicate request ID", "syntax": '["T",5]'}
     with dbd.connect() as c:
         c.result("set_db_change_aware", True)
-        id = c.request("transact", "T", wait_op(name="never"), id="w")
+        c.request("transact", "T", wait_op(name="never"), id=id)
         assert c.call("transact", "T")["result"] == []
-        c.request("transact", "T", id="w")
-        assert c.recv()["error"]["details"] == "transact: duplicate request ID"
-        c.send({"id": None, "method": "cancel", "params": ["w"]})
-        assert c.reply(id) == {"id": "w", "error": "canceled"}
+        c.send({"id": None, "method": "cancel", "params": [id]})
+        assert c.reply(id) == {"id": id, "error": "canceled"}
         assert c.transact("T") == []
+
+
+def test_a_lock_lost_while_waiting(dbd, make_reference):
+    """A transaction that asserted its lock before it waited hears of the loss with the next commit, whatever that changes."""
+    for server in (dbd, make_reference().start()):
+        with server.connect() as c, server.connect() as thief:
+            c.result("lock", "lk")
+            id = c.request("transact", "T", {"op": "assert", "lock": "lk"}, wait_op(name="never"), insert(name="x"))
+            assert c.call("get_server_id")["error"] is None  # It waits.
+            thief.result("steal", "lk")
+            thief.transact("T", insert("U", a="else"))
+            assert c.recv()["method"] == "stolen"
+            assert c.reply(id)["result"] == [{"error": "not owner", "details": "Asserted lock lk not held."}, None, None]
 
 
 def test_a_vanished_client_leaves_nothing_behind(dbd):

@@ -42,7 +42,7 @@ class Webd:
              "--pidfile", str(directory / "webd.pid")], stderr=subprocess.PIPE, text=True)
 
     def wait(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.socket(socket.AF_UNIX).connect(str(self.sock))
@@ -72,7 +72,7 @@ def webd(program, state_dir, make_reference):
 
 
 def wait_for_status(webd, status):
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while ask(webd.sock)[0] != status:
         assert time.monotonic() < deadline
         time.sleep(0.1)
