@@ -6,6 +6,7 @@
 #include "agent/nets.h"
 #include "agent/stats.h"
 #include "agent/migrate_i.h"
+#include "agent/ticket_i.h"
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -101,7 +102,9 @@ pass(void *aux)
     migrates_pass(a);
     leftovers_pass(a);
     history_pass(a->stats);
-    report_send(a);
+    if (report_send(a)) {
+        tickets_tell(a);
+    }
     a->passing = false;
 
     if (a->touched) {
@@ -393,6 +396,7 @@ agent_leave(struct agent *a, void (*done)(void *aux), void *aux)
         return;
     }
     loop_timer_set(a->leave_timer, LEAVE_MS);
+    tickets_tell(a);
     struct txn *txn = txn_new(replica_database(a->replica));
     txn_set_string(txn_update(txn, "hostnode", &own->base.uuid), "state", "offline");
     txn_comment(txn, "byre-agentd: ends");

@@ -105,8 +105,8 @@ struct pool_obj {
     char *degraded;       /* It works, but this is wrong; NULL: nothing is. */
     int64_t refreshed_at; /* Wall clock; 0: never by this agent. */
     struct strvec warnings;
-    struct strvec touched; /* Volumes made or deleted while a refresh is under way. */
-    bool refreshing;
+    struct strvec touched; /* Volumes made or deleted while a scan is under way. */
+    int n_scans;           /* Under way: its own step, a job, a look at its files. */
     struct pool_watch watch;
     struct list feeds;      /* Scans whose rows are being written; feed.c. */
     int64_t scan;           /* Whose list is in the rows; 0: none. */
@@ -226,7 +226,8 @@ void facts_end(struct facts *);
 struct txn *report_txn(struct agent *); /* The pass's transaction. */
 /* False: the pass's report is long enough; the next one takes the rest. */
 bool report_has_room(struct agent *);
-void report_send(struct agent *); /* At the end of the pass. */
+/* At the end of the pass.  True: all that there was to say is on its way. */
+bool report_send(struct agent *);
 /* "what\nwhy\nnext", for columns called error.  'e' is borrowed.  The caller frees it. */
 char *error_text(const struct err *e);
 
@@ -318,6 +319,9 @@ bool pool_ready(const struct row_pool *, const struct pool_obj *);
 /* A refresh ended well: applies it to the pool and its volumes. */
 void pool_refreshed(struct pool_obj *, int64_t begun_tick, struct priv_reply *);
 void pool_stat_set(struct pool_obj *, const struct priv_reply *);
+/* Around each scan, until what it found is applied. */
+void pool_scan_begin(struct pool_obj *);
+void pool_scan_end(struct pool_obj *);
 /* A volume of the pool was touched by us. */
 void pool_touched(struct agent *, const struct uuid *pool_row, const char *name);
 void vol_learn(struct vol_obj *, const struct vol *);

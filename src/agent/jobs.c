@@ -166,7 +166,6 @@ apply(struct job_work *w)
     if (!pool) {
         return;
     }
-    pool->refreshing = false;
     if (!w->e && w->request.verb == PRIV_POOL_REFRESH) {
         pool_refreshed(pool, w->begun_tick, &w->reply);
     } else if (!w->e && w->request.verb == PRIV_POOL_DELETE) {
@@ -187,7 +186,9 @@ apply(struct job_work *w)
         job_tell_volume(w->agent, vol, &w->reply,
                         w->request.verb == PRIV_VOL_RESIZE ? w->request.capacity : -1);
     }
-    strvec_done(&pool->touched);
+    if (w->request.verb == PRIV_POOL_REFRESH) {
+        pool_scan_end(pool);
+    }
 }
 
 /* A refresh has ended when its rows are there for everybody. */
@@ -356,7 +357,7 @@ begin(struct agent *a, const struct row_job *row, const struct job_kind *kind)
     w->begun_tick = a->tick;
     if (w->request.verb == PRIV_POOL_REFRESH) {
         struct pool_obj *pool = pool_obj_of(a, row_pool_find(a->replica, &w->pool_row));
-        pool->refreshing = true;
+        pool_scan_begin(pool);
         w->request.since = feed_since(pool);
     }
     log_info("%s of %s begins", row->kind, w->has_vol ? w->vol.name : w->pool.name);

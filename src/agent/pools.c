@@ -104,9 +104,23 @@ pool_touched(struct agent *a, const struct uuid *pool_row, const char *name)
 
     if (row && row->base.user) {
         struct pool_obj *obj = row->base.user;
-        if (obj->refreshing) {
+        if (obj->n_scans) {
             strvec_add(&obj->touched, name);
         }
+    }
+}
+
+void
+pool_scan_begin(struct pool_obj *obj)
+{
+    obj->n_scans++;
+}
+
+void
+pool_scan_end(struct pool_obj *obj)
+{
+    if (--obj->n_scans == 0) {
+        strvec_done(&obj->touched);
     }
 }
 
@@ -216,6 +230,12 @@ step_failed(struct pool_job *job)
     pool_memo_failed(&job->obj->memo, &job->want, text, agent_now_ms(job->agent));
 }
 
+static bool
+is_scan(enum pool_step step)
+{
+    return step == POOL_DO_REFRESH || step == POOL_DO_START;
+}
+
 /* A pool that runs was looked at, and still does: no volume could have anything to do. */
 static bool
 is_no_news(const struct pool_job *job)
@@ -234,13 +254,15 @@ job_done(void *aux, bool dropped)
     struct agent *a = job->agent;
     bool no_news = is_no_news(job);
 
-    obj->o.busy = obj->refreshing = false;
+    obj->o.busy = false;
     if (!dropped && job->e) {
         step_failed(job);
     } else if (!dropped) {
         step_worked(job);
     }
-    strvec_done(&obj->touched);
+    if (is_scan(job->step)) {
+        pool_scan_end(obj);
+    }
     if (!obj->o.row) {
         pool_obj_orphan(obj);
     }
@@ -326,7 +348,9 @@ begin(struct agent *a, struct pool_obj *obj, enum pool_step step,
         pool_others_take(a, row, false, &job->others);
     }
     obj->o.busy = true;
-    obj->refreshing = step == POOL_DO_REFRESH || step == POOL_DO_START;
+    if (is_scan(step)) {
+        pool_scan_begin(obj);
+    }
     if (step != POOL_DO_CHECK) { /* That happens all the time. */
         log_info("%s: %s", row->name, pool_step_name(step));
     }
@@ -350,6 +374,24 @@ pool_alarm(struct agent *a, const struct row_pool *row, const struct pool_obj *o
 }
 
 static void
+figures(struct facts *f, const struct row_pool *row, const struct pool_obj *obj)
+{
+    if (obj->has_stat) {
+        facts_opt_int(f, "capacity", &row->capacity, obj->stat.capacity);
+        facts_opt_int(f, "allocation", &row->allocation, obj->stat.allocation);
+        facts_opt_int(f, "available", &row->available, obj->stat.available);
+        if (obj->stat.metadata_permille || row->metadata_percent.has) {
+            facts_opt_int(f, "metadata_percent", &row->metadata_percent,
+                          (int64_t) div_up((uint64_t) obj->stat.metadata_permille, 10));
+        }
+    }
+    if (obj->refreshed_at) {
+        facts_opt_int(f, "refreshed_at", &row->refreshed_at, obj->refreshed_at);
+        facts_strings(f, "warnings", &row->warnings, &obj->warnings);
+    }
+}
+
+static void
 pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *obj,
            const struct pool_decision *d)
 {
@@ -363,19 +405,7 @@ pool_facts(struct agent *a, const struct row_pool *row, const struct pool_obj *o
             facts_opt_int(&f, "state_since", &row->state_since, clock_wall_ms());
         }
     }
-    if (obj->has_stat) {
-        facts_opt_int(&f, "capacity", &row->capacity, obj->stat.capacity);
-        facts_opt_int(&f, "allocation", &row->allocation, obj->stat.allocation);
-        facts_opt_int(&f, "available", &row->available, obj->stat.available);
-        if (obj->stat.metadata_permille || row->metadata_percent.has) {
-            facts_opt_int(&f, "metadata_percent", &row->metadata_percent,
-                          (int64_t) div_up((uint64_t) obj->stat.metadata_permille, 10));
-        }
-    }
-    if (obj->refreshed_at) {
-        facts_opt_int(&f, "refreshed_at", &row->refreshed_at, obj->refreshed_at);
-        facts_strings(&f, "warnings", &row->warnings, &obj->warnings);
-    }
+    figures(&f, row, obj);
     facts_string(&f, "error", row->error, d->error);
     if (d->settled) {
         facts_int(&f, "observed_generation", row->observed_generation, row->generation);
@@ -440,6 +470,9 @@ pool_pass(struct agent *a, const struct row_pool *row)
                               .users = users };
 
     if (obj->o.busy || (feed_under_way(obj) && !obj->memo.scanned)) {
+        struct facts f = facts_begin(a, &row->base);
+        figures(&f, row, obj); /* What it will be waits; what was seen does not. */
+        facts_end(&f);
         a->unsettled = true;
         return;
     }

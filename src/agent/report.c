@@ -135,23 +135,27 @@ on_reported(void *aux, struct txn *txn UNUSED, struct err *e)
     agent_touch_jobs(a); /* Who had something to say does not rest. */
 }
 
-void
+bool
 report_send(struct agent *a)
 {
+    bool whole = report_has_room(a);
+
     a->n_reported = 0;
-    if (!a->txn) {
-        return;
+    if (!a->txn || txn_is_empty(a->txn)) {
+        txn_free(TAKE(a->txn));
+        return whole;
     }
     bool too_early = agent_now_ms(a) < a->report_at_ms;
-    if (a->reporting || too_early || txn_is_empty(a->txn)) {
+    if (a->reporting || too_early) {
         txn_free(TAKE(a->txn)); /* on_reported() calls for another pass. */
         if (too_early) {
             agent_wake(a, a->report_at_ms);
         }
-        return;
+        return a->report_retry_ms >= RETRY_MIN_MS; /* Refused: nobody shall wait for that. */
     }
     a->reporting = true;
     txn_commit(TAKE(a->txn), replica_session(a->replica), on_reported, a);
+    return whole;
 }
 
 /* Lines are the separators, so a text that has some gets blanks instead; and the database takes

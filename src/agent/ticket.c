@@ -5,6 +5,8 @@
  * there first (somebody asked by a job) or is made here (a volume's row wanted something that
  * takes long; an upload came).
  * Threads. ticket_progress() and the flag belong to the worker, all else to the loop.
+ * Order.   Whoever hears that a job is done may look at once at what it did: so an outcome is
+ *          told behind the pass's report, in which its facts are.
  * Loss.    An outcome that could not be told stays in the list, and is told again once the
  *          database is there.  A row that says "running" and has no ticket is of an agent that
  *          died: jobs.c decides what becomes of it. */
@@ -252,8 +254,17 @@ ticket_end(struct ticket *t, const struct err *e, const char *note)
     t->note = note ? str_dup(note) : NULL;
     t->ended_at = clock_wall_ms();
     log_info("%s %s: %s", t->kind, UUID_TEXT(&t->job), e ? err_text(e) : t->state);
-    tell(t);
     agent_touch_jobs(t->agent); /* Who worked on volumes says so himself. */
+}
+
+void
+tickets_tell(struct agent *a)
+{
+    LIST_FOR_EACH_SAFE (struct ticket, t, node, &a->tickets) {
+        if (t->ended && !t->telling) {
+            tell(t);
+        }
+    }
 }
 
 bool
@@ -263,8 +274,6 @@ ticket_follow(struct agent *a, const struct row_job *row)
 
     if (!t) {
         return false;
-    } else if (t->ended && !t->telling) {
-        tell(t);
     } else if (!t->ended && row->cancel) {
         t->cancel = 1;
     }

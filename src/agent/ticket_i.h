@@ -22,7 +22,7 @@ volatile int *ticket_flag(struct ticket *);
 /* For priv_watch, with the ticket as 'aux': in the worker's thread. */
 void ticket_progress(void *ticket, const struct priv_progress *);
 /* The outcome: 'e' NULL is done, ERR_CANCELED cancelled, else failed; borrowed.  'note' may be
- * NULL.  The ticket is gone after. */
+ * NULL.  The ticket is gone after.  It is told behind the facts that came of it. */
 void ticket_end(struct ticket *, const struct err *e, const char *note);
 void ticket_release(struct ticket *); /* The row goes on without it. */
 
@@ -33,6 +33,7 @@ void ticket_orphan(struct agent *, const struct uuid *job); /* The row is gone. 
  * ('writes') or read it; NULL: none.  'but': does not count; may be NULL. */
 const char *ticket_user_of(const struct agent *, const struct uuid *object, bool writes,
                            const struct uuid *but);
+void tickets_tell(struct agent *);   /* The outcomes there are: once all facts are on their way. */
 void tickets_cancel(struct agent *); /* The agent leaves; the rows stay as they are. */
 void tickets_free(struct agent *);
 /* A name for who asked; in 'room'. */

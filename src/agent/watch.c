@@ -125,7 +125,7 @@ look_done(void *aux, bool dropped)
     struct pool_obj *obj = look->obj;
     struct agent *a = look->agent;
 
-    obj->watch.busy = obj->refreshing = false;
+    obj->watch.busy = false;
     if (obj->o.row && !dropped && look->e) {
         obj->watch.retry_at_ms = agent_now_ms(a) + RETRY_MS;
         obj->scan = 0; /* Whatever was to be seen: the next scan tells all. */
@@ -133,7 +133,9 @@ look_done(void *aux, bool dropped)
     } else if (obj->o.row && !dropped) {
         look_worked(look);
     }
-    strvec_done(&obj->touched);
+    if (look->fd < 0) {
+        pool_scan_end(obj);
+    }
     if (!obj->o.row) {
         pool_obj_orphan(obj);
     } else if (!dropped) {
@@ -169,7 +171,9 @@ look_begin(struct agent *a, struct pool_obj *obj, int fd, struct strvec *names)
     }
     priv_reply_init(&look->reply);
     obj->watch.busy = true;
-    obj->refreshing |= fd < 0;
+    if (fd < 0) {
+        pool_scan_begin(obj);
+    }
     snprintf(key, sizeof key, "pool/%s", UUID_TEXT(&obj->o.uuid));
     work_submit(a->pools, key, look_run, look_done, look);
 }

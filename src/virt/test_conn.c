@@ -194,7 +194,7 @@ TEST(a_domains_life)
 {
     struct fixture f;
     struct virt_dom dom;
-    enum virt_reason why;
+    enum virt_reason why = 0;
     size_t at = 0;
 
     fixture_open(&f);

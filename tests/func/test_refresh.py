@@ -9,6 +9,7 @@ import time
 import pytest
 
 from host import Host, temporary_state
+from rpc import Rpc
 
 N_MANY = 700  # More than one transaction takes, and than is looked at one by one.
 
@@ -92,6 +93,57 @@ def test_many_at_once(host, pool):
     for i in range(N_MANY):
         (pool / ("many%03d" % i)).unlink()
     until(host, lambda v: not any(n.startswith("many") for n in v))
+
+
+class Watcher(Rpc):
+    """Sees each change of some columns in its order."""
+
+    def __init__(self, host):
+        super().__init__(host.db)
+        self.seen = {}
+        wanted = {"pool": ["capacity"], "volume": ["capacity"], "job": ["kind", "state"]}
+        self._apply(self.result("monitor", "vmmgr", None, {t: {"columns": c} for t, c in wanted.items()}))
+
+    def _apply(self, tables):
+        for table, rows in tables.items():
+            for row, change in rows.items():
+                self.seen.setdefault(table, {})[row] = change.get("new", {})
+
+    def refresh_done(self):
+        """Up to the first update that says so, and no further."""
+        jobs = set(self.seen.get("job", {}))
+        while True:
+            for row, job in self.seen.get("job", {}).items():
+                if row not in jobs and job.get("kind") == "pool.refresh" and job["state"] not in ("queued", "running"):
+                    assert job["state"] == "done"
+                    return
+            self._apply(self.note()["params"][1])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_what_a_refresh_saw_is_there_when_it_has_ended(host):
+    """Sizes of a pool and of a volume: whoever hears of the end has the new ones already."""
+    path = host.state / "sizes"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", path], check=True, timeout=60)
+    try:
+        (path / "file").write_bytes(b"")
+        host.byre("pool", "define-as", "sizes", "dir", "--target", str(path))
+        host.byre("pool", "start", "sizes")
+        pool = host.json("list", "pool", "--where", "name=sizes", "-c", "_uuid")[0]["_uuid"]
+        volume = host.json("list", "volume", "--where", "name=file", "-c", "_uuid")[0]["_uuid"]
+        for mib in range(10, 20):
+            subprocess.run(["mount", "-o", "remount,size=%dm" % (2 * mib), path], check=True, timeout=60)
+            os.truncate(path / "file", mib << 20)
+            with Watcher(host) as watcher:
+                host.byre("pool", "refresh", "sizes")
+                watcher.refresh_done()
+                assert watcher.seen["pool"][pool]["capacity"] == 2 * mib << 20
+                assert watcher.seen["volume"][volume]["capacity"] == mib << 20
+        host.byre("pool", "stop", "sizes")
+        host.byre("pool", "undefine", "sizes")
+    finally:
+        subprocess.run(["umount", path], check=True, timeout=60)
 
 
 def test_refresh_alone_finds_the_same(host, pool):

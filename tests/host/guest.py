@@ -16,6 +16,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "func"))
 
 import host  # noqa: E402  (found by the path above)
+import watchdog  # noqa: E402
 
 SLOW = 10  # Everything takes so much longer here.
 
@@ -175,7 +176,8 @@ def byre(config=None):
 def main(names):
     """Runs the test_* functions of a script; never returns.  A function setup() comes first: without it there is no test."""
     wanted = sys.argv[1:]
-    failed = []
+    failed, running = [], ["setup"]
+    watchdog.start(lambda: running[-1], lambda: _the_guest.logs() if _the_guest else "")
     if "setup" in names:
         try:
             names["setup"]()
@@ -187,6 +189,7 @@ def main(names):
         if not name.startswith("test_") or (wanted and name not in wanted):
             continue
         began = time.monotonic()
+        running.append(name)
         try:
             function()
             print("ok %s (%.1f s)" % (name, time.monotonic() - began), flush=True)

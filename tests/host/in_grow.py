@@ -1,4 +1,4 @@
-# testhost: -n 2 -d 512M,shared -T 2400 --qemu=-global --qemu=virtio-scsi-device.param_change=off
+# testhost: -n 2 -d 512M,shared -T 900 --qemu=-global --qemu=virtio-scsi-device.param_change=off
 # nodes
 """A pool on a LUN that two hosts see, one database for both: it grows only when both see the new size.
 

@@ -1,4 +1,4 @@
-# testhost: -d 512M -d 512M -d 512M -d 512M -d 512M -T 2400 --qemu=-global --qemu=virtio-scsi-device.param_change=off
+# testhost: -d 512M -d 512M -d 512M -d 512M -d 512M -T 900 --qemu=-global --qemu=virtio-scsi-device.param_change=off
 """`pool grow` of what may lie on a LUN: each file system that grows while it is mounted, on the disk itself, on a partition, on
 a logical volume.  param_change=off: the kernel hears of a new size only by asking."""
 
