@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ET
 
 
 MAX_LINES = 40  # Of a failure's words.
-MAX_REASON = 200  # Characters.
+MAX_REASON = 300  # Characters.
 
 
 class Tally:

@@ -383,7 +383,7 @@ cmd_traffic(struct cli *cli, const struct args *args)
 {
     struct traffic traffic = { .by_name = MAP_INIT, .cli = cli };
     struct out_table table = OUT_TABLE_INIT;
-    struct span span;
+    struct span span = { 0 };
 
     TRY(month_span(args_get(args, "month"), &span));
     struct err *e = for_each_row(cli, &span, NULL, add_traffic, &traffic);

@@ -5,13 +5,14 @@ import pathlib
 import re
 import shlex
 import subprocess
+import warnings
 
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SCRIPTS = sorted(HERE.glob("in_*.py"))
-TIME_LIMIT_S = 1800
+TIMED_OUT = 124  # testhost's status.
 
 
 def options_of(script):
@@ -44,18 +45,32 @@ def reasons(output):
     return "; ".join(found) or "no test said why"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="testhost needs root")
-@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
-def test_in_host(script, cache, tmp_path):
+def run(script, cache, share):
+    """The script in a new host: its status and its output."""
     testhost = shlex.split(os.environ.get("BYRE_TESTHOST", str(HERE / "testhost")))
-    command = [*testhost, *options_of(script), "-s", str(tmp_path), "-s", str(cache),
+    seconds = os.environ.get("BYRE_HOST_SECONDS")
+    command = [*testhost, *options_of(script), *(["-T", seconds] if seconds else []), "-s", str(share), "-s", str(cache),
                "-e", "BYRE_BUILD=%s" % plain_build(),
                "-e", "BYRE_TINY=%s" % pathlib.Path(os.environ.get("BYRE_TINY", ROOT / "build" / "tiny")).resolve(),
                "-e", "BYRE_MIGRATE_ROUNDS=%s" % os.environ.get("BYRE_MIGRATE_ROUNDS", "2"),
-               "-e", "TESTHOST_CACHE=%s" % cache, "-e", "TESTHOST_SHARE=%s" % tmp_path,
+               "-e", "BYRE_DEAD_S=%s" % os.environ.get("BYRE_DEAD_S", "20"),
+               "-e", "TESTHOST_CACHE=%s" % cache, "-e", "TESTHOST_SHARE=%s" % share,
                "--", "/usr/bin/python3", str(script)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", timeout=TIME_LIMIT_S * 4)
+                          errors="replace")
     print(done.stdout)
-    assert done.returncode == 0, \
-        "%s, status %d: %s\n%s" % (script.name, done.returncode, reasons(done.stdout), done.stdout[-8000:])
+    return done.returncode, done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="testhost needs root")
+@pytest.mark.parametrize("script", SCRIPTS, ids=[script.stem for script in SCRIPTS])
+def test_in_host(script, cache, tmp_path_factory):
+    status, output = run(script, cache, tmp_path_factory.mktemp(script.stem))
+    if status == TIMED_OUT and not re.search("^not ok ", output, re.M):
+        # What the script waits for in vain, its watchdog says.  Where not even that could, the emulated machine stands still.
+        warnings.warn("%s: the host stood still; again in a new one" % script.name)
+        first = output
+        status, output = run(script, cache, tmp_path_factory.mktemp(script.stem))
+        output = first + output
+    if status != 0:
+        pytest.fail("%s, status %d: %s\n%s" % (script.name, status, reasons(output), output[-8000:]), pytrace=False)
