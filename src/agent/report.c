@@ -151,7 +151,8 @@ report_send(struct agent *a)
         if (too_early) {
             agent_wake(a, a->report_at_ms);
         }
-        return a->report_retry_ms >= RETRY_MIN_MS; /* Refused: nobody shall wait for that. */
+        return a->report_retry_ms >=
+               RETRY_MIN_MS; /* Refused: nobody shall wait for that. */
     }
     a->reporting = true;
     txn_commit(TAKE(a->txn), replica_session(a->replica), on_reported, a);

@@ -33,8 +33,7 @@ void ticket_orphan(struct agent *, const struct uuid *job); /* The row is gone. 
  * ('writes') or read it; NULL: none.  'but': does not count; may be NULL. */
 const char *ticket_user_of(const struct agent *, const struct uuid *object, bool writes,
                            const struct uuid *but);
-void
-tickets_tell(struct agent *); /* The outcomes there are: once all facts are on their way. */
+void tickets_tell(struct agent *);   /* What ended: once all facts are on their way. */
 void tickets_cancel(struct agent *); /* The agent leaves; the rows stay as they are. */
 void tickets_free(struct agent *);
 /* A name for who asked; in 'room'. */
