@@ -1,4 +1,4 @@
-# testhost: -d 512M -T 900
+# testhost: -d 512M -T 600
 """The throwaway host itself: Byre comes up in it, and a pool of type dir works with libvirt beside it."""
 
 import guest

@@ -1,4 +1,4 @@
-# testhost: -d 512M -d 512M -T 2400
+# testhost: -d 512M -d 512M -T 900
 """A copy of every kind of volume in every kind of pool that can hold one: files, images, logical volumes, partitions, LUNs."""
 
 import os

@@ -1,4 +1,4 @@
-# testhost: -d 1G -d 256M -T 3400 -m 2560
+# testhost: -d 1G -d 256M -T 1200 -m 2560
 """Nothing hangs: an NFS server that is cut off makes its pool inaccessible and nothing else.
 
 BYRE_DEAD_S says for how long the server is cut off (20 seconds by default; 600 tells more).  What one operation takes is less the

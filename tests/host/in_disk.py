@@ -1,4 +1,4 @@
-# testhost: -d 512M -d 512M -d 256M,bus=nvme -T 1500
+# testhost: -d 512M -d 512M -d 256M,bus=nvme -T 900
 """Pools of type disk: tables of partitions, their kinds, names and places."""
 
 import json

@@ -1,4 +1,4 @@
-# testhost: -d 1G -d 512M -d 512M -T 1700
+# testhost: -d 1G -d 512M -d 512M -T 900
 """Pools of type fs through their whole life, and guests' disks on fs, logical and dir."""
 
 import os

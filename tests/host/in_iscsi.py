@@ -1,4 +1,4 @@
-# testhost: -d 512M -T 1800 -m 2560
+# testhost: -d 512M -T 900 -m 2560
 """A pool of type iscsi through its whole life, with a real target (tgt) on this host: CHAP, LUNs that come, grow and go."""
 
 import os

@@ -1,4 +1,4 @@
-# testhost: -d 512M -d 512M -d 512M -T 1500
+# testhost: -d 512M -d 512M -d 512M -T 900
 """Pools of type logical through their whole life: groups, volumes, snapshots, thin pools, a missing disk."""
 
 import json

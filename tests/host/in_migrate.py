@@ -1,4 +1,4 @@
-# testhost: -n 2 -d 512M -T 3000 -m 2048 --qemu=-device --qemu=qemu-xhci --qemu=-device --qemu=usb-tablet,usb_version=1
+# testhost: -n 2 -d 512M -T 1800 -m 2048 --qemu=-device --qemu=qemu-xhci --qemu=-device --qemu=usb-tablet,usb_version=1
 # nodes
 """Machines move between two running hosts: there and back, with shared storage and with storage copied, refused,
 cancelled, with the agent killed and the cable cut in the middle.  The guest counts on its console all the while."""

@@ -1,4 +1,4 @@
-# testhost: -d 1G -T 1500 -m 2560
+# testhost: -d 1G -T 900 -m 2560
 """A pool of type netfs through its whole life, with a real NFS server on this host."""
 
 import os

@@ -1,4 +1,4 @@
-# testhost: -d 1G -d 1G -d 1G --reboot -T 2400
+# testhost: -d 1G -d 1G -d 1G --reboot -T 900
 """Power cuts in the middle of a creation, a clone, a resize: after the restart nothing is half there.
 
 The script runs anew after each cut.  What lasts lies on disk 0: Byre's state, the round, the name of the source.

@@ -1,4 +1,4 @@
-# testhost: -d 64M,paths=2,serial=lun0 -d 64M,absent -T 1500
+# testhost: -d 64M,paths=2,serial=lun0 -d 64M,absent -T 900
 """Pools of types scsi and mpath: LUNs that come, grow and go on a host adapter; maps whose paths fail and come back."""
 
 import os

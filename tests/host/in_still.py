@@ -1,4 +1,4 @@
-# testhost: -d 256M -d 256M -T 1700
+# testhost: -d 256M -d 256M -T 900
 """A disk whose I/O stands still (a suspended device-mapper device): only the pools on it are inaccessible, and they come back."""
 
 import guest
